@@ -1,0 +1,26 @@
+"""From checkpoints to the phase table: seven stages, one rules file each, in order of the data."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+report: "workflow/report/study.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/weights.smk"
+include: "workflow/rules/basis.smk"
+include: "workflow/rules/epsilon.smk"
+include: "workflow/rules/linf.smk"
+include: "workflow/rules/coherence.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule results:
+    input:
+        rules.weights.input,
+        rules.tables.input,
+        rules.figures.input,
+    default_target: True

@@ -1,0 +1,18 @@
+"""Maps of the head pairs' relative commutators, layer by layer."""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from stage import aside, job
+
+from headalgebra.plots import FigureStyle, commutator_maps, write_figure
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+with job(snakemake):
+    style = FigureStyle(**snakemake.params.style)
+    pairs = pd.read_parquet(snakemake.input.pairs)
+    figure = commutator_maps(pairs, snakemake.wildcards.model, style=style)
+    with aside(snakemake.output.svg) as svg, aside(snakemake.output.png) as png:
+        write_figure(figure, svg, png, style.dpi)

@@ -1,0 +1,18 @@
+"""Obstruction and projected Jacobiator of each layer."""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from stage import aside, job
+
+from headalgebra.plots import FigureStyle, obstruction_by_depth, write_figure
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+with job(snakemake):
+    style = FigureStyle(**snakemake.params.style)
+    layers = pd.read_csv(snakemake.input.layers)
+    figure = obstruction_by_depth(layers, style=style)
+    with aside(snakemake.output.svg) as svg, aside(snakemake.output.png) as png:
+        write_figure(figure, svg, png, style.dpi)

@@ -1,0 +1,87 @@
+"""The canonical query and key factors of each layer, and where they came from."""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import torch
+from stage import aside, job, progress
+
+from headalgebra.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    initialise,
+    initialise_from_hub,
+    open_folder,
+    open_hub,
+    open_package,
+    save_factors,
+)
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+PACKAGES = ("headalgebra", "torch", "numpy", "safetensors", "transformers", "huggingface_hub")
+
+
+def open_source(source: Mapping[str, Any], seed: int) -> Checkpoint:
+    """The checkpoint that a model file names."""
+    match source:
+        case {"source": "hub", "id": id_, "revision": revision, "sha256": sha256}:
+            return open_hub(id_, revision, sha256=sha256)
+        case {"source": "path", "path": path, "sha256": sha256}:
+            return open_folder(path, sha256=sha256)
+        case {"source": "package", "package": package, "folder": folder, "sha256": sha256}:
+            return open_package(package, folder, sha256=sha256)
+        case {"source": "init", "config": dict(config)}:
+            return initialise(config, seed=seed)
+        case {"source": "init", "id": id_, "revision": revision}:
+            return initialise_from_hub(id_, revision or "main", seed=seed)
+    raise ValueError(f"no way to open {source}")
+
+
+def layers_to_read(checkpoint: Checkpoint, asked: list[int] | None, model: str) -> list[int]:
+    """The layers asked for, or all of them."""
+    if asked is None:
+        return list(range(checkpoint.n_layers))
+    if max(asked) >= checkpoint.n_layers:
+        raise CheckpointError(
+            f"config/model/{model}.yaml",
+            f"layers: {max(asked)} was asked for and {checkpoint.origin} has "
+            f"{checkpoint.n_layers} layers",
+            f"use layers below {checkpoint.n_layers}",
+        )
+    return asked
+
+
+with job(snakemake):
+    torch.set_num_threads(snakemake.threads)
+    source, seed = snakemake.params.source, snakemake.params.seed
+    checkpoint = open_source(source, seed)
+    layers = layers_to_read(checkpoint, source["layers"], source["name"])
+    dtype = source["dtype"] or str(checkpoint.dtype).removeprefix("torch.")
+    identity = {"family": checkpoint.family, "revision": checkpoint.revision}
+    with aside(snakemake.output.factors) as folder:
+        folder.mkdir()
+        for layer in progress(layers, "extract_weights"):
+            factors = checkpoint.read_layer(layer).astype(dtype)
+            save_factors(folder / f"{layer:03d}.safetensors", factors, identity)
+    provenance = {
+        **identity,
+        "source": {key: value for key, value in source.items() if value},
+        "files": dict(checkpoint.files),
+        "layers": layers,
+        "n_layers": checkpoint.n_layers,
+        "n_heads": checkpoint.n_heads,
+        "n_kv_heads": checkpoint.n_kv_heads,
+        "d_model": checkpoint.d_model,
+        "d_head": checkpoint.d_head,
+        "dtype": dtype,
+        "device": "cpu",
+        "threads": snakemake.threads,
+        "seed": seed,
+        "packages": {package: version(package) for package in PACKAGES},
+    }
+    with aside(snakemake.output.provenance) as partial:
+        partial.write_text(json.dumps(provenance, indent=2, sort_keys=True) + "\n")

@@ -1,0 +1,32 @@
+"""The study's tables, from the stages of its models."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from stage import job, write_csv
+
+from headalgebra import columns
+from headalgebra.phases import phase_table
+from headalgebra.tables import layer_table, sampling_table, stack
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+STAGES = ("basis", "epsilon", "linf_dense", "linf_sampled", "sampling", "precision", "coherence")
+
+with job(snakemake):
+    layers, sampling, precision = [], [], []
+    for index, model in enumerate(snakemake.params.models):
+        provenance = json.loads(Path(snakemake.input.provenance[index]).read_text())
+        stages = {stage: pd.read_parquet(snakemake.input[stage][index]) for stage in STAGES}
+        layers.append(layer_table(model, provenance, stages, snakemake.params.phases))
+        sampling.append(sampling_table(model, stages))
+        precision.append(stages["precision"].assign(model=model))
+    every_layer = stack(layers)
+    output = snakemake.output
+    write_csv(output.layers, every_layer, columns.LAYERS)
+    write_csv(output.phases, phase_table(every_layer), columns.PHASES)
+    write_csv(output.sampling, stack(sampling), columns.MODEL_SAMPLING)
+    write_csv(output.precision, stack(precision), columns.MODEL_PRECISION)

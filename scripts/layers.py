@@ -1,0 +1,45 @@
+"""The operators of the layers that a job works on, one layer at a time."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from stage import progress
+
+from headalgebra.checkpoints import load_factors
+from headalgebra.operators import GramBlocks, HeadOperators, gram_blocks
+
+
+def layers_of(factors: str, only: Sequence[int] | None) -> list[int]:
+    """Layers whose factors were extracted, or those of them that the job works on."""
+    extracted = sorted(int(path.stem) for path in Path(factors).glob("*.safetensors"))
+    return extracted if only is None else [layer for layer in extracted if layer in set(only)]
+
+
+def gram_blocks_by_layer(
+    snakemake: Any, layers: Sequence[int]
+) -> Iterator[tuple[int, GramBlocks]]:
+    """Gram blocks of each layer, on the threads the rule was given."""
+    torch.set_num_threads(snakemake.threads)
+    for layer in progress(layers, snakemake.rule):
+        factors = load_factors(Path(snakemake.input.factors) / f"{layer:03d}.safetensors")
+        operators = HeadOperators.from_factors(
+            factors.queries, factors.keys, factors.key_of_head
+        )
+        yield layer, gram_blocks(operators, balance_above=snakemake.params.balance_above)
+
+
+def basis_coefficients(path: str) -> dict[int, torch.Tensor]:
+    """Coefficients [n, H] of the basis of each layer."""
+    return {int(layer): tensor for layer, tensor in load_file(path).items()}
+
+
+def origin(snakemake: Any, device: torch.device | None = None) -> dict[str, Any]:
+    """What a stage's numbers were computed on."""
+    return {
+        "device": str(device or "cpu"),
+        "threads": snakemake.threads,
+        "torch": torch.__version__,
+    }

@@ -1,0 +1,60 @@
+"""The literal Jacobiator of raw operators and of the basis in four precisions."""
+
+from typing import TYPE_CHECKING, Any
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from layers import basis_coefficients, gram_blocks_by_layer, origin
+from stage import job, write_table
+
+from headalgebra import columns
+from headalgebra.linf.jacobiator import (
+    UNIT_ROUNDOFF,
+    draw_triples,
+    jacobiator_norms_by_precision,
+)
+from headalgebra.seeds import layer_seed
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+
+def evenly_spaced(layers: list[int], at_most: int) -> list[int]:
+    """The first, the last and those between, so many in all."""
+    places = np.linspace(0, len(layers) - 1, min(at_most, len(layers)))
+    return [layers[place] for place in np.round(places).astype(int)]
+
+
+with job(snakemake):
+    params = snakemake.params
+    analysed = json.loads(Path(snakemake.input.provenance).read_text())["layers"]
+    chosen = evenly_spaced(analysed, params.precision["layers"])
+    if params.layers is not None:
+        chosen = [layer for layer in chosen if layer in params.layers]
+    coefficients = basis_coefficients(snakemake.input.coefficients)
+    rows = []
+    for layer, blocks in gram_blocks_by_layer(snakemake, chosen):
+        operators = blocks.operators
+        operands = {
+            "raw": torch.eye(operators.n_heads, dtype=torch.float64),
+            "basis": coefficients[layer],
+        }
+        for operand, combinations in operands.items():
+            seed = layer_seed(params.seed, "literal_triples", layer)
+            norms = [
+                jacobiator_norms_by_precision(
+                    *(operators.combine(combinations[index]) for index in triple)
+                )
+                for triple in draw_triples(
+                    len(combinations), params.precision["triples"], seed
+                )
+            ]
+            for dtype, unit_roundoff in UNIT_ROUNDOFF.items():
+                mean = sum(norm[dtype] for norm in norms) / len(norms) if norms else float("nan")
+                name = str(dtype).removeprefix("torch.")
+                row = (layer, operand, name, unit_roundoff, mean)
+                rows.append(dict(zip(columns.PRECISION, row, strict=True)))
+    write_table(snakemake.output.precision, rows, columns.PRECISION, origin(snakemake))

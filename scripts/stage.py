@@ -1,0 +1,75 @@
+"""What every script does around its stage: log, progress, outputs written aside and renamed."""
+
+import json
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[None]:
+    """Send what the stage prints, and a traceback if it fails, to the rule's log.
+
+    The terminal gets one line saying what went wrong.
+    """
+    terminal = sys.stderr
+    with open(snakemake.log[0], "w", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
+        try:
+            yield
+        except Exception as error:
+            traceback.print_exc(file=log)
+            first_line = (str(error) or type(error).__name__).splitlines()[0]
+            print(f"{snakemake.rule}: {first_line}", file=terminal)
+            raise SystemExit(1) from None
+
+
+def progress(items: Sequence[Item], doing: str) -> Iterable[Item]:
+    """The items, with a progress bar in the log."""
+    return tqdm(items, desc=doing, unit="layer", file=sys.stderr, mininterval=1.0, ascii=True)
+
+
+@contextmanager
+def aside(path: str) -> Iterator[Path]:
+    """A path to write to, renamed to ``path`` when all went well.
+
+    A job killed half way leaves no file that looks finished.
+    """
+    partial = Path(f"{path}.partial")
+    if partial.is_dir():
+        shutil.rmtree(partial)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    yield partial
+    if Path(path).is_dir():
+        shutil.rmtree(path)
+    os.replace(partial, path)
+
+
+def write_table(
+    path: str,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    origin: Mapping[str, Any] | None = None,
+) -> None:
+    """Write rows as Parquet, with what they were computed on in the file's metadata."""
+    table = pa.Table.from_pandas(pd.DataFrame(rows, columns=list(columns)), preserve_index=False)
+    metadata = {**table.schema.metadata, b"headalgebra": json.dumps(origin or {}).encode()}
+    with aside(path) as partial:
+        pq.write_table(table.replace_schema_metadata(metadata), partial)
+
+
+def write_csv(path: str, table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Write the named columns as CSV, 12 significant digits, missing numbers empty."""
+    with aside(path) as partial:
+        table[list(columns)].to_csv(partial, index=False, float_format="%.12g", lineterminator="\n")

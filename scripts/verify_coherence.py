@@ -1,0 +1,63 @@
+"""Structure constants, closure, projected Jacobiator and the two-term L∞ relations of each layer."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from layers import basis_coefficients, gram_blocks_by_layer, layers_of, origin
+from stage import job, write_table
+
+from headalgebra import columns
+from headalgebra.coherence.structure import structure_constants
+from headalgebra.coherence.two_term import (
+    TwoTermLinf,
+    jacobiator_ratio,
+    projected_jacobiator_rms,
+)
+from headalgebra.seeds import layer_seed
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+with job(snakemake):
+    params = snakemake.params
+    kappa_used = pd.read_parquet(snakemake.input.basis).set_index("layer")["kappa_used"]
+    coefficients = basis_coefficients(snakemake.input.coefficients)
+    rows = []
+    layers = layers_of(snakemake.input.factors, params.layers)
+    for layer, blocks in gram_blocks_by_layer(snakemake, layers):
+        n = len(coefficients[layer])
+        constants = structure_constants(
+            blocks,
+            coefficients[layer],
+            kappa_used=kappa_used[layer],
+            well_below=params.well_below,
+            cancellation_below=params.cancellation_below,
+        )
+        structure = TwoTermLinf.from_bracket(constants.f)
+        residuals = [
+            *structure.residuals_on_random(
+                params.relation_tuples, layer_seed(params.seed, "relations", layer)
+            ).values()
+        ]
+        notes = []
+        if n <= params.relation_exhaustive_max_dim:
+            residuals += structure.residuals_on_basis().values()
+        else:
+            notes.append(f"n = {n}: relations checked on random elements only")
+        rho3 = math.nan if constants.vanish else jacobiator_ratio(constants.f)
+        if constants.vanish:
+            notes.append("the brackets vanish: no closure defect, no rho3")
+        elif math.isnan(rho3):
+            notes.append(f"n = {n}: no rho3" if n < 3 else "nested brackets vanish: no rho3")
+        row = (
+            layer,
+            constants.closure_defect,
+            constants.closure_isotropy,
+            projected_jacobiator_rms(constants.f),
+            rho3,
+            max(residuals),
+            "; ".join(notes),
+        )
+        rows.append(dict(zip(columns.COHERENCE, row, strict=True)))
+    write_table(snakemake.output.coherence, rows, columns.COHERENCE, origin(snakemake))

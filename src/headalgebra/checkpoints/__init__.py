@@ -1,0 +1,31 @@
+"""Query and key weights of trained or freshly initialised transformers, one layer at a time.
+
+A checkpoint is opened from the Hugging Face hub, a local folder or an installed Python package,
+or drawn from an architecture's own initialisation. All four answer to `Checkpoint`: they say
+what they are and give the `LayerFactors` of a layer. Stored weights are read from safetensors
+files only, head by head; nothing in a checkpoint is ever executed.
+"""
+
+from headalgebra.checkpoints._checkpoint import Checkpoint
+from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._factors import LayerFactors, load_factors, save_factors
+from headalgebra.checkpoints._sources import (
+    initialise,
+    initialise_from_hub,
+    open_folder,
+    open_hub,
+    open_package,
+)
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "LayerFactors",
+    "initialise",
+    "initialise_from_hub",
+    "load_factors",
+    "open_folder",
+    "open_hub",
+    "open_package",
+    "save_factors",
+]

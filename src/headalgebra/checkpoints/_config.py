@@ -1,0 +1,120 @@
+"""A checkpoint's config.json, read so that nothing in it can be misunderstood in silence."""
+
+import json
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._families import FAMILIES, AttentionShape, Family
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A family, and what a configuration fixes in it."""
+
+    model_type: str
+    family: Family
+    shape: AttentionShape
+    initial_std: float
+
+
+def read_json(path: Path, where: str) -> dict[str, Any]:
+    """Read a JSON object from a file.
+
+    Raises
+    ------
+    CheckpointError
+        If the file holds anything else.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(where, f"not JSON: {error}", "fetch the file again") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(where, "not a JSON object", "fetch the file again")
+    return content
+
+
+def recognise(config: Mapping[str, Any], where: str) -> Architecture:
+    """Find the architecture that a configuration describes.
+
+    Parameters
+    ----------
+    config
+        The content of a config.json.
+    where
+        Its name in error messages.
+
+    Raises
+    ------
+    CheckpointError
+        If the family is unknown, the weights are quantised, the sizes are impossible, or an
+        attribute that the family neither handles nor ignores departs from its default.
+    """
+    # Imported here because it takes seconds, and only those who open a checkpoint need it.
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        raise CheckpointError(
+            where,
+            f"model_type {reprlib.repr(model_type)} is not known",
+            f"use a checkpoint of one of these: {', '.join(FAMILIES)}",
+        )
+    if config.get("quantization_config") is not None:
+        raise CheckpointError(
+            where,
+            "quantization_config: the weights are quantised",
+            "use the checkpoint they were quantised from",
+        )
+    family, config_class = FAMILIES[model_type], CONFIG_MAPPING[model_type]
+    attributes = _under_own_names(config, config_class.attribute_map, where)
+    defaults = {**config_class().to_dict(), **family.harmless}
+    _refuse_unhandled(attributes, defaults, family, where)
+    try:
+        handled = config_class(
+            **{name: attributes[name] for name in family.handled & attributes.keys()}
+        )
+    except (StrictDataclassError, TypeError, ValueError) as error:
+        raise CheckpointError(where, str(error), "correct the value") from error
+    shape = family.attention_shape(handled, where)
+    return Architecture(model_type, family, shape, family.initial_std(handled))
+
+
+def _under_own_names(
+    config: Mapping[str, Any], aliases: Mapping[str, str], where: str
+) -> dict[str, Any]:
+    """Replace the attribute names that transformers takes as aliases."""
+    attributes: dict[str, Any] = {}
+    for name, value in config.items():
+        own = aliases.get(name, name)
+        if attributes.setdefault(own, value) != value:
+            raise CheckpointError(
+                where,
+                f"{own} is given twice, as {reprlib.repr(attributes[own])} "
+                f"and {reprlib.repr(value)}",
+                "keep the one that describes the weights",
+            )
+    return attributes
+
+
+def _refuse_unhandled(
+    attributes: Mapping[str, Any], defaults: Mapping[str, object], family: Family, where: str
+) -> None:
+    """Raise on the first attribute whose effect on queries and keys is not known."""
+    unknown = object()
+    for name in sorted(attributes.keys() - family.handled - family.ignored):
+        default = defaults.get(name, unknown)
+        if attributes[name] != default:
+            usual = "unknown to it" if default is unknown else f"{default!r} by default"
+            raise CheckpointError(
+                where,
+                f"{name} is {reprlib.repr(attributes[name])} but {usual}, and how that "
+                f"changes queries and keys is not known for {attributes['model_type']}",
+                "use a checkpoint without it; if it cannot change them, list it as ignored "
+                "in the family's module",
+            )

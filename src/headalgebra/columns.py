@@ -1,0 +1,91 @@
+"""Column names of every table, in order. Other tools read these names; they are written here only."""
+
+SINGULAR_VALUES = ("layer", "index", "sigma")
+
+PAIRS = ("layer", "i", "j", "commutator_norm", "commutator_relative", "haar_norm")
+
+BASIS = ("layer", "rank", "kappa", "basis_dim", "kappa_used", "conditioning", "route")
+
+EPSILON = ("layer", "epsilon", "epsilon_relative", "epsilon_haar")
+
+LINF = (
+    "layer",
+    "n_triples",
+    "n_probes",
+    "jacobi_rms",
+    "jacobi_noise",
+    "jacobi_bound",
+    "obstruction_rms",
+    "obstruction_ci_low",
+    "obstruction_ci_high",
+    "hochschild_residual",
+    "note",
+)
+
+COHERENCE = (
+    "layer",
+    "closure_defect",
+    "closure_isotropy",
+    "jacobi_projected_rms",
+    "rho3",
+    "coherence_residual",
+    "note",
+)
+
+SAMPLING = ("layer", "estimator", "n_triples", "n_probes", "value", "low", "high")
+
+PRECISION = ("layer", "operand", "dtype", "unit_roundoff", "jacobi_mean")
+
+SHAPE = ("n_layers", "n_heads", "n_kv_heads", "d_model", "d_head")
+
+CONVENTION = ("circuit", "scale", "fold_norm", "rope_offset")
+"""How A_h is built from the weights, as every row records it."""
+
+LAYERS = (
+    "model",
+    "layer",
+    *SHAPE,
+    "epsilon",
+    "epsilon_relative",
+    "epsilon_haar",
+    "phase",
+    "rank",
+    "kappa",
+    "basis_dim",
+    "kappa_used",
+    "conditioning",
+    "route",
+    "n_triples",
+    "n_probes",
+    "jacobi_rms",
+    "jacobi_noise",
+    "jacobi_bound",
+    "obstruction_rms",
+    "obstruction_ci_low",
+    "obstruction_ci_high",
+    "hochschild_residual",
+    "closure_defect",
+    "closure_isotropy",
+    "jacobi_projected_rms",
+    "rho3",
+    "coherence_residual",
+    *CONVENTION,
+    "revision",
+    "note",
+)
+
+PHASES = (
+    "model",
+    "phase",
+    "n_layers",
+    "first_layer",
+    "last_layer",
+    "epsilon_min",
+    "epsilon_max",
+    "jacobi_rms_max",
+    "rho3_mean",
+)
+
+MODEL_SAMPLING = ("model", *SAMPLING)
+
+MODEL_PRECISION = ("model", *PRECISION)

@@ -1,0 +1,43 @@
+"""L∞ extraction: literal Jacobiator, dense arrays (Algorithm 4.1), and sphere probes."""
+
+from headalgebra.linf.dense import DenseExtraction, commutator_tensor, extract_dense
+from headalgebra.linf.jacobiator import (
+    UNIT_ROUNDOFF,
+    LiteralJacobiator,
+    LiteralTriple,
+    draw_triples,
+    jacobiator,
+    jacobiator_norms_by_precision,
+    literal_jacobiator,
+    literal_triple,
+)
+from headalgebra.linf.sampled import (
+    Estimate,
+    ProbedWords,
+    all_triples,
+    census,
+    sphere_probes,
+    uniform_tuples,
+    weighted_triples,
+)
+
+__all__ = [
+    "UNIT_ROUNDOFF",
+    "DenseExtraction",
+    "Estimate",
+    "LiteralJacobiator",
+    "LiteralTriple",
+    "ProbedWords",
+    "all_triples",
+    "census",
+    "commutator_tensor",
+    "draw_triples",
+    "extract_dense",
+    "jacobiator",
+    "jacobiator_norms_by_precision",
+    "literal_jacobiator",
+    "literal_triple",
+    "sphere_probes",
+    "uniform_tuples",
+    "weighted_triples",
+]

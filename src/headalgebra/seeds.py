@@ -1,0 +1,14 @@
+"""Independent random streams, one for each purpose and layer, from one seed.
+
+A layer's numbers depend on the seed, the purpose and the layer alone: not on which job drew them,
+nor on what was drawn before.
+"""
+
+import numpy as np
+
+PURPOSES = ("probes", "literal_triples", "uniform_tuples", "weighted_triples", "relations")
+
+
+def layer_seed(seed: int, purpose: str, layer: int) -> np.random.SeedSequence:
+    """Seed of one purpose (of :data:`PURPOSES`) in one layer."""
+    return np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose), layer))

@@ -1,0 +1,79 @@
+"""The tables of a study, gathered from the stages of its models."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from headalgebra import columns, convention
+from headalgebra.phases import phase
+
+
+def layer_table(
+    model: str,
+    provenance: Mapping[str, Any],
+    stages: Mapping[str, pd.DataFrame],
+    thresholds: Mapping[str, float],
+) -> pd.DataFrame:
+    """One row for each layer of a model, in the columns of :data:`headalgebra.columns.LAYERS`.
+
+    Parameters
+    ----------
+    provenance
+        Shape and revision of the model.
+    stages
+        Frames ``basis``, ``epsilon``, ``linf_dense``, ``linf_sampled`` and ``coherence``. Layers
+        extracted both ways take the dense row.
+    thresholds
+        ``weak_below`` and ``topological_above``, between the phases.
+    """
+    dense, sampled = stages["linf_dense"], stages["linf_sampled"]
+    sampled = sampled[~sampled["layer"].isin(dense["layer"])]
+    table = stages["epsilon"].merge(stages["basis"], on="layer", validate="1:1")
+    table = table.merge(stack([dense, sampled]), on="layer", how="left", validate="1:1")
+    table = table.merge(
+        stages["coherence"], on="layer", validate="1:1", suffixes=("_linf", "_coherence")
+    )
+    table["note"] = [
+        "; ".join(dict.fromkeys(note for note in (*missing(row), row["note_linf"], row["note_coherence"]) if note))
+        for _, row in table.iterrows()
+    ]
+    table["phase"] = [phase(epsilon, **thresholds) for epsilon in table["epsilon"]]
+    table["model"] = model
+    for column in (*columns.SHAPE, "revision"):
+        table[column] = provenance[column]
+    for column in columns.CONVENTION:
+        table[column] = convention.PAPER[column]
+    return table.sort_values("layer")[list(columns.LAYERS)]
+
+
+def missing(row: pd.Series) -> Iterable[str]:
+    """Why numbers of the epsilon and basis stages do not exist."""
+    if row["epsilon"] != row["epsilon"]:
+        yield "one head: no pairs"
+    elif row["epsilon_relative"] != row["epsilon_relative"]:
+        yield "a head is zero: no epsilon_relative"
+    if row["rank"] == 0:
+        yield "every head is zero: no basis"
+
+
+def sampling_table(model: str, stages: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Every estimate of the obstruction, the dense value beside them where it was computed."""
+    dense = stages["linf_dense"].assign(
+        estimator="dense",
+        value=lambda frame: frame["obstruction_rms"],
+        low=lambda frame: frame["obstruction_ci_low"],
+        high=lambda frame: frame["obstruction_ci_high"],
+    )
+    n = stages["basis"].set_index("layer")["basis_dim"]
+    dense["n_triples"] = dense["layer"].map(n * n * (n - 1) // 2)
+    table = stack([stages["sampling"], dense[list(columns.SAMPLING)]])
+    table.insert(0, "model", model)
+    return table.sort_values("layer", kind="stable")
+
+
+def stack(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Frames below one another; empty ones, whose columns have no type, left out."""
+    every = list(frames)
+    filled = [frame for frame in every if len(frame)] or every[:1]
+    return pd.concat(filled, ignore_index=True)

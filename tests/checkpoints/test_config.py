@@ -1,0 +1,173 @@
+"""Configurations as published are understood; whatever could change the scores is refused."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from headalgebra.checkpoints import CheckpointError, initialise
+from headalgebra.checkpoints._families import AttentionShape
+
+GPT2_MEDIUM = {
+    "activation_function": "gelu_new",
+    "architectures": ["GPT2LMHeadModel"],
+    "attn_pdrop": 0.1,
+    "bos_token_id": 50256,
+    "embd_pdrop": 0.1,
+    "eos_token_id": 50256,
+    "initializer_range": 0.02,
+    "layer_norm_epsilon": 1e-05,
+    "model_type": "gpt2",
+    "n_ctx": 1024,
+    "n_embd": 1024,
+    "n_head": 16,
+    "n_layer": 24,
+    "n_positions": 1024,
+    "n_special": 0,
+    "predict_special_tokens": True,
+    "resid_pdrop": 0.1,
+    "summary_activation": None,
+    "summary_first_dropout": 0.1,
+    "summary_proj_to_labels": True,
+    "summary_type": "cls_index",
+    "summary_use_proj": True,
+    "task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}},
+    "vocab_size": 50257,
+}
+DISTILGPT2 = GPT2_MEDIUM | {
+    "_num_labels": 1,
+    "id2label": {"0": "LABEL_0"},
+    "label2id": {"LABEL_0": 0},
+    "n_embd": 768,
+    "n_head": 12,
+    "n_layer": 6,
+}
+RESEARCH_GPT2 = GPT2_MEDIUM | {
+    "n_inner": None,
+    "reorder_and_upcast_attn": True,
+    "scale_attn_by_inverse_layer_idx": True,
+    "scale_attn_weights": True,
+    "torch_dtype": "float32",
+    "transformers_version": "4.35.0",
+    "use_cache": False,
+}
+BERT_BASE = {
+    "architectures": ["BertForMaskedLM"],
+    "attention_probs_dropout_prob": 0.1,
+    "gradient_checkpointing": False,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "hidden_size": 768,
+    "initializer_range": 0.02,
+    "intermediate_size": 3072,
+    "layer_norm_eps": 1e-12,
+    "max_position_embeddings": 512,
+    "model_type": "bert",
+    "num_attention_heads": 12,
+    "num_hidden_layers": 12,
+    "pad_token_id": 0,
+    "position_embedding_type": "absolute",
+    "transformers_version": "4.6.0.dev0",
+    "type_vocab_size": 2,
+    "use_cache": True,
+    "vocab_size": 30522,
+}
+BERT_CHINESE = BERT_BASE | {
+    "classifier_dropout": None,
+    "directionality": "bidi",
+    "pooler_fc_size": 768,
+    "pooler_num_attention_heads": 12,
+    "pooler_num_fc_layers": 3,
+    "pooler_size_per_head": 128,
+    "pooler_type": "first_token_transform",
+}
+BERT_2019 = BERT_BASE | {
+    "finetuning_task": None,
+    "num_labels": 2,
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "pruned_heads": {},
+    "torchscript": False,
+    "use_bfloat16": False,
+}
+
+
+def shape(config: dict[str, Any]) -> tuple[int, int, int, int]:
+    """Layers, heads, d and r that a configuration stands for."""
+    drawn = initialise(config, seed=0)
+    return drawn.n_layers, drawn.n_heads, drawn.d_model, drawn.d_head
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (GPT2_MEDIUM, (24, 16, 1024, 64)),
+        (DISTILGPT2, (6, 12, 768, 64)),
+        (RESEARCH_GPT2, (24, 16, 1024, 64)),
+        (BERT_BASE, (12, 12, 768, 64)),
+        (BERT_CHINESE, (12, 12, 768, 64)),
+        (BERT_2019, (12, 12, 768, 64)),
+        ({"model_type": "gpt2"}, (12, 12, 768, 64)),
+        ({"model_type": "gpt2", "hidden_size": 96, "num_hidden_layers": 3}, (3, 12, 96, 8)),
+    ],
+)
+def test_published_configurations_are_understood(
+    config: dict[str, Any], expected: tuple[int, ...]
+) -> None:
+    """Every attribute of a published config.json is known; missing ones take their defaults."""
+    assert shape(config) == expected
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_every_default_is_understood(family: str) -> None:
+    """A configuration that spells out all of transformers' defaults changes nothing."""
+    from transformers import CONFIG_MAPPING
+
+    assert shape(CONFIG_MAPPING[family]().to_dict()) == shape({"model_type": family})
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        (BERT_BASE | {"position_embedding_type": "relative_key"}, "position_embedding_type"),
+        (BERT_BASE | {"position_embedding_type": "alibi"}, "position_embedding_type"),
+        (BERT_BASE | {"add_cross_attention": True}, "add_cross_attention"),
+        (BERT_BASE | {"pruned_heads": {"0": [1]}}, "pruned_heads"),
+        (BERT_BASE | {"embedding_size": 128}, "embedding_size"),
+        (BERT_BASE | {"auto_map": {"AutoModel": "modeling.Other"}}, "auto_map"),
+        (BERT_BASE | {"per_layer_config": {"0": {}}}, "per_layer_config"),
+        (GPT2_MEDIUM | {"is_encoder_decoder": True}, "is_encoder_decoder"),
+        (GPT2_MEDIUM | {"add_cross_attention": True}, "add_cross_attention"),
+        (GPT2_MEDIUM | {"num_key_value_heads": 4}, "num_key_value_heads"),
+        (GPT2_MEDIUM | {"quantization_config": {"bits": 4}}, "quantization_config"),
+        (GPT2_MEDIUM | {"hidden_size": 512}, "n_embd is given twice"),
+        (GPT2_MEDIUM | {"n_head": 15}, "n_head 15 does not divide n_embd 1024"),
+        (GPT2_MEDIUM | {"n_head": 0}, "n_head is 0"),
+        (GPT2_MEDIUM | {"n_layer": -1}, "n_layer is -1"),
+        (GPT2_MEDIUM | {"n_head": "16"}, "n_head"),
+        (GPT2_MEDIUM | {"n_head": None}, "n_head"),
+        (GPT2_MEDIUM | {"model_type": "gpt5"}, "gpt5' is not known; use .* bert, gpt2"),
+        (GPT2_MEDIUM | {"model_type": ["gpt2"]}, "model_type"),
+        ({}, "model_type None"),
+    ],
+)
+def test_what_could_change_the_scores_is_refused_by_name(
+    config: dict[str, Any], field: str
+) -> None:
+    """One line that names the attribute."""
+    with pytest.raises(CheckpointError, match=field) as refusal:
+        initialise(config, seed=0)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(("heads", "groups"), [(6, 6), (6, 3), (6, 2), (6, 1)])
+def test_neighbouring_heads_share_a_key(heads: int, groups: int) -> None:
+    """The map is transformers' own repetition of grouped keys."""
+    from transformers.models.llama.modeling_llama import repeat_kv
+
+    numbered = torch.arange(groups).reshape(1, groups, 1, 1)
+    repeated = repeat_kv(numbered, heads // groups).flatten()
+    assert torch.equal(AttentionShape(1, heads, groups, 12, 2).key_of_head(), repeated)
+    if 1 < groups < heads:
+        tiled = torch.arange(groups).repeat(heads // groups)
+        assert not torch.equal(tiled, repeated)

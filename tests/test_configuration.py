@@ -1,0 +1,755 @@
+"""The configuration: a fault is one line that says what to mend; what passes is plain and sorted."""
+
+import json
+import re
+import shutil
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+import seaborn
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from snakemake.cli import parse_config
+
+from configuration import (
+    COLOUR_MAPS,
+    PALETTES,
+    SOURCES,
+    Analysis,
+    Configuration,
+    ConfigurationError,
+    Figures,
+    Model,
+    compose,
+    schema_table,
+)
+
+SHIPPED = Path(__file__).parents[1] / "config"
+STUDIES = sorted(file.stem for file in SHIPPED.glob("study/*.yaml"))
+MODELS = sorted(file.stem for file in SHIPPED.glob("model/*.yaml"))
+HAS_MODELS = f"config/model/ has {', '.join(MODELS)}"
+HAS_STUDIES = f"config/study/ has {', '.join(STUDIES)}"
+ANALYSIS_KEYS = ", ".join(field.name for field in fields(Analysis))
+DIGEST = "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A copy of the shipped configuration to break."""
+    return Path(shutil.copytree(SHIPPED, tmp_path / "config"))
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy for tests that write one file over and over."""
+    return Path(shutil.copytree(SHIPPED, tmp_path_factory.mktemp("shared") / "config"))
+
+
+def refusal(user: dict[str, Any], config: Path) -> str:
+    """The message of the error, which is one line."""
+    with pytest.raises(ConfigurationError) as caught:
+        compose(user, config)
+    message = str(caught.value)
+    assert message == " ".join(message.split())
+    return message
+
+
+def assert_plain_and_sorted(value: Any) -> None:
+    """Only dicts with sorted keys, lists and scalars of the exact built-in types."""
+    if type(value) is dict:
+        assert all(type(key) is str for key in value)
+        assert list(value) == sorted(value)
+        for item in value.values():
+            assert_plain_and_sorted(item)
+    elif type(value) is list:
+        for item in value:
+            assert_plain_and_sorted(item)
+    else:
+        assert value is None or type(value) in (bool, int, float, str)
+
+
+# ------ What is shipped
+
+
+@pytest.mark.parametrize("study", [study for study in STUDIES if study != "custom"])
+def test_shipped_study_composes(study: str) -> None:
+    """Every study that names models has them, in its order, plain and sorted."""
+    composed = compose({"study": study}, SHIPPED)
+    written = yaml.safe_load((SHIPPED / f"study/{study}.yaml").read_text())
+    assert (composed.study, composed.title) == (study, written["title"])
+    assert list(composed.models) == written["models"]
+    for part in (composed.analysis, composed.figures, *composed.models.values()):
+        assert_plain_and_sorted(part)
+
+
+def test_demo_is_the_default() -> None:
+    """Without arguments the run is the study demo."""
+    assert compose({}, SHIPPED) == compose({"study": "demo"}, SHIPPED)
+
+
+def test_every_shipped_model_is_in_a_study() -> None:
+    """No model file lies about unused."""
+    used = [
+        name
+        for study in STUDIES
+        if study != "custom"
+        for name in compose({"study": study}, SHIPPED).models
+    ]
+    assert set(used) == set(MODELS)
+
+
+def test_models_are_what_hydra_gives_one_by_one() -> None:
+    """Composing all models at once is composing each by itself."""
+    together = compose({"study": "paper", "hydra": "model.threads=3"}, SHIPPED).models
+    for name, model in together.items():
+        with initialize_config_dir(str(SHIPPED), version_base="1.3"):
+            alone = hydra_compose("config", [f"+model='{name}'", "++model.threads=3"])["model"]
+        unlisted = {key: value for key, value in alone.items() if key != "layers"}
+        assert unlisted.items() <= model.items()
+        assert compose({"models": name, "hydra": "model.threads=3"}, SHIPPED).models[name] == model
+
+
+def test_every_key_of_a_model_can_be_read() -> None:
+    """A model has each key of the schema, the defaults too, and its file's name."""
+    model = compose({"models": "gpt2-medium-init"}, SHIPPED).models["gpt2-medium-init"]
+    assert list(model) == sorted(field.name for field in fields(Model))
+    assert model["name"] == "gpt2-medium-init"
+    assert (model["layers"], model["layers_per_job"]) == (list(range(24)), 12)
+    assert (model["threads"], model["sha256"]) == (1, {})
+    assert model["resources"] == {"mem_mb": None, "runtime": None}
+
+
+# ------ No drift between the schema, the files and the documentation
+
+
+def test_default_files_state_the_schema_defaults() -> None:
+    """analysis/default.yaml and config.yaml hold every key, at its default."""
+    parts = yaml.safe_load((SHIPPED / "config.yaml").read_text())
+    composed = compose({}, SHIPPED)
+    assert composed.analysis == asdict(Analysis())
+    assert composed.figures == asdict(Figures()) == parts["figures"]
+    written = yaml.safe_load((SHIPPED / "analysis/default.yaml").read_text())
+    assert shape(written) == shape(asdict(Analysis()))
+
+
+def shape(value: Any) -> Any:
+    """The keys of a mapping and of those within, in their order."""
+    return [(key, shape(item)) for key, item in value.items()] if isinstance(value, dict) else None
+
+
+def test_readme_holds_the_schema_table() -> None:
+    """config/README.md ends with the table that the schema gives."""
+    assert (SHIPPED / "README.md").read_text().endswith("\n\n" + schema_table())
+
+
+def test_readme_states_what_each_source_takes() -> None:
+    """The table of sources in config/README.md agrees with the schema."""
+    rows = (SHIPPED / "README.md").read_text().partition("## Every key")[0].splitlines()
+    for source, (needed, optional) in SOURCES.items():
+        (row,) = [row for row in rows if row.startswith(f"| `{source}` |")]
+        assert set(re.findall("`([a-z0-9]+)`", row)) == {source, *needed, *optional}
+
+
+def test_allowed_palettes_exist() -> None:
+    """seaborn and matplotlib know every name that is allowed."""
+    for name in PALETTES.allowed.removeprefix("one of ").split(", "):
+        assert len(seaborn.color_palette(name, 3)) == 3
+    for name in COLOUR_MAPS.allowed.removeprefix("one of ").split(", "):
+        assert name in matplotlib.colormaps
+
+
+# ------ Faults in files
+
+CLOCK = "${now:} differs at every reading and would rerun all jobs; write the value"
+INIT = "source: init\nconfig: {model_type: bert}\n"
+HERE = "source: path\npath: x\n"
+AT = "config/analysis/default.yaml: analysis"
+UNKNOWN = "config/analysis/default.yaml: no key"
+DEFAULTS = "defaults: [study: demo, analysis: default, _self_]\n"
+
+ANALYSIS_FAULTS = [
+    ("probes: five", f"{AT}.probes: 'five' is not an integer >= 2"),
+    ("probes: 1", f"{AT}.probes: 1 is not an integer >= 2"),
+    ("probes: true", f"{AT}.probes: True is not an integer >= 2"),
+    ("probes: 16.0", f"{AT}.probes: 16.0 is not an integer >= 2"),
+    ("probes:", f"{AT}.probes: None is not an integer >= 2"),
+    ("seed: -1", f"{AT}.seed: -1 is not an integer >= 0"),
+    ("device: gpu", f"{AT}.device: 'gpu' is not one of auto, cpu, cuda"),
+    ("max_dim: 0", f"{AT}.max_dim: 0 is not null or an integer >= 1"),
+    ("dense_max_dim: 0", f"{AT}.dense_max_dim: 0 is not an integer >= 1"),
+    ("weighted_triples: 199", f"{AT}.weighted_triples: 199 is not an integer >= 200"),
+    ("uniform_tuples: 1", f"{AT}.uniform_tuples: 1 is not an integer >= 2"),
+    ("jacobi_triples: 0", f"{AT}.jacobi_triples: 0 is not an integer >= 1"),
+    ("relation_tuples: 0", f"{AT}.relation_tuples: 0 is not an integer >= 1"),
+    ("precision: {layers: 0}", f"{AT}.precision.layers: 0 is not an integer >= 1"),
+    ("rank_cutoff: '1e-8'", f"{AT}.rank_cutoff: '1e-8' is not a number above 0 and below 1"),
+    ("rank_cutoff: 0", f"{AT}.rank_cutoff: 0 is not a number above 0 and below 1"),
+    ("rank_cutoff: .nan", f"{AT}.rank_cutoff: nan is not a number above 0 and below 1"),
+    ("balance_above: .inf", f"{AT}.balance_above: inf is not a number above 1"),
+    (f"balance_above: 1{'0' * 400}", f"{AT}.balance_above: 1{'0' * 56}... is not a number above 1"),
+    ("phases: 3", f"{AT}.phases: 3 is not a mapping; keys are weak_below, topological_above"),
+    (
+        "phases: {weak_below: 1, topological_above: 1}",
+        f"{AT}.phases.weak_below: 1.0 is not below topological_above, 1.0",
+    ),
+    (
+        "conditioning: {poor_from: 50}",
+        f"{AT}.conditioning.well_below: 100.0 is not below poor_from, 50.0",
+    ),
+    (
+        "phases: {weak: 1}",
+        f"{UNKNOWN} 'weak' in analysis.phases; keys are weak_below, topological_above",
+    ),
+    (
+        "prbes: 16",
+        f"{UNKNOWN} 'prbes' in analysis; keys are {ANALYSIS_KEYS}; did you mean 'probes'?",
+    ),
+    ("1: 16", f"{UNKNOWN} '1' in analysis; keys are {ANALYSIS_KEYS}"),
+    ("defaults: [other]", f"{UNKNOWN} 'defaults' in analysis; keys are {ANALYSIS_KEYS}"),
+    ("[16]", "config/analysis/default.yaml: [16] is no mapping of keys to values"),
+    (
+        "seed: 1\nprobes: 3\nseed: 2",
+        "config/analysis/default.yaml, line 3: found duplicate key seed",
+    ),
+    (
+        "seed: 1\nprobes: a: b",
+        "config/analysis/default.yaml, line 2: mapping values are not allowed here",
+    ),
+    (
+        "# @package figures\n",
+        "config/analysis/default.yaml: a '# @package' line has no place here; delete it",
+    ),
+    (
+        "seed: ${now:%S}",
+        f"config/analysis/default.yaml: {CLOCK}",
+    ),
+    ("seed: ${figures.no}", f"{AT}.seed: Interpolation key 'figures.no' not found"),
+    ("seed: ${analysis.device}\ndevice: cpu", f"{AT}.seed: 'cpu' is not an integer >= 0"),
+    ("seed: ${analysis.device}\ndevice: gpu", f"{AT}.seed: 'gpu' is not an integer >= 0"),
+]
+
+OWN = "belongs to another source; source"
+MODEL_FAULTS = [
+    ("", "source: missing; it must be one of hub, path, package, init"),
+    ("source: git", "source: 'git' is not one of hub, path, package, init"),
+    (
+        "source: hub\nid: a/b",
+        "revision: missing; source hub takes id, revision, sha256 (optional)",
+    ),
+    (
+        "source: hub\nrevision: main",
+        "id: missing; source hub takes id, revision, sha256 (optional)",
+    ),
+    ("source: path", "path: missing; source path takes path, sha256 (optional)"),
+    (
+        "source: package\npackage: a",
+        "folder: missing; source package takes package, folder, sha256 (optional)",
+    ),
+    (f"{HERE}id: a/b", f"id: {OWN} path takes path, sha256 (optional)"),
+    (f"{HERE}revision: main", f"revision: {OWN} path takes path, sha256 (optional)"),
+    (f"{HERE}config: {{model_type: a}}", f"config: {OWN} path takes path, sha256 (optional)"),
+    (
+        f"{INIT}sha256: {{a: {DIGEST}}}",
+        f"sha256: {OWN} init takes id (optional), revision (optional), config (optional)",
+    ),
+    ("source: init", "config: source init takes either a config or an id"),
+    (f"{INIT}id: a/b", "config: source init takes either a config or an id"),
+    (f"{INIT}revision: main", "revision: is of an id, and there is none"),
+    (
+        "source: init\nconfig: {n: 3}",
+        "config: {'n': 3} is not null or a mapping with a model_type and that architecture's"
+        " settings",
+    ),
+    (
+        "source: init\nconfig: {model_type: a, 1: 3}",
+        "config: {'model_type': 'a', 1: 3} is not null or a mapping with a model_type and that"
+        " architecture's settings",
+    ),
+    (
+        "source: hub\nid: a b\nrevision: main",
+        "id: 'a b' is not null or a hub id such as openai-community/gpt2",
+    ),
+    (
+        "source: hub\nid: a/b\nrevision: 0123",
+        "revision: 83 is not null or a branch, tag or commit (one of digits alone in quotes)",
+    ),
+    (
+        "source: package\npackage: a\nfolder: ../b",
+        "folder: '../b' is not null or a relative path without '..'",
+    ),
+    (
+        f"{HERE}sha256: {{a: abc}}",
+        "sha256: {'a': 'abc'} is not a mapping from file names to digests of 64 hexadecimal digits"
+        " (in quotes if all decimal)",
+    ),
+    (f"{HERE}name: other", "name: 'other' is not 'minilm', the file's; delete the line"),
+    (f"{HERE}threads: 0", "threads: 0 is not an integer >= 1"),
+    (
+        f"{HERE}dtype: int8",
+        "dtype: 'int8' is not null or one of float64, float32, float16, bfloat16",
+    ),
+    (
+        f"{HERE}layers_per_job: 2",
+        "layers_per_job: needs layers; write layers: 0-<number of layers - 1>",
+    ),
+    (f"{HERE}resources: {{mem_mb: 0}}", "resources.mem_mb: 0 is not null or an integer >= 1"),
+    *(
+        (
+            f"{HERE}layers: {layers}",
+            f"layers: {shown} is not null or a list of different layers from 0 or a range such as"
+            " 0-23",
+        )
+        for layers, shown in [
+            ("[]", "[]"),
+            ("[1, 1]", "[1, 1]"),
+            ("[-1]", "[-1]"),
+            ("[true]", "[True]"),
+            ("5", "5"),
+            ("5-3", "'5-3'"),
+            ("0-99999", "'0-99999'"),
+        ]
+    ),
+]
+
+STUDY_FAULTS = [
+    ("models: [minilm]", "title: missing; it must be a line of text"),
+    (
+        "title: a",
+        "models: missing; it must be a list of names of files in config/model/ (one that looks"
+        " like a number in quotes)",
+    ),
+    (
+        "title: a\nmodels: [70]",
+        "models: [70] is not a list of names of files in config/model/ (one that looks like a"
+        " number in quotes)",
+    ),
+    (
+        "title: a\nmodels: []",
+        "models: names no model; name some here, or with --config models=<name>,<name>",
+    ),
+    ("title: a\nmodels: [minilm, minilm]", "models: 'minilm': is there twice; name it once"),
+    (
+        "title: a\nmodels: [gtp2]",
+        f"models: 'gtp2': no such model; {HAS_MODELS}; did you mean 'gpt2'?",
+    ),
+]
+
+MAIN_FAULTS = [
+    ("figures: {}", "defaults: must be the list 'study: <name>', 'analysis: <name>', '_self_'"),
+    (
+        f"{DEFAULTS}figres: {{}}",
+        "no key 'figres' in this file; keys are defaults, figures; did you mean 'figures'?",
+    ),
+    (
+        DEFAULTS.replace("demo", "dem"),
+        f"defaults: study: dem: no such study; {HAS_STUDIES}; did you mean 'demo'?",
+    ),
+    (f"{DEFAULTS}figures: {{dpi: 10}}", "figures.dpi: 10 is not an integer from 50 to 1200"),
+    (
+        f"{DEFAULTS}figures: {{width_inches: 70}}",
+        "figures.width_inches: 70 is not a number above 1 and below 30",
+    ),
+    (
+        f"{DEFAULTS}figures: {{phase_colours: {{II: red}}}}",
+        "figures.phase_colours.II: 'red' is not a colour such as '#56b4e9' (in quotes)",
+    ),
+    (
+        f"{DEFAULTS}figures: {{map_colours: jet}}",
+        "figures.map_colours: 'jet' is not one of cividis, viridis, plasma, inferno, magma",
+    ),
+]
+
+FILE_FAULTS = [
+    *(("analysis/default.yaml", body, message) for body, message in ANALYSIS_FAULTS),
+    *(
+        ("model/minilm.yaml", body, f"config/model/minilm.yaml: model.{message}")
+        for body, message in MODEL_FAULTS
+    ),
+    *(
+        ("study/demo.yaml", body, f"config/study/demo.yaml: study.{message}")
+        for body, message in STUDY_FAULTS
+    ),
+    *(("config.yaml", body, f"config/config.yaml: {message}") for body, message in MAIN_FAULTS),
+]
+
+
+@pytest.mark.parametrize(("file", "body", "message"), FILE_FAULTS)
+def test_fault_in_a_file(config: Path, file: str, body: str, message: str) -> None:
+    """The message names the file, the key and what is allowed."""
+    (config / file).write_text(body)
+    assert refusal({}, config) == message
+
+
+def test_fault_in_a_file_that_an_override_hides(config: Path) -> None:
+    """A file in use is checked by itself, whatever an override then puts in its place."""
+    (config / "analysis/default.yaml").write_text("probes: five")
+    message = "config/analysis/default.yaml: analysis.probes: 'five' is not an integer >= 2"
+    assert refusal({"hydra": "analysis.probes=64"}, config) == message
+
+
+def test_files_not_in_use_are_not_read(config: Path) -> None:
+    """A broken model file stops only the studies that use it."""
+    (config / "model/gpt2.yaml").write_text("source: [")
+    assert "minilm" in compose({}, config).models
+    assert refusal({"models": "gpt2"}, config).startswith("config/model/gpt2.yaml, line 1: ")
+
+
+def test_missing_files(config: Path) -> None:
+    """A folder that holds no configuration, and a group that holds no file."""
+    shutil.rmtree(config / "analysis")
+    where = "config/config.yaml: defaults: analysis: default"
+    message = "no such analysis; config/analysis/ has no files"
+    assert refusal({}, config) == f"{where}: {message}"
+    (config / "config.yaml").unlink()
+    assert refusal({}, config) == "config/config.yaml: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"seed: \x07", b"seed: '${'", b"!!set {a}", b"*a"]
+)
+def test_unreadable_file(config: Path, content: bytes) -> None:
+    """What is no text, no YAML or no interpolation is refused in the name of the file."""
+    (config / "analysis/default.yaml").write_bytes(content)
+    assert refusal({}, config).startswith("config/analysis/default.yaml")
+
+
+# ------ The command line
+
+NO_ARGUMENT = 'no such key; keys are study, models and, for all settings, hydra=["key=value"]'
+BOTH = (
+    "--config study=… models=…: choose one; other models in a study are given as"
+    ' hydra=["study.models=[a,b]"]'
+)
+ARGUMENT_FAULTS = [
+    (["models=gtp2"], f"--config models=gtp2: no such model; {HAS_MODELS}; did you mean 'gpt2'?"),
+    (
+        ["models=gpt2,gtp2"],
+        f"--config models=gtp2: no such model; {HAS_MODELS}; did you mean 'gpt2'?",
+    ),
+    (["models=gpt2,gpt2"], "--config models=gpt2: is there twice; name it once"),
+    (["models=71"], f"--config models=71: no such model; {HAS_MODELS}"),
+    (["models=../model/gpt2"], "--config models=../model/gpt2: no such model; "),
+    (["models=a,,b"], "--config models=a,,b: is no list of models; write models=<name>,<name>"),
+    (["models="], "--config models=None: is no list of models; write models=<name>,<name>"),
+    (["models=[]"], "--config models=[]: is no list of models; write models=<name>,<name>"),
+    (["models=true"], "--config models="),
+    (["models={gpt2: 1}"], "--config models={'gpt2': '1'}: is no list of models; "),
+    (
+        ["study=papr"],
+        f"--config study=papr: no such study; {HAS_STUDIES}; did you mean 'paper'?",
+    ),
+    (
+        ["study=demo,paper"],
+        "--config study=demo,paper: is not the name of one study; write study=<name>",
+    ),
+    (
+        ["study=custom"],
+        "config/study/custom.yaml: study.models: names no model; name some here, or with --config"
+        " models=<name>,<name>",
+    ),
+    (["study=demo", "models=gpt2"], BOTH),
+    (
+        ["models=gpt2", "hydra=study.models=[gpt2]"],
+        '--config hydra=["study.models=[gpt2]"]: --config models lists the models already;'
+        " choose one",
+    ),
+    (
+        ["model=gpt2"],
+        f"--config model: {NO_ARGUMENT}; did you mean 'models'?",
+    ),
+    (
+        ["probes=64"],
+        f"--config probes: {NO_ARGUMENT}",
+    ),
+    (["hydra="], '--config hydra=None: write hydra=["key=value", …]'),
+    (["hydra={a: 1}"], "--config hydra={'a': '1'}: write hydra=[\"key=value\", …]"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), ARGUMENT_FAULTS)
+def test_fault_in_an_argument(arguments: list[str], message: str) -> None:
+    """The message names the argument and what is allowed."""
+    assert refusal(parse_config(arguments), SHIPPED).startswith(message)
+
+
+OVERRIDE_FAULTS = [
+    (
+        "analysis.prbes=64",
+        f"no key 'prbes' in analysis; keys are {ANALYSIS_KEYS}; did you mean 'probes'?",
+    ),
+    (
+        "+analysis.prbes=64",
+        f"no key 'prbes' in analysis; keys are {ANALYSIS_KEYS}; did you mean 'probes'?",
+    ),
+    ("analysis={probes: 64}", "no such analysis; config/analysis/ has default"),
+    ("analysis=mine", "no such analysis; config/analysis/ has default"),
+    ("analysis.probes=five", "analysis.probes: 'five' is not an integer >= 2"),
+    ("analysis.probes=", "analysis.probes: '' is not an integer >= 2"),
+    ("analysis.probes.x=1", "analysis.probes has no keys of its own"),
+    (
+        "analysis.phases=3",
+        "analysis.phases: 3 is not a mapping; keys are weak_below, topological_above",
+    ),
+    (
+        "analysis.phases={weak: 3}",
+        "no key 'weak' in analysis.phases; keys are weak_below, topological_above",
+    ),
+    (
+        "analysis.phases.topological_above=0.1",
+        "analysis.phases.weak_below: 0.1 is not below topological_above, 0.1",
+    ),
+    ("analysis.seed=${x}", "analysis.seed: Interpolation key 'x' not found"),
+    (
+        "analysis.seed=${now:%S}",
+        CLOCK,
+    ),
+    (
+        "anlysis.probes=64",
+        "no key 'anlysis' in the configuration; keys are study, model, analysis, figures; did you"
+        " mean 'analysis'?",
+    ),
+    (
+        "hydra.searchpath=[x]",
+        "no key 'hydra' in the configuration; keys are study, model, analysis, figures",
+    ),
+    ("analysis.probes=16,64", "gives several values; a list is written [a,b]"),
+    ("~analysis.probes", "'~' and '@' have no use here; write key=value"),
+    ("analysis@x=default", "'~' and '@' have no use here; write key=value"),
+    ("analysis.probes", "is not of the form key=value"),
+    ("study=paper", "choose it by --config study=<name>"),
+    ("model=gpt2", "choose it by --config models=<name>,<name>"),
+    ("+model=gpt2", "choose it by --config models=<name>,<name>"),
+    (
+        "study.models=[gtp2]",
+        f"study.models: 'gtp2': no such model; {HAS_MODELS}; did you mean 'gpt2'?",
+    ),
+    ("study.models=[${x}]", "study.models.[0]: Interpolation key 'x' not found"),
+    ("figures.dpi=10", "figures.dpi: 10 is not an integer from 50 to 1200"),
+]
+
+
+@pytest.mark.parametrize(("override", "message"), OVERRIDE_FAULTS)
+def test_fault_in_an_override(override: str, message: str) -> None:
+    """The message names the override, the key and what is allowed; valid ones are not blamed."""
+    user = {"hydra": ["analysis.uniform_tuples=9", override, "figures.width_inches=9"]}
+    assert refusal(user, SHIPPED) == f"--config hydra={json.dumps([override])}: {message}"
+
+
+def test_override_that_does_not_suit_a_model() -> None:
+    """Overrides of model keys are made on each model; the message says on which they fail."""
+    message = (
+        '--config hydra=["model.layers_per_job=2"] on config/model/minilm.yaml:'
+        " model.layers_per_job: needs layers; write layers: 0-<number of layers - 1>"
+    )
+    assert refusal({"hydra": "model.layers_per_job=2"}, SHIPPED) == message
+
+
+def test_overrides_that_exclude_each_other() -> None:
+    """What Hydra itself refuses is one line too."""
+    lines = ["model.threads.x=2"]
+    assert refusal({"hydra": lines}, SHIPPED).startswith('--config hydra=["model.threads.x=2"]: ')
+    lines = ["model.config=3", "model.config.n=3"]
+    assert refusal({"hydra": lines}, SHIPPED).startswith("--config hydra=")
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "models=gpt2,bert-base",
+        "models=gpt2, bert-base",
+        "models=[gpt2, bert-base]",
+        "models=['gpt2,bert-base']",
+    ],
+)
+def test_models_in_every_form(argument: str) -> None:
+    """A string with commas and lists give the same ad-hoc study."""
+    composed = compose(parse_config([argument]), SHIPPED)
+    assert (composed.study, list(composed.models)) == ("custom", ["gpt2", "bert-base"])
+
+
+@pytest.mark.parametrize("user", [{"models": 70}, {"models": [70]}, {"models": "70"}])
+def test_models_named_by_numbers(config: Path, user: dict[str, Any]) -> None:
+    """A name that arrives as a number is the string again."""
+    (config / "model/70.yaml").write_text(HERE)
+    assert list(compose(user, config).models) == ["70"]
+
+
+def test_study_named_by_a_number(config: Path) -> None:
+    """The same for a study."""
+    shutil.copy(config / "study/smoke.yaml", config / "study/7.yaml")
+    assert compose({"study": 7}, config).study == "7"
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ['hydra=["analysis.probes=64"]', "hydra=analysis.probes=64", "hydra=[++analysis.probes=64]"],
+)
+def test_overrides_in_every_form(argument: str) -> None:
+    """One string or a list of strings."""
+    assert compose(parse_config([argument]), SHIPPED).analysis == asdict(Analysis(probes=64))
+
+
+def test_overrides_reach_everything(config: Path) -> None:
+    """A group's file, keys its file leaves out, figures, models; the later of two wins."""
+    (config / "analysis/mine.yaml").write_text("probes: 32")
+    lines = [
+        "analysis=mine",
+        "analysis.seed=5",
+        "analysis.seed=6",
+        "analysis.phases={weak_below: 0.2}",
+        "figures.phase_colours.I='#ABCDEF'",
+        "study.models=[gpt2,gpt2-medium]",
+        "model.layers=1-3",
+        "model.resources.mem_mb=100",
+    ]
+    composed = compose({"study": "paper", "hydra": lines}, config)
+    analysis = composed.analysis
+    assert (analysis["probes"], analysis["seed"], analysis["jacobi_triples"]) == (32, 6, 2)
+    assert analysis["phases"] == {"topological_above": 1.0, "weak_below": 0.2}
+    assert composed.figures["phase_colours"]["I"] == "#ABCDEF"
+    assert (composed.study, list(composed.models)) == ("paper", ["gpt2", "gpt2-medium"])
+    for model in composed.models.values():
+        assert (model["layers"], model["resources"]["mem_mb"]) == ([1, 2, 3], 100)
+
+
+def test_names_that_cannot_be_folders(config: Path) -> None:
+    """Names become folders of results, one of which is taken."""
+    (config / "model/my model.yaml").write_text(HERE)
+    assert "rename the file" in refusal({"models": "my model"}, config)
+    shutil.copy(config / "study/smoke.yaml", config / "study/models.yaml")
+    assert "results/models/, which is taken" in refusal({"study": "models"}, config)
+
+
+def test_interpolations_are_resolved(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the environment and from other keys."""
+    monkeypatch.setenv("PLACE", "/data")
+    (config / "model/here.yaml").write_text(
+        "source: path\npath: ${oc.env:PLACE}/x\nthreads: ${analysis.probes}"
+    )
+    model = compose({"models": "here"}, config).models["here"]
+    assert (model["path"], model["threads"]) == ("/data/x", 16)
+    monkeypatch.delenv("PLACE")
+    assert refusal({"models": "here"}, config).startswith("config/model/here.yaml: model.path: ")
+
+
+def test_numbers_are_read_as_the_schema_says(config: Path) -> None:
+    """1e-8 without a point is a float, and an integer in a float's place is one."""
+    (config / "analysis/default.yaml").write_text("rank_cutoff: 1e-9\nbalance_above: 10")
+    analysis = compose({}, config).analysis
+    assert (analysis["rank_cutoff"], analysis["balance_above"]) == (1e-9, 10.0)
+    assert type(analysis["balance_above"]) is float
+
+
+# ------ Laws
+
+WORDS = st.text("abcdefghij", min_size=1, max_size=6)
+VALID = st.fixed_dictionaries(
+    {},
+    optional={
+        "seed": st.integers(0, 2**62),
+        "max_dim": st.none() | st.integers(1, 99),
+        "rank_cutoff": st.floats(1e-300, 0.99),
+        "balance_above": st.integers(2, 10**9) | st.floats(1.5, 1e300),
+        "device": st.sampled_from(["auto", "cpu", "cuda"]),
+        "precision": st.fixed_dictionaries({}, optional={"layers": st.integers(1, 9)}),
+        "phases": st.just({"topological_above": 3, "weak_below": 2}),
+    },
+)
+NESTED = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def shuffled(value: Any, order: Any) -> Any:
+    """The same mapping, its keys and those within in another order."""
+    if not isinstance(value, dict):
+        return value
+    keys = list(value)
+    order.shuffle(keys)
+    return {key: shuffled(value[key], order) for key in keys}
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    analysis=VALID,
+    architecture=st.dictionaries(WORDS, NESTED, max_size=4),
+    layers=st.sets(st.integers(0, 50), min_size=1).map(list),
+    order=st.randoms(use_true_random=False),
+)
+def test_composed_is_plain_sorted_and_blind_to_order(
+    shared: Path, analysis: Any, architecture: Any, layers: list[int], order: Any
+) -> None:
+    """What is composed does not depend on the order of keys, and says what the files say."""
+    model = {"source": "init", "config": architecture | {"model_type": "gpt2"}, "layers": layers}
+    results = []
+    for _ in range(2):
+        for file, content in (("analysis/default.yaml", analysis), ("model/any.yaml", model)):
+            content = shuffled(content, order)
+            (shared / file).write_text(yaml.safe_dump(content, sort_keys=False))
+        results.append(compose({"models": "any"}, shared))
+    first, second = results
+    assert json.dumps(first.__dict__) == json.dumps(second.__dict__)
+    assert_plain_and_sorted([first.models["any"], first.analysis, first.figures])
+    expected = asdict(Analysis()) | {k: v for k, v in analysis.items() if k != "precision"}
+    expected["precision"] = expected["precision"] | analysis.get("precision", {})
+    assert first.analysis == expected
+    assert first.models["any"]["config"] == model["config"]
+    assert first.models["any"]["layers"] == sorted(layers)
+
+
+def one_line_or_composed(user: dict[str, Any], config: Path) -> None:
+    """Anything else than a configuration or a refusal of one line is an error of this test."""
+    try:
+        assert isinstance(compose(user, config), Configuration)
+    except ConfigurationError as error:
+        assert str(error) == " ".join(str(error).split())
+
+
+KEYS = st.sampled_from(
+    ["analysis.probes", "analysis.phases", "model.config", "figures", "analysis", "study.title"]
+)
+LINES = st.text(max_size=12) | st.builds("{}={}".format, KEYS, st.text(max_size=8))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["study", "models"]) | st.text(max_size=4),
+        NESTED | st.text(max_size=6),
+        max_size=2,
+    )
+)
+def test_any_argument_is_refused_in_one_line(user: dict[str, Any]) -> None:
+    """Whatever arrives as an argument."""
+    one_line_or_composed(user, SHIPPED)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(LINES, max_size=2))
+def test_any_override_is_refused_in_one_line(lines: list[str]) -> None:
+    """Whatever arrives as an override."""
+    one_line_or_composed({"study": "smoke", "hydra": lines}, SHIPPED)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["study/smoke.yaml", "model/minilm.yaml", "config.yaml"]),
+    st.binary(max_size=12) | NESTED,
+)
+def test_any_file_is_refused_in_one_line(shared: Path, file: str, content: Any) -> None:
+    """Whatever is in a file."""
+    written = content if isinstance(content, bytes) else yaml.safe_dump(content).encode()
+    before = (shared / file).read_bytes()
+    try:
+        (shared / file).write_bytes(written)
+        one_line_or_composed({"study": "smoke"}, shared)
+    finally:
+        (shared / file).write_bytes(before)

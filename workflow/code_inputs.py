@@ -1,0 +1,59 @@
+"""The source files behind a script, found by reading its imports.
+
+A stage takes them as inputs: editing a library module reruns the stages that use it, and no other.
+"""
+
+import ast
+from pathlib import Path
+
+from paths import ROOT
+
+SCRIPTS = ROOT / "scripts"
+LIBRARY = ROOT / "src"
+
+
+def modules_behind(script: str) -> list[str]:
+    """Paths, relative to the repository, of every project module a script uses, itself left out.
+
+    A name that a package re-exports counts as the module it comes from: what else the package
+    holds is not used by taking that name.
+    """
+    found: set[Path] = set()
+    pending = [SCRIPTS / f"{script}.py"]
+    while pending:
+        for module in _imported(pending.pop()) - found:
+            found.add(module)
+            pending.append(module)
+    return sorted(str(module.relative_to(ROOT)) for module in found)
+
+
+def _imported(source: Path) -> set[Path]:
+    modules: set[Path] = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            modules |= {path for alias in node.names if (path := _file(alias.name))}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules |= {path for alias in node.names if (path := _origin(node.module, alias.name))}
+    return modules
+
+
+def _origin(module: str, name: str) -> Path | None:
+    """The file that a name imported from a module is defined in; None outside the project."""
+    submodule, file = _file(f"{module}.{name}"), _file(module)
+    if submodule or file is None or file.name != "__init__.py":
+        return submodule or file
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return _origin(node.module, alias.name)
+    return file
+
+
+def _file(dotted: str) -> Path | None:
+    relative = Path(*dotted.split("."))
+    for folder in (LIBRARY, SCRIPTS):
+        for candidate in (relative.with_suffix(".py"), relative / "__init__.py"):
+            if (folder / candidate).is_file():
+                return folder / candidate
+    return None

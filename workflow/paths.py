@@ -1,0 +1,44 @@
+"""Where every result lies. `{span}` is the part of a model that one job works on (spans.py)."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+RESULTS = "results"
+MODEL = f"{RESULTS}/models/{{model}}"
+SPAN = f"{RESULTS}/models/{{span}}"
+
+CONFIGURATION = f"{MODEL}/config.yaml"
+FACTORS = f"{MODEL}/factors"
+PROVENANCE = f"{MODEL}/provenance.json"
+BASIS_COEFFICIENTS = f"{SPAN}/basis_coefficients.safetensors"
+
+
+def span_table(table: str) -> str:
+    """One table of the layers of one job; for a model that is not split, the model's table."""
+    return f"{SPAN}/{table}.parquet"
+
+
+def model_table(table: str) -> str:
+    """One table of all layers of a model."""
+    return f"{MODEL}/{table}.parquet"
+
+
+def study_table(study: str, table: str) -> str:
+    """One table of a study."""
+    return f"{RESULTS}/{study}/tables/{table}.csv"
+
+
+def figure(study: str, name: str, suffix: str) -> str:
+    """One figure of a study, as svg or png."""
+    return f"{RESULTS}/{study}/figures/{name}.{suffix}"
+
+
+def log(rule: str, wildcard: str = "") -> str:
+    """Log of a rule's job."""
+    return f"{RESULTS}/logs/{wildcard and wildcard + '/'}{rule}.log"
+
+
+def benchmark(rule: str, wildcard: str = "") -> str:
+    """Wall time and memory of a rule's job."""
+    return f"{RESULTS}/benchmarks/{wildcard and wildcard + '/'}{rule}.tsv"

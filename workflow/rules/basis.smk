@@ -1,0 +1,53 @@
+rule basis:
+    input:
+        of_every_model(paths.model_table("basis")),
+        of_every_model(paths.model_table("singular_values")),
+
+
+rule decompose_basis:
+    input:
+        code=modules_behind("decompose_basis"),
+        factors=factors,
+    output:
+        basis=paths.span_table("basis"),
+        singular_values=paths.span_table("singular_values"),
+        coefficients=paths.BASIS_COEFFICIENTS,
+    log:
+        paths.log("decompose_basis", "{span}"),
+    benchmark:
+        paths.benchmark("decompose_basis", "{span}")
+    params:
+        layers=layers,
+        conditioning=ANALYSIS["conditioning"],
+        **analysis("balance_above", "rank_cutoff", "gram_floor", "max_dim", "dense_max_dim"),
+    threads: model_threads
+    resources:
+        mem_mb=model_resource("mem_mb", 4000),
+        runtime=model_resource("runtime", 60),
+        gpu=0,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/decompose_basis.py"
+
+
+rule join_spans:
+    input:
+        code=modules_behind("join_spans"),
+        spans=spans_of_table,
+    output:
+        paths.model_table("{table}"),
+    log:
+        paths.log("join_spans.{table}", "{model}"),
+    wildcard_constraints:
+        model="|".join(map(re.escape, SPLIT_MODELS)) or "(?!)",
+        table=r"\w+",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/join_spans.py"

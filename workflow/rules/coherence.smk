@@ -1,0 +1,31 @@
+rule coherence:
+    input:
+        of_every_model(paths.model_table("coherence")),
+
+
+rule verify_coherence:
+    input:
+        code=modules_behind("verify_coherence"),
+        factors=factors,
+        basis=paths.span_table("basis"),
+        coefficients=paths.BASIS_COEFFICIENTS,
+    output:
+        coherence=paths.span_table("coherence"),
+    log:
+        paths.log("verify_coherence", "{span}"),
+    benchmark:
+        paths.benchmark("verify_coherence", "{span}")
+    params:
+        layers=layers,
+        well_below=ANALYSIS["conditioning"]["well_below"],
+        **analysis("seed", "balance_above", "cancellation_below"),
+        **analysis("relation_tuples", "relation_exhaustive_max_dim"),
+    threads: model_threads
+    resources:
+        mem_mb=model_resource("mem_mb", 8000),
+        runtime=model_resource("runtime", 120),
+        gpu=0,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/verify_coherence.py"

@@ -1,0 +1,118 @@
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+
+import paths
+from code_inputs import modules_behind
+from configuration import ConfigurationError, compose
+from spans import spans_of
+
+try:
+    STUDY = compose(config, paths.ROOT / "config")
+except ConfigurationError as error:
+    sys.exit(str(error))
+
+ANALYSIS = STUDY.analysis
+SPANS = {
+    name: span for model in STUDY.models for name, span in spans_of(model, STUDY.models[model]).items()
+}
+FIGURES = [
+    "epsilon",
+    *(f"commutators_{model}" for model in STUDY.models),
+    "singular_values",
+    "jacobiator",
+    "obstruction",
+]
+SPLIT_MODELS = sorted({span.model for span in SPANS.values() if span.layers})
+
+
+wildcard_constraints:
+    model="|".join(map(re.escape, STUDY.models)),
+    span="|".join(map(re.escape, SPANS)),
+
+
+def model_of(wildcards):
+    """The model a job belongs to, whether it is the whole of it or a span of layers."""
+    return wildcards.model if hasattr(wildcards, "model") else SPANS[wildcards.span].model
+
+
+def factors(wildcards):
+    return paths.FACTORS.format(model=model_of(wildcards))
+
+
+def provenance(wildcards):
+    return paths.PROVENANCE.format(model=model_of(wildcards))
+
+
+def layers(wildcards):
+    return SPANS[wildcards.span].layers
+
+
+def model_threads(wildcards):
+    return STUDY.models[model_of(wildcards)]["threads"]
+
+
+def model_resource(name, otherwise):
+    """A resource as the model file overrides it, or as the rule has it otherwise."""
+
+    def resource(wildcards):
+        override = STUDY.models[model_of(wildcards)]["resources"][name]
+        return otherwise if override is None else override
+
+    return resource
+
+
+def analysis(*keys):
+    """Those leaves of the analysis that a rule depends on, and no other."""
+    return {key: ANALYSIS[key] for key in keys}
+
+
+def checkpoint_source(wildcards):
+    """What of a model's file decides its weights."""
+    settings = STUDY.models[wildcards.model]
+    scheduling = ("threads", "layers_per_job", "resources")
+    return {key: value for key, value in settings.items() if key not in scheduling}
+
+
+def checkpoint_files(wildcards):
+    """Files of a local checkpoint folder, so that a changed checkpoint is read again."""
+    settings = STUDY.models[wildcards.model]
+    if settings["source"] != "path":
+        return []
+    folder = Path(settings["path"])
+    return sorted(map(str, [*folder.glob("*.json"), *folder.glob("*.safetensors")]))
+
+
+def one_gpu_for_dense_layers(wildcards, input):
+    """1 where basis routed a layer to dense extraction, else 0; unknown until basis has run."""
+    import pandas as pd
+
+    # open() names the missing file in its error, which tells Snakemake to ask again later.
+    with open(input.basis, "rb") as basis:
+        return int(pd.read_parquet(basis)["route"].isin(["dense", "mixed"]).any())
+
+
+def spans_of_table(wildcards):
+    """One table of every span of a split model."""
+    return [
+        paths.span_table(wildcards.table).format(span=name)
+        for name, span in SPANS.items()
+        if span.model == wildcards.model
+    ]
+
+
+def of_every_model(path):
+    return expand(path, model=STUDY.models)
+
+
+def report_figure(name, caption):
+    """Outputs of a figure: the SVG that the report shows with its caption, and a PNG."""
+    return {
+        "svg": report(
+            paths.figure(STUDY.study, name, "svg"),
+            caption=f"../report/{caption}.rst",
+            category="Figures",
+        ),
+        "png": paths.figure(STUDY.study, name, "png"),
+    }

@@ -1,0 +1,112 @@
+rule figures:
+    input:
+        [paths.figure(STUDY.study, name, "svg") for name in FIGURES],
+
+
+rule draw_epsilon:
+    input:
+        code=modules_behind("draw_epsilon"),
+        layers=paths.study_table(STUDY.study, "layers"),
+    output:
+        **report_figure("epsilon", "epsilon"),
+    log:
+        paths.log("draw_epsilon", STUDY.study),
+    params:
+        style=STUDY.figures,
+        phases=ANALYSIS["phases"],
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/draw_epsilon.py"
+
+
+rule draw_singular_values:
+    input:
+        code=modules_behind("draw_singular_values"),
+        layers=paths.study_table(STUDY.study, "layers"),
+        singular_values=of_every_model(paths.model_table("singular_values")),
+    output:
+        **report_figure("singular_values", "singular_values"),
+    log:
+        paths.log("draw_singular_values", STUDY.study),
+    params:
+        style=STUDY.figures,
+        models=list(STUDY.models),
+        conditioning=ANALYSIS["conditioning"],
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/draw_singular_values.py"
+
+
+rule draw_jacobiator:
+    input:
+        code=modules_behind("draw_jacobiator"),
+        precision=paths.study_table(STUDY.study, "precision"),
+    output:
+        **report_figure("jacobiator", "jacobiator"),
+    log:
+        paths.log("draw_jacobiator", STUDY.study),
+    params:
+        style=STUDY.figures,
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/draw_jacobiator.py"
+
+
+rule draw_obstruction:
+    input:
+        code=modules_behind("draw_obstruction"),
+        layers=paths.study_table(STUDY.study, "layers"),
+    output:
+        **report_figure("obstruction", "obstruction"),
+    log:
+        paths.log("draw_obstruction", STUDY.study),
+    params:
+        style=STUDY.figures,
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/draw_obstruction.py"
+
+
+rule draw_commutators:
+    input:
+        code=modules_behind("draw_commutators"),
+        pairs=paths.model_table("pairs"),
+    output:
+        **report_figure("commutators_{model}", "commutators"),
+    log:
+        paths.log(f"draw_commutators.{STUDY.study}", "{model}"),
+    params:
+        style=STUDY.figures,
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/draw_commutators.py"

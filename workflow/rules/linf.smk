@@ -1,0 +1,85 @@
+rule linf:
+    input:
+        of_every_model(paths.model_table("linf_dense")),
+        of_every_model(paths.model_table("linf_sampled")),
+        of_every_model(paths.model_table("sampling")),
+        of_every_model(paths.model_table("precision")),
+
+
+rule linf_dense:
+    input:
+        code=modules_behind("extract_linf_dense"),
+        factors=factors,
+        basis=paths.span_table("basis"),
+        coefficients=paths.BASIS_COEFFICIENTS,
+    output:
+        linf=paths.span_table("linf_dense"),
+    log:
+        paths.log("linf_dense", "{span}"),
+    benchmark:
+        paths.benchmark("linf_dense", "{span}")
+    params:
+        **analysis("seed", "device", "balance_above", "jacobi_triples", "literal_tolerance"),
+    threads: model_threads
+    resources:
+        mem_mb=model_resource("mem_mb", 8000),
+        runtime=model_resource("runtime", 240),
+        gpu=one_gpu_for_dense_layers,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/extract_linf_dense.py"
+
+
+rule linf_sampled:
+    input:
+        code=modules_behind("extract_linf_sampled"),
+        factors=factors,
+        basis=paths.span_table("basis"),
+        coefficients=paths.BASIS_COEFFICIENTS,
+    output:
+        linf=paths.span_table("linf_sampled"),
+        sampling=paths.span_table("sampling"),
+    log:
+        paths.log("linf_sampled", "{span}"),
+    benchmark:
+        paths.benchmark("linf_sampled", "{span}")
+    params:
+        **analysis("seed", "balance_above", "jacobi_triples", "probes"),
+        **analysis("census_max_triples", "weighted_triples", "uniform_tuples"),
+    threads: model_threads
+    resources:
+        mem_mb=model_resource("mem_mb", 8000),
+        runtime=model_resource("runtime", 240),
+        gpu=0,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/extract_linf_sampled.py"
+
+
+rule measure_precision:
+    input:
+        code=modules_behind("measure_precision"),
+        factors=factors,
+        provenance=provenance,
+        coefficients=paths.BASIS_COEFFICIENTS,
+    output:
+        precision=paths.span_table("precision"),
+    log:
+        paths.log("measure_precision", "{span}"),
+    benchmark:
+        paths.benchmark("measure_precision", "{span}")
+    params:
+        layers=layers,
+        precision=ANALYSIS["precision"],
+        **analysis("seed", "balance_above"),
+    threads: model_threads
+    resources:
+        mem_mb=model_resource("mem_mb", 8000),
+        runtime=model_resource("runtime", 120),
+        gpu=0,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/measure_precision.py"

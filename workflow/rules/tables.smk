@@ -1,0 +1,32 @@
+rule tables:
+    input:
+        code=modules_behind("gather_tables"),
+        provenance=of_every_model(paths.PROVENANCE),
+        basis=of_every_model(paths.model_table("basis")),
+        epsilon=of_every_model(paths.model_table("epsilon")),
+        linf_dense=of_every_model(paths.model_table("linf_dense")),
+        linf_sampled=of_every_model(paths.model_table("linf_sampled")),
+        sampling=of_every_model(paths.model_table("sampling")),
+        precision=of_every_model(paths.model_table("precision")),
+        coherence=of_every_model(paths.model_table("coherence")),
+    output:
+        layers=paths.study_table(STUDY.study, "layers"),
+        phases=paths.study_table(STUDY.study, "phases"),
+        sampling=paths.study_table(STUDY.study, "sampling"),
+        precision=paths.study_table(STUDY.study, "precision"),
+    log:
+        paths.log("gather_tables", STUDY.study),
+    benchmark:
+        paths.benchmark("gather_tables", STUDY.study)
+    params:
+        models=list(STUDY.models),
+        phases=ANALYSIS["phases"],
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/gather_tables.py"

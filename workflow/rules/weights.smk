@@ -1,0 +1,49 @@
+rule weights:
+    input:
+        of_every_model(paths.PROVENANCE),
+        of_every_model(paths.CONFIGURATION),
+
+
+localrules:
+    record_configuration,
+    extract_weights,
+
+
+rule record_configuration:
+    output:
+        paths.CONFIGURATION,
+    log:
+        paths.log("record_configuration", "{model}"),
+    params:
+        model=lambda wildcards: STUDY.models[wildcards.model],
+        analysis=ANALYSIS,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/record_configuration.py"
+
+
+rule extract_weights:
+    input:
+        code=modules_behind("extract_weights"),
+        checkpoint=checkpoint_files,
+    output:
+        factors=directory(paths.FACTORS),
+        provenance=paths.PROVENANCE,
+    log:
+        paths.log("extract_weights", "{model}"),
+    benchmark:
+        paths.benchmark("extract_weights", "{model}")
+    params:
+        source=checkpoint_source,
+        seed=ANALYSIS["seed"],
+        device=ANALYSIS["device"],
+    threads: model_threads
+    resources:
+        mem_mb=model_resource("mem_mb", 4000),
+        runtime=model_resource("runtime", 240),
+        gpu=0,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/extract_weights.py"
