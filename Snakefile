@@ -19,8 +19,8 @@ include: "workflow/rules/figures.smk"
 
 
 rule results:
+    default_target: True
     input:
         rules.weights.input,
         rules.tables.input,
         rules.figures.input,
-    default_target: True

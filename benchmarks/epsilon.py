@@ -33,9 +33,12 @@ def gaussian_heads(heads: int, d_model: int, seed: int) -> tuple[Tensor, Tensor]
         0.02 * torch.randn(shape, dtype=torch.float64, generator=generator) for _ in range(2)
     )
     for factors in (queries, keys):
-        factors[-1] = factors[-2] + TWIN_DISTANCE * torch.randn(
-            shape[1:], dtype=torch.float64, generator=generator
-        ) * factors[-2].std()
+        factors[-1] = (
+            factors[-2]
+            + TWIN_DISTANCE
+            * torch.randn(shape[1:], dtype=torch.float64, generator=generator)
+            * factors[-2].std()
+        )
     return queries, keys
 
 
@@ -43,10 +46,7 @@ def dense(queries: Tensor, keys: Tensor) -> Tensor:
     """Every commutator from dense operators."""
     operators = queries @ keys.mT
     return torch.stack(
-        [
-            torch.linalg.matrix_norm(a @ b - b @ a)
-            for a, b in combinations(operators, 2)
-        ]
+        [torch.linalg.matrix_norm(a @ b - b @ a) for a, b in combinations(operators, 2)]
     )
 
 
@@ -63,9 +63,7 @@ def thin(queries: Tensor, keys: Tensor) -> Tensor:
 def factored(queries: Tensor, keys: Tensor) -> Tensor:
     """Every commutator in r×r blocks, from the factors as a checkpoint gives them."""
     operators = HeadOperators.from_factors(queries, keys)
-    norms = commutator_norms(
-        gram_blocks(operators, balance_above=1e6), cancellation_below=1e-4
-    )
+    norms = commutator_norms(gram_blocks(operators, balance_above=1e6), cancellation_below=1e-4)
     i, j = torch.triu_indices(len(queries), len(queries), offset=1)
     return norms[i, j]
 

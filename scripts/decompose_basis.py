@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from layers import gram_blocks_by_layer, layers_of, origin
 from safetensors.torch import save_file
-from stage import aside, job, write_table
 
 from headalgebra import columns
 from headalgebra.basis import conditioning, extraction_route, orthonormal_basis
+from layers import gram_blocks_by_layer, layers_of, origin
+from stage import aside, job, write_table
 
 if TYPE_CHECKING:
     snakemake: Any

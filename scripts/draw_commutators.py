@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from stage import aside, job
 
 from headalgebra.plots import FigureStyle, commutator_maps, write_figure
+from stage import aside, job
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 with job(snakemake):
     style = FigureStyle(**snakemake.params.style)
     pairs = pd.read_parquet(snakemake.input.pairs)
-    figure = commutator_maps(pairs, snakemake.wildcards.model, style=style)
+    figure = commutator_maps(pairs, style, model=snakemake.wildcards.model)
     with aside(snakemake.output.svg) as svg, aside(snakemake.output.png) as png:
         write_figure(figure, svg, png, style.dpi)

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from stage import aside, job
 
 from headalgebra.plots import FigureStyle, epsilon_by_depth, write_figure
+from stage import aside, job
 
 if TYPE_CHECKING:
     snakemake: Any

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from stage import aside, job
 
 from headalgebra.plots import FigureStyle, obstruction_by_depth, write_figure
+from stage import aside, job
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 with job(snakemake):
     style = FigureStyle(**snakemake.params.style)
     layers = pd.read_csv(snakemake.input.layers)
-    figure = obstruction_by_depth(layers, style=style)
+    figure = obstruction_by_depth(layers, style)
     with aside(snakemake.output.svg) as svg, aside(snakemake.output.png) as png:
         write_figure(figure, svg, png, style.dpi)

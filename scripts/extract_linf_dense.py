@@ -3,8 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from layers import basis_coefficients, gram_blocks_by_layer, origin
-from stage import job, write_table
 
 from headalgebra import columns
 from headalgebra.basis import basis_elements
@@ -12,6 +10,8 @@ from headalgebra.devices import compute_device
 from headalgebra.linf.dense import extract_dense
 from headalgebra.linf.jacobiator import literal_jacobiator
 from headalgebra.seeds import layer_seed
+from layers import basis_coefficients, gram_blocks_by_layer, origin
+from stage import job, write_table
 
 if TYPE_CHECKING:
     snakemake: Any

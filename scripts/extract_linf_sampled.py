@@ -3,8 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from layers import basis_coefficients, gram_blocks_by_layer, origin
-from stage import job, write_table
 
 from headalgebra import columns
 from headalgebra.linf.jacobiator import literal_jacobiator
@@ -18,6 +16,8 @@ from headalgebra.linf.sampled import (
     weighted_triples,
 )
 from headalgebra.seeds import layer_seed
+from layers import basis_coefficients, gram_blocks_by_layer, origin
+from stage import job, write_table
 
 if TYPE_CHECKING:
     snakemake: Any

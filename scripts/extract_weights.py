@@ -6,7 +6,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import torch
-from stage import aside, job, progress
 
 from headalgebra.checkpoints import (
     Checkpoint,
@@ -18,6 +17,7 @@ from headalgebra.checkpoints import (
     open_package,
     save_factors,
 )
+from stage import aside, job, progress
 
 if TYPE_CHECKING:
     snakemake: Any

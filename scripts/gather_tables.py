@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from stage import job, write_csv
 
 from headalgebra import columns
 from headalgebra.phases import phase_table
 from headalgebra.tables import layer_table, sampling_table, stack
+from stage import job, write_csv
 
 if TYPE_CHECKING:
     snakemake: Any

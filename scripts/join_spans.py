@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
 from stage import aside, job
 
 if TYPE_CHECKING:

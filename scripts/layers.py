@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from stage import progress
 
 from headalgebra.checkpoints import load_factors
 from headalgebra.operators import GramBlocks, HeadOperators, gram_blocks
+from stage import progress
 
 
 def layers_of(factors: str, only: Sequence[int] | None) -> list[int]:
@@ -18,16 +18,12 @@ def layers_of(factors: str, only: Sequence[int] | None) -> list[int]:
     return extracted if only is None else [layer for layer in extracted if layer in set(only)]
 
 
-def gram_blocks_by_layer(
-    snakemake: Any, layers: Sequence[int]
-) -> Iterator[tuple[int, GramBlocks]]:
+def gram_blocks_by_layer(snakemake: Any, layers: Sequence[int]) -> Iterator[tuple[int, GramBlocks]]:
     """Gram blocks of each layer, on the threads the rule was given."""
     torch.set_num_threads(snakemake.threads)
     for layer in progress(layers, snakemake.rule):
         factors = load_factors(Path(snakemake.input.factors) / f"{layer:03d}.safetensors")
-        operators = HeadOperators.from_factors(
-            factors.queries, factors.keys, factors.key_of_head
-        )
+        operators = HeadOperators.from_factors(factors.queries, factors.keys, factors.key_of_head)
         yield layer, gram_blocks(operators, balance_above=snakemake.params.balance_above)
 
 

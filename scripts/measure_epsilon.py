@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from layers import gram_blocks_by_layer, layers_of, origin
-from stage import job, write_table
-
 from headalgebra import columns
 from headalgebra.commutators import pair_commutators
+from layers import gram_blocks_by_layer, layers_of, origin
+from stage import job, write_table
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -15,9 +14,7 @@ with job(snakemake):
     rows, pairs = [], []
     layers = layers_of(snakemake.input.factors, snakemake.params.layers)
     for layer, blocks in gram_blocks_by_layer(snakemake, layers):
-        measured = pair_commutators(
-            blocks, cancellation_below=snakemake.params.cancellation_below
-        )
+        measured = pair_commutators(blocks, cancellation_below=snakemake.params.cancellation_below)
         row = (layer, measured.epsilon, measured.epsilon_relative, measured.epsilon_haar)
         rows.append(dict(zip(columns.EPSILON, row, strict=True)))
         by_pair = (measured.i, measured.j, measured.norm, measured.relative, measured.haar)

@@ -1,14 +1,11 @@
 """The literal Jacobiator of raw operators and of the basis in four precisions."""
 
-from typing import TYPE_CHECKING, Any
-
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from layers import basis_coefficients, gram_blocks_by_layer, origin
-from stage import job, write_table
 
 from headalgebra import columns
 from headalgebra.linf.jacobiator import (
@@ -17,6 +14,8 @@ from headalgebra.linf.jacobiator import (
     jacobiator_norms_by_precision,
 )
 from headalgebra.seeds import layer_seed
+from layers import basis_coefficients, gram_blocks_by_layer, origin
+from stage import job, write_table
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -48,9 +47,7 @@ with job(snakemake):
                 jacobiator_norms_by_precision(
                     *(operators.combine(combinations[index]) for index in triple)
                 )
-                for triple in draw_triples(
-                    len(combinations), params.precision["triples"], seed
-                )
+                for triple in draw_triples(len(combinations), params.precision["triples"], seed)
             ]
             for dtype, unit_roundoff in UNIT_ROUNDOFF.items():
                 mean = sum(norm[dtype] for norm in norms) / len(norms) if norms else float("nan")

@@ -1,7 +1,6 @@
 """What every script does around its stage: log, progress, outputs written aside and renamed."""
 
 import json
-import os
 import shutil
 import sys
 import traceback
@@ -25,7 +24,11 @@ def job(snakemake: Any) -> Iterator[None]:
     The terminal gets one line saying what went wrong.
     """
     terminal = sys.stderr
-    with open(snakemake.log[0], "w", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
+    with (
+        Path(snakemake.log[0]).open("w", buffering=1) as log,
+        redirect_stdout(log),
+        redirect_stderr(log),
+    ):
         try:
             yield
         except Exception as error:
@@ -47,13 +50,22 @@ def aside(path: str) -> Iterator[Path]:
     A job killed half way leaves no file that looks finished.
     """
     partial = Path(f"{path}.partial")
-    if partial.is_dir():
-        shutil.rmtree(partial)
     partial.parent.mkdir(parents=True, exist_ok=True)
-    yield partial
-    if Path(path).is_dir():
+    _remove(partial)
+    try:
+        yield partial
+    except BaseException:
+        _remove(partial)
+        raise
+    _remove(Path(path))
+    partial.replace(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
         shutil.rmtree(path)
-    os.replace(partial, path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_table(

@@ -1,11 +1,9 @@
-"""Structure constants, closure, projected Jacobiator and the two-term L∞ relations of each layer."""
+"""Structure constants, closure, projected Jacobiator and two-term L∞ relations of each layer."""
 
 import math
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from layers import basis_coefficients, gram_blocks_by_layer, layers_of, origin
-from stage import job, write_table
 
 from headalgebra import columns
 from headalgebra.coherence.structure import structure_constants
@@ -15,6 +13,8 @@ from headalgebra.coherence.two_term import (
     projected_jacobiator_rms,
 )
 from headalgebra.seeds import layer_seed
+from layers import basis_coefficients, gram_blocks_by_layer, layers_of, origin
+from stage import job, write_table
 
 if TYPE_CHECKING:
     snakemake: Any

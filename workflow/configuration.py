@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -175,7 +176,7 @@ COLOUR_MAPS = one_of("cividis", "viridis", "plasma", "inferno", "magma")
 # ------ The schemas
 
 
-class Fault(Exception):
+class SchemaError(Exception):
     """A key that cannot stand as it is: the keys that a mend would touch, dotted, and a message."""
 
     @property
@@ -207,7 +208,7 @@ class Phases:
         """Check the order."""
         if not self.weak_below < self.topological_above:
             why = f"{self.weak_below} is not below topological_above, {self.topological_above}"
-            raise Fault(("weak_below", "topological_above"), why)
+            raise SchemaError(("weak_below", "topological_above"), why)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +222,7 @@ class Conditioning:
         """Check the order."""
         if not self.well_below < self.poor_from:
             why = f"{self.well_below} is not below poor_from, {self.poor_from}"
-            raise Fault(("well_below", "poor_from"), why)
+            raise SchemaError(("well_below", "poor_from"), why)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -361,16 +362,18 @@ class Model:
         takes = f"source {self.source} takes {listed}"
         for key in ("id", "revision", "path", "package", "folder", "config", "sha256"):
             if getattr(self, key) and key not in own:
-                raise Fault((key, "source"), f"belongs to another source; {takes}")
+                raise SchemaError((key, "source"), f"belongs to another source; {takes}")
             if getattr(self, key) is None and key in needed:
-                raise Fault((key, "source"), f"missing; {takes}")
+                raise SchemaError((key, "source"), f"missing; {takes}")
         if self.source == "init" and (self.id is None) == (self.config is None):
-            raise Fault(("config", "id", "source"), "source init takes either a config or an id")
+            raise SchemaError(
+                ("config", "id", "source"), "source init takes either a config or an id"
+            )
         if self.revision is not None and self.id is None:
-            raise Fault(("revision", "id"), "is of an id, and there is none")
+            raise SchemaError(("revision", "id"), "is of an id, and there is none")
         if self.layers_per_job is not None and self.layers is None:
             why = "needs layers; write layers: 0-<number of layers - 1>"
-            raise Fault(("layers_per_job", "layers"), why)
+            raise SchemaError(("layers_per_job", "layers"), why)
 
 
 GROUPS: dict[str, type[Any]] = dict(study=Study, model=Model, analysis=Analysis, figures=Figures)
@@ -444,18 +447,20 @@ def _read(schema: type[Any], raw: Any, place: str) -> Any:
     """An instance of `schema` from `raw`, the mapping from YAML that lies at `place`."""
     known = {entry.name: entry for entry in fields(schema)}
     if not isinstance(raw, dict):
-        raise Fault(
+        raise SchemaError(
             (place,), f"{place}: {_shown(raw)} is not a mapping; keys are {', '.join(known)}"
         )
     for key in raw:
         if key not in known:
-            raise Fault((f"{place}.{key}",), _no_key(key, place, known))
+            raise SchemaError((f"{place}.{key}",), _no_key(key, place, known))
     values: dict[str, Any] = {}
     for key, entry in known.items():
         path = f"{place}.{key}"
         if key not in raw:
             if _required(entry):
-                raise Fault((path,), f"{path}: missing; it must be {_described(entry)[0].allowed}")
+                raise SchemaError(
+                    (path,), f"{path}: missing; it must be {_described(entry)[0].allowed}"
+                )
         elif nested := _nested(entry):
             values[key] = _read(nested, raw[key], path)
         else:
@@ -463,12 +468,14 @@ def _read(schema: type[Any], raw: Any, place: str) -> Any:
             try:
                 values[key] = kind.read(raw[key])
             except (ValueError, OverflowError):
-                raise Fault((path,), f"{path}: {_shown(raw[key])} is not {kind.allowed}") from None
+                raise SchemaError(
+                    (path,), f"{path}: {_shown(raw[key])} is not {kind.allowed}"
+                ) from None
     try:
         return schema(**values)
-    except Fault as fault:
+    except SchemaError as fault:
         keys = [f"{place}.{key}" for key in fault.keys]
-        raise Fault(keys, f"{keys[0]}: {fault}") from None
+        raise SchemaError(keys, f"{keys[0]}: {fault}") from None
 
 
 def _read_model(name: str, raw: Any) -> Model:
@@ -477,7 +484,7 @@ def _read_model(name: str, raw: Any) -> Model:
         raw = {"name": name} | raw
     model: Model = _read(Model, raw, "model")
     if model.name != name:
-        raise Fault(
+        raise SchemaError(
             ("model.name",),
             f"model.name: '{model.name}' is not '{name}', the file's; delete the line",
         )
@@ -626,13 +633,13 @@ class _Folder:
         """What is written in `file`, as `called` names it."""
         try:
             written = (self.path.parent / file).read_text(encoding="utf-8")
-            content = OmegaConf.to_container(OmegaConf.create(written), resolve=False)
+            content = OmegaConf.to_container(OmegaConf.load(StringIO(written)), resolve=False)
         except yaml.MarkedYAMLError as error:
             line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
             raise ConfigurationError(f"{file}{line}: {error.problem}") from None
         except OSError as error:
-            raise ConfigurationError(f"{file}: {error.strerror}") from None
-        except (ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
+            raise ConfigurationError(f"{file}: {error.strerror or error}") from None
+        except (ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
             raise ConfigurationError(f"{file}: {error}") from None
         if not isinstance(content, dict):
             raise ConfigurationError(f"{file}: {_shown(content)} is no mapping of keys to values")
@@ -739,10 +746,10 @@ def _check_models(names: list[str], folder: _Folder) -> None:
     path = "study.models"
     if not names:
         why = "names no model; name some here, or with --config models=<name>,<name>"
-        raise Fault((path,), f"{path}: {why}")
+        raise SchemaError((path,), f"{path}: {why}")
     if objection := _objection(names, folder):
         name, why = objection
-        raise Fault((path,), f"{path}: '{name}': {why}")
+        raise SchemaError((path,), f"{path}: '{name}': {why}")
 
 
 def _objection(names: list[str], folder: _Folder) -> tuple[str, str] | None:
@@ -802,7 +809,7 @@ def _override(line: str) -> _Override:
         return _Override(line, key, str(parsed.value()))
     try:
         _find(key)
-    except Fault as fault:
+    except SchemaError as fault:
         raise ConfigurationError(f"{where}: {fault}") from None
     return _Override(line, key, None)
 
@@ -811,14 +818,14 @@ def _find(key: str) -> None:
     """Raise if the schemas have no such dotted key."""
     place, *rest = key.split(".")
     if place not in GROUPS:
-        raise Fault((key,), _no_key(place, "the configuration", GROUPS))
+        raise SchemaError((key,), _no_key(place, "the configuration", GROUPS))
     schema: type[Any] | None = GROUPS[place]
     for part in rest:
         if schema is None:
-            raise Fault((key,), f"{place} has no keys of its own")
+            raise SchemaError((key,), f"{place} has no keys of its own")
         known = {entry.name: entry for entry in fields(schema)}
         if part not in known:
-            raise Fault((key,), _no_key(part, place, known))
+            raise SchemaError((key,), _no_key(part, place, known))
         schema = _nested(known[part])
         if schema is None and _described(known[part])[0].open:
             return
@@ -830,7 +837,7 @@ def _blaming(files: Mapping[str, str], settings: Iterable[_Override] = ()) -> It
     """Lay a fault at the door of the last override that touches its keys, or else of a file."""
     try:
         yield
-    except Fault as fault:
+    except SchemaError as fault:
         group = fault.keys[0].partition(".")[0]
         where = files[group]
         guilty = [o.line for o in settings if any(map(o.touches, fault.keys))]
@@ -859,4 +866,4 @@ def _resolved(composed: DictConfig, place: str, group: str | None = None) -> Any
         return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = (error.full_key or place).replace(place, group or place, 1).replace("[", ".[")
-        raise Fault((key,), f"{key}: {str(error).splitlines()[0]}") from None
+        raise SchemaError((key,), f"{key}: {str(error).splitlines()[0]}") from None

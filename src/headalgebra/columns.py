@@ -1,4 +1,4 @@
-"""Column names of every table, in order. Other tools read these names; they are written here only."""
+"""Column names of every table, in order; other tools read these names."""
 
 SINGULAR_VALUES = ("layer", "index", "sigma")
 

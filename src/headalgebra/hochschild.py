@@ -79,7 +79,7 @@ def star_associator(
     r"""Associator of the deformed product :math:`a ⋆_t b = ab + t[a, b]`.
 
     It equals ``(t + t²) [b, [c, a]]``: the product is associative at t = 0 and at t = -1, where it
-    is the opposite product, and nowhere between unless the obstruction vanishes.
+    is the opposite product, and nowhere else unless the obstruction vanishes.
     """
 
     def star(x: Tensor, y: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+
 @dataclass(frozen=True)
 class HeadOperators:
     """The head operators of one layer, as factors.
@@ -44,9 +45,10 @@ class HeadOperators:
         Raises
         ------
         ValueError
-            When the shapes disagree or ``key_of_head`` points outside the keys.
+            When the shapes disagree, ``key_of_head`` points outside the keys, or a factor is not
+            finite.
         """
-        heads, d_model, rank = queries.shape
+        heads, d_model, _ = queries.shape
         if key_of_head is None:
             key_of_head = torch.arange(heads, device=queries.device)
         if keys.shape[1:] != queries.shape[1:]:
@@ -58,6 +60,9 @@ class HeadOperators:
             raise ValueError(f"key_of_head has {len(key_of_head)} entries for {heads} heads")
         if heads and not (0 <= int(key_of_head.min()) <= int(key_of_head.max()) < len(keys)):
             raise ValueError(f"key_of_head must lie in 0..{len(keys) - 1}")
+        for name, factors in (("queries", queries), ("keys", keys)):
+            if not factors.isfinite().all():
+                raise ValueError(f"{name} hold infinities or NaNs; read them again")
 
         def side_by_side(factors: Tensor) -> Tensor:
             return factors.to(torch.float64).permute(1, 0, 2).reshape(d_model, -1).contiguous()

@@ -31,8 +31,6 @@ def phase_table(layers: pd.DataFrame) -> pd.DataFrame:
         jacobi_rms_max=("jacobi_rms", "max"),
         rho3_mean=("rho3", "mean"),
     ).reset_index()
-    order = {model: rank for rank, model in enumerate(layers["model"].unique())}
-    table = table.sort_values(
-        ["model", "phase"], key=lambda column: column.map(order) if column.name == "model" else column
-    )
-    return table[list(columns.PHASES)]
+    # The models stay in the study's order; the phases come in theirs.
+    table["model"] = pd.Categorical(table["model"], categories=layers["model"].unique())
+    return table.sort_values(["model", "phase"])[list(columns.PHASES)]

@@ -35,7 +35,11 @@ def layer_table(
         stages["coherence"], on="layer", validate="1:1", suffixes=("_linf", "_coherence")
     )
     table["note"] = [
-        "; ".join(dict.fromkeys(note for note in (*missing(row), row["note_linf"], row["note_coherence"]) if note))
+        "; ".join(
+            dict.fromkeys(
+                note for note in (*missing(row), row["note_linf"], row["note_coherence"]) if note
+            )
+        )
         for _, row in table.iterrows()
     ]
     table["phase"] = [phase(epsilon, **thresholds) for epsilon in table["epsilon"]]

@@ -16,17 +16,17 @@ rule decompose_basis:
         paths.log("decompose_basis", "{span}"),
     benchmark:
         paths.benchmark("decompose_basis", "{span}")
-    params:
-        layers=layers,
-        conditioning=ANALYSIS["conditioning"],
-        **analysis("balance_above", "rank_cutoff", "gram_floor", "max_dim", "dense_max_dim"),
+    conda:
+        "../../envs/environment.yaml"
     threads: model_threads
     resources:
         mem_mb=model_resource("mem_mb", 4000),
         runtime=model_resource("runtime", 60),
         gpu=0,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        **analysis("balance_above", "rank_cutoff", "gram_floor", "max_dim", "dense_max_dim"),
+        layers=layers,
+        conditioning=ANALYSIS["conditioning"],
     script:
         "../../scripts/decompose_basis.py"
 
@@ -42,12 +42,12 @@ rule join_spans:
     wildcard_constraints:
         model="|".join(map(re.escape, SPLIT_MODELS)) or "(?!)",
         table=r"\w+",
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
         gpu=0,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../../scripts/join_spans.py"

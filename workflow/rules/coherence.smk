@@ -15,17 +15,17 @@ rule verify_coherence:
         paths.log("verify_coherence", "{span}"),
     benchmark:
         paths.benchmark("verify_coherence", "{span}")
-    params:
-        layers=layers,
-        well_below=ANALYSIS["conditioning"]["well_below"],
-        **analysis("seed", "balance_above", "cancellation_below"),
-        **analysis("relation_tuples", "relation_exhaustive_max_dim"),
+    conda:
+        "../../envs/environment.yaml"
     threads: model_threads
     resources:
         mem_mb=model_resource("mem_mb", 8000),
         runtime=model_resource("runtime", 120),
         gpu=0,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        **analysis("seed", "balance_above", "cancellation_below"),
+        **analysis("relation_tuples", "relation_exhaustive_max_dim"),
+        layers=layers,
+        well_below=ANALYSIS["conditioning"]["well_below"],
     script:
         "../../scripts/verify_coherence.py"

@@ -15,7 +15,9 @@ except ConfigurationError as error:
 
 ANALYSIS = STUDY.analysis
 SPANS = {
-    name: span for model in STUDY.models for name, span in spans_of(model, STUDY.models[model]).items()
+    name: span
+    for model in STUDY.models
+    for name, span in spans_of(model, STUDY.models[model]).items()
 }
 FIGURES = [
     "epsilon",

@@ -15,15 +15,15 @@ rule measure_epsilon:
         paths.log("measure_epsilon", "{span}"),
     benchmark:
         paths.benchmark("measure_epsilon", "{span}")
-    params:
-        layers=layers,
-        **analysis("balance_above", "cancellation_below"),
+    conda:
+        "../../envs/environment.yaml"
     threads: model_threads
     resources:
         mem_mb=model_resource("mem_mb", 4000),
         runtime=model_resource("runtime", 60),
         gpu=0,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        **analysis("balance_above", "cancellation_below"),
+        layers=layers,
     script:
         "../../scripts/measure_epsilon.py"

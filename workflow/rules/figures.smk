@@ -11,16 +11,16 @@ rule draw_epsilon:
         **report_figure("epsilon", "epsilon"),
     log:
         paths.log("draw_epsilon", STUDY.study),
-    params:
-        style=STUDY.figures,
-        phases=ANALYSIS["phases"],
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=20,
         gpu=0,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        style=STUDY.figures,
+        phases=ANALYSIS["phases"],
     script:
         "../../scripts/draw_epsilon.py"
 
@@ -34,17 +34,17 @@ rule draw_singular_values:
         **report_figure("singular_values", "singular_values"),
     log:
         paths.log("draw_singular_values", STUDY.study),
-    params:
-        style=STUDY.figures,
-        models=list(STUDY.models),
-        conditioning=ANALYSIS["conditioning"],
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=20,
         gpu=0,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        style=STUDY.figures,
+        models=list(STUDY.models),
+        conditioning=ANALYSIS["conditioning"],
     script:
         "../../scripts/draw_singular_values.py"
 
@@ -57,15 +57,15 @@ rule draw_jacobiator:
         **report_figure("jacobiator", "jacobiator"),
     log:
         paths.log("draw_jacobiator", STUDY.study),
-    params:
-        style=STUDY.figures,
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=20,
         gpu=0,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        style=STUDY.figures,
     script:
         "../../scripts/draw_jacobiator.py"
 
@@ -78,15 +78,15 @@ rule draw_obstruction:
         **report_figure("obstruction", "obstruction"),
     log:
         paths.log("draw_obstruction", STUDY.study),
-    params:
-        style=STUDY.figures,
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=20,
         gpu=0,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        style=STUDY.figures,
     script:
         "../../scripts/draw_obstruction.py"
 
@@ -99,14 +99,14 @@ rule draw_commutators:
         **report_figure("commutators_{model}", "commutators"),
     log:
         paths.log(f"draw_commutators.{STUDY.study}", "{model}"),
-    params:
-        style=STUDY.figures,
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=20,
         gpu=0,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        style=STUDY.figures,
     script:
         "../../scripts/draw_commutators.py"

@@ -18,15 +18,15 @@ rule linf_dense:
         paths.log("linf_dense", "{span}"),
     benchmark:
         paths.benchmark("linf_dense", "{span}")
-    params:
-        **analysis("seed", "device", "balance_above", "jacobi_triples", "literal_tolerance"),
+    conda:
+        "../../envs/environment.yaml"
     threads: model_threads
     resources:
         mem_mb=model_resource("mem_mb", 8000),
         runtime=model_resource("runtime", 240),
         gpu=one_gpu_for_dense_layers,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        **analysis("seed", "device", "balance_above", "jacobi_triples", "literal_tolerance"),
     script:
         "../../scripts/extract_linf_dense.py"
 
@@ -44,16 +44,16 @@ rule linf_sampled:
         paths.log("linf_sampled", "{span}"),
     benchmark:
         paths.benchmark("linf_sampled", "{span}")
-    params:
-        **analysis("seed", "balance_above", "jacobi_triples", "probes"),
-        **analysis("census_max_triples", "weighted_triples", "uniform_tuples"),
+    conda:
+        "../../envs/environment.yaml"
     threads: model_threads
     resources:
         mem_mb=model_resource("mem_mb", 8000),
         runtime=model_resource("runtime", 240),
         gpu=0,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        **analysis("seed", "balance_above", "jacobi_triples", "probes"),
+        **analysis("census_max_triples", "weighted_triples", "uniform_tuples"),
     script:
         "../../scripts/extract_linf_sampled.py"
 
@@ -70,16 +70,16 @@ rule measure_precision:
         paths.log("measure_precision", "{span}"),
     benchmark:
         paths.benchmark("measure_precision", "{span}")
-    params:
-        layers=layers,
-        precision=ANALYSIS["precision"],
-        **analysis("seed", "balance_above"),
+    conda:
+        "../../envs/environment.yaml"
     threads: model_threads
     resources:
         mem_mb=model_resource("mem_mb", 8000),
         runtime=model_resource("runtime", 120),
         gpu=0,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        **analysis("seed", "balance_above"),
+        layers=layers,
+        precision=ANALYSIS["precision"],
     script:
         "../../scripts/measure_precision.py"

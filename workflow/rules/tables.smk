@@ -18,15 +18,15 @@ rule tables:
         paths.log("gather_tables", STUDY.study),
     benchmark:
         paths.benchmark("gather_tables", STUDY.study)
-    params:
-        models=list(STUDY.models),
-        phases=ANALYSIS["phases"],
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=20,
         gpu=0,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        models=list(STUDY.models),
+        phases=ANALYSIS["phases"],
     script:
         "../../scripts/gather_tables.py"

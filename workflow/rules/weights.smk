@@ -14,11 +14,11 @@ rule record_configuration:
         paths.CONFIGURATION,
     log:
         paths.log("record_configuration", "{model}"),
+    conda:
+        "../../envs/environment.yaml"
     params:
         model=lambda wildcards: STUDY.models[wildcards.model],
         analysis=ANALYSIS,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../../scripts/record_configuration.py"
 
@@ -34,16 +34,16 @@ rule extract_weights:
         paths.log("extract_weights", "{model}"),
     benchmark:
         paths.benchmark("extract_weights", "{model}")
-    params:
-        source=checkpoint_source,
-        seed=ANALYSIS["seed"],
-        device=ANALYSIS["device"],
+    conda:
+        "../../envs/environment.yaml"
     threads: model_threads
     resources:
         mem_mb=model_resource("mem_mb", 4000),
         runtime=model_resource("runtime", 240),
         gpu=0,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        source=checkpoint_source,
+        seed=ANALYSIS["seed"],
+        device=ANALYSIS["device"],
     script:
         "../../scripts/extract_weights.py"

@@ -32,16 +32,23 @@ class StructureConstants:
         :math:`\sum_{ab} ||[E_a,E_b]||^2`.
     d_model
         Dimension the operators act on.
+    kappa
+        Condition number of the basis: its elements carry that multiple of the unit roundoff.
     """
 
     f: Float[Tensor, "n n n"]
     commutator_squared: float
     d_model: int
+    kappa: float
 
     @property
     def vanish(self) -> bool:
-        """Whether the n² brackets of unit operators are no more than the rounding of zeros."""
-        return self.commutator_squared <= (ROUNDING_MARGIN * UNIT * len(self.f)) ** 2
+        """Whether the n² brackets of unit operators are no more than the rounding of zeros.
+
+        Then f is rounding as well, and no ratio of it means anything.
+        """
+        rounding = ROUNDING_MARGIN * UNIT * self.kappa * len(self.f)
+        return not self.commutator_squared > rounding**2
 
     @property
     def closure_defect(self) -> float:
@@ -72,14 +79,19 @@ def structure_constants(
     (n d² numbers, n² d³ flops).
     """
     if kappa_used < well_below:
-        constants, products_squared = _from_blocks(blocks, coefficients)
+        constants, products_squared = _from_blocks(blocks, coefficients, kappa_used)
         if constants.commutator_squared > cancellation_below * products_squared:
             return constants
-    return dense_structure_constants(basis_elements(blocks.operators, coefficients))
+    return dense_structure_constants(basis_elements(blocks.operators, coefficients), kappa_used)
 
 
-def dense_structure_constants(elements: Float[Tensor, "n d d"]) -> StructureConstants:
-    """Structure constants of dense orthonormal operators, one row of brackets at a time."""
+def dense_structure_constants(
+    elements: Float[Tensor, "n d d"], kappa: float = 1.0
+) -> StructureConstants:
+    """Structure constants of dense orthonormal operators, one bracket at a time.
+
+    ``kappa`` is the condition number of what the elements were computed from.
+    """
     n, d, _ = elements.shape
     flat = elements.reshape(n, d * d)
     f = elements.new_zeros(n, n, n)
@@ -89,11 +101,11 @@ def dense_structure_constants(elements: Float[Tensor, "n d d"]) -> StructureCons
             bracket = elements[a] @ elements[b] - elements[b] @ elements[a]
             f[a, b] = flat @ bracket.flatten()
             squared += 2 * float(bracket.square().sum())
-    return StructureConstants(f - f.transpose(0, 1), squared, d)
+    return StructureConstants(f - f.transpose(0, 1), squared, d, kappa)
 
 
 def _from_blocks(
-    blocks: GramBlocks, coefficients: Float[Tensor, "n H"]
+    blocks: GramBlocks, coefficients: Float[Tensor, "n H"], kappa: float
 ) -> tuple[StructureConstants, float]:
     r"""Structure constants and :math:`\sum_{ab} (||E_aE_b||^2 + ||E_bE_a||^2)`, 8 (Hr)³ flops.
 
@@ -124,6 +136,9 @@ def _from_blocks(
         crossed += float(torch.einsum("l,mlxy,lmxy->", P[k], mixed, V))
     by_basis = torch.einsum("hkl,ah,bk,cl->abc", T, coefficients, coefficients, coefficients)
     constants = StructureConstants(
-        by_basis - by_basis.transpose(0, 1), 2 * (straight - crossed), blocks.operators.d_model
+        f=by_basis - by_basis.transpose(0, 1),
+        commutator_squared=2 * (straight - crossed),
+        d_model=blocks.operators.d_model,
+        kappa=kappa,
     )
     return constants, 2 * straight

@@ -58,7 +58,7 @@ def extract_dense(elements: Float[Tensor, "n d d"]) -> DenseExtraction:
         for (low, high), bracket in zip(pairs, nested, strict=True):
             if b in (low, high):
                 continue
-            # J(i,j,k) = [k,[j,i]] + [i,[k,j]] − [j,[k,i]]
+            # ℓ₃ = −J and J(i,j,k) = [k,[j,i]] + [i,[k,j]] − [j,[k,i]] for i < j < k
             sign = 1.0 if low < b < high else -1.0
             i, j, k = sorted((low, b, high))
             ell3[triples[i, j, k]] += sign * bracket

@@ -104,7 +104,7 @@ class LiteralJacobiator:
     bound
         Largest a-priori bound.
     hochschild_residual
-        Largest relative residual of δφ₁ + ½[φ₁,φ₁]_G.
+        Largest relative residual of δφ₁ + ½[φ₁,φ₁]_G, over the triples that have one.
     """
 
     n_triples: int
@@ -132,7 +132,10 @@ def literal_jacobiator(
         rms=math.sqrt(sum(m.jacobiator**2 for m in measured) / len(measured)),
         noise=math.sqrt(sum(m.noise**2 for m in measured) / len(measured)),
         bound=max(m.bound for m in measured),
-        hochschild_residual=max(m.hochschild_residual for m in measured),
+        hochschild_residual=max(
+            (m.hochschild_residual for m in measured if not math.isnan(m.hochschild_residual)),
+            default=math.nan,
+        ),
     )
 
 

@@ -56,6 +56,20 @@ def sphere_probes(d: int, n_probes: int, seed: np.random.SeedSequence) -> Float[
 class ProbedWords:
     """Words of length two in the basis elements, applied to a block of probes.
 
+    Parameters
+    ----------
+    operators
+        The heads.
+    coefficients
+        ``[n, H]``, the basis elements over the heads.
+    probes
+        ``[d, p]``, from :func:`sphere_probes`.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two basis elements or probes.
+
     Attributes
     ----------
     keyed
@@ -70,6 +84,11 @@ class ProbedWords:
         coefficients: Float[Tensor, "n H"],
         probes: Float[Tensor, "d p"],
     ) -> None:
+        if len(coefficients) < 2 or probes.shape[1] < 2:
+            raise ValueError(
+                f"{len(coefficients)} basis elements and {probes.shape[1]} probes: "
+                "a sampled bracket and its interval need two of each"
+            )
         self.operators, self.coefficients = operators, coefficients
         self.n_probes = probes.shape[1]
         letters = self._prepend(operators.key_products(probes))
@@ -80,9 +99,7 @@ class ProbedWords:
     def _prepend(self, keyed: Float[Tensor, "H r *word"]) -> Float[Tensor, "d n *word"]:
         """``E_b Y`` for every b, from ``K_h^T Y``."""
         word = keyed.shape[2:]
-        by_element = self.coefficients.T.reshape(
-            self.operators.n_heads, 1, -1, *(1 for _ in word)
-        )
+        by_element = self.coefficients.T.reshape(self.operators.n_heads, 1, -1, *(1 for _ in word))
         return self.operators.query_combination(by_element * keyed[:, :, None])
 
     def drawn_squared(self, index: Int[Tensor, "t"]) -> Float[Tensor, "t p"]:
@@ -144,13 +161,12 @@ def uniform_tuples(words: ProbedWords, n_drawn: int, seed: np.random.SeedSequenc
     return Estimate(math.sqrt(mean), math.sqrt(low), math.sqrt(high), n_drawn, words.n_probes)
 
 
-def weighted_triples(
-    words: ProbedWords, n_drawn: int, seed: np.random.SeedSequence
-) -> Estimate:
+def weighted_triples(words: ProbedWords, n_drawn: int, seed: np.random.SeedSequence) -> Estimate:
     r"""Triples drawn in proportion to :math:`||[E_c,E_a]||^2 ||E_b||_2^2`, crossed with the probes.
 
     Hansen and Hurwitz (1943): unbiased for the mean square whatever the weights; the interval adds
-    the variance between probes and that between triples. Calibrated from about 200 draws.
+    the variance between probes and that between triples. Calibrated from about 200 draws; takes
+    two at least.
     """
     n = len(words.coefficients)
     a, c = torch.triu_indices(n, n, offset=1, device=words.keyed.device)

@@ -1,0 +1,90 @@
+"""Which pairs of heads do not commute, layer by layer (section 1)."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
+
+from headalgebra.plots._panels import label_outside, numbers, panel_inches, reason_alone, require_columns
+from headalgebra.plots._style import FigureStyle, paper_style
+
+LARGEST_MAP = 2.2
+"""Inches, side of a map where few layers leave more room."""
+
+NAMED_FROM = 0.55
+"""Inches from which a map has room for the word layer in its title."""
+
+
+@paper_style()
+def commutator_maps(pairs: pd.DataFrame, style: FigureStyle, *, model: str) -> Figure:
+    """Relative commutator norm of every head pair of a model, a symmetric map a layer.
+
+    Parameters
+    ----------
+    pairs
+        Columns ``layer``, ``i``, ``j`` and ``commutator_relative``, one row for each pair i < j of
+        one model. Cells without a number, the diagonal among them, stay blank.
+    style
+        How it looks.
+    model
+        Title of the figure.
+
+    Raises
+    ------
+    ValueError
+        When the table lacks a column.
+    """
+    require_columns(pairs, "pairs", ("layer", "i", "j", "commutator_relative"))
+    layers = sorted(pairs["layer"].unique())
+    relative = numbers(pairs["commutator_relative"])
+    if np.isnan(relative).all():
+        return reason_alone(
+            style.width_inches, "no maps: they need two heads that are not zero", title=model
+        )
+    n_rows = math.isqrt(len(layers))
+    n_columns = -(-len(layers) // n_rows)
+    side = min(LARGEST_MAP, (style.width_inches - 1.1) / n_columns - 0.1)
+    figure = Figure(figsize=(style.width_inches, n_rows * (side + 0.22) + 0.5), layout="compressed")
+    figure.suptitle(model)
+    grid = figure.subplots(n_rows, n_columns, squeeze=False)
+    panels = list(grid.flat)
+    n_heads = int(pairs["j"].max()) + 1
+    scale = Normalize(0, np.nanmax(relative) or 1.0)
+    for axes, layer in zip(panels, layers, strict=False):
+        rows = pairs[pairs["layer"] == layer]
+        # Drawn from the numbers, not as vector cells: 48 layers of 32 heads are 49,152 of them.
+        image = axes.imshow(
+            _symmetric(rows, n_heads), cmap=style.map_colours, norm=scale, interpolation="none"
+        )
+        axes.set_title(
+            f"layer {layer}" if panel_inches(axes) >= NAMED_FROM else str(layer), fontsize=6
+        )
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(FixedLocator([0, n_heads - 1]))
+        starts_row = layers.index(layer) % n_columns == 0
+        ends_column = layers.index(layer) + n_columns >= len(layers)
+        axes.tick_params(
+            left=starts_row, labelleft=starts_row, bottom=ends_column, labelbottom=ends_column
+        )
+        if rows["commutator_relative"].isna().all():
+            axes.text(0.5, 0.5, "no pairs", transform=axes.transAxes, ha="center", va="center")
+    for spare in panels[len(layers) :]:
+        spare.remove()
+    label_outside(panels[: len(layers)], x="head j", y="head i")
+    bar = figure.colorbar(image, ax=panels[: len(layers)], shrink=0.9, aspect=30, pad=0.02)
+    bar.set_label(r"$\|[A_i, A_j]\|_F \;/\; \|A_i\|_F\,\|A_j\|_F$")
+    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+    return figure
+
+
+def _symmetric(
+    rows: pd.DataFrame, n_heads: int
+) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
+    """``[H, H]``, both triangles filled, NaN elsewhere."""
+    matrix = np.full((n_heads, n_heads), np.nan)
+    i, j = rows["i"].to_numpy(dtype=int), rows["j"].to_numpy(dtype=int)
+    matrix[i, j] = matrix[j, i] = numbers(rows["commutator_relative"])
+    return matrix

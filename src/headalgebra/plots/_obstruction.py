@@ -1,0 +1,92 @@
+"""Obstruction and projected Jacobiator by depth (sections 2 and 3)."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from headalgebra.plots._panels import (
+    label_outside,
+    layer_axis,
+    legend_below,
+    log_axis,
+    log_limits,
+    model_panels,
+    numbers,
+    plot_positive,
+    require_columns,
+    rows_by_model,
+    title_panel,
+    zero_legend,
+)
+from headalgebra.plots._style import INK, FigureStyle, paper_style
+
+OBSTRUCTION = ("obstruction_rms", "obstruction_ci_low", "obstruction_ci_high")
+COLUMNS = ("model", "layer", *OBSTRUCTION, "jacobi_projected_rms")
+
+OBSTRUCTION_LOOK: dict[str, Any] = {"marker": "o", "markeredgecolor": INK, "zorder": 3}
+PROJECTED_LOOK: dict[str, Any] = {
+    "marker": "s",
+    "markerfacecolor": "white",
+    "linestyle": (0, (3.5, 1.5)),
+    "zorder": 2.5,
+}
+INTERVAL_LOOK: dict[str, Any] = {"color": INK, "linewidth": 0.9, "zorder": 2}
+
+
+@paper_style()
+def obstruction_by_depth(layers: pd.DataFrame, style: FigureStyle) -> Figure:
+    """Obstruction with its 95 % interval, and projected Jacobiator, by layer, a panel a model.
+
+    Parameters
+    ----------
+    layers
+        Columns ``model``, ``layer``, ``obstruction_rms``, ``obstruction_ci_low``,
+        ``obstruction_ci_high`` and ``jacobi_projected_rms``; missing numbers are gaps.
+    style
+        How it looks.
+
+    Raises
+    ------
+    ValueError
+        When the table has no rows or lacks a column.
+    """
+    require_columns(layers, "layers", COLUMNS)
+    models = rows_by_model(layers, "layers")
+    colours = style.model_colours(layers)
+    figure, panels = model_panels(len(models), style.width_inches, panel_height=1.45, share_y=True)
+    limits = log_limits(*(layers[name] for name in COLUMNS[2:]))
+    for axes, (model, rows) in zip(panels, models.items(), strict=True):
+        layer, rms, low, high, projected = (numbers(rows[name]) for name in COLUMNS[1:])
+        log_axis(axes.yaxis, limits)
+        layer_axis(axes, layer)
+        plot_positive(axes, layer, rms, color=colours[model], **OBSTRUCTION_LOOK)
+        axes.vlines(layer, low, high, **INTERVAL_LOOK)
+        plot_positive(axes, layer, projected, color=colours[model], **PROJECTED_LOOK)
+        title_panel(
+            axes,
+            model,
+            {
+                "no obstruction: needs 2 basis elements": rms,
+                "no projected Jacobiator: needs 3 basis elements": projected,
+            },
+        )
+    label_outside(panels, x="layer", y="rms over triples")
+    legend_below(
+        figure,
+        [
+            Line2D(
+                [],
+                [],
+                color="0.5",
+                label=r"obstruction $\|[E_b,[E_c,E_a]]\|_F$",
+                **OBSTRUCTION_LOOK,
+            ),
+            Line2D([], [], label="its 95 % interval", **INTERVAL_LOOK),
+            Line2D([], [], color="0.5", label=r"projected Jacobiator $\|J_P\|$", **PROJECTED_LOOK),
+            *zero_legend(layers["obstruction_rms"], layers["jacobi_projected_rms"]),
+        ],
+    )
+    return figure

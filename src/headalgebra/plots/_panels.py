@@ -1,0 +1,244 @@
+"""Panels side by side, and what may stand in one: curves with gaps, reasons, bands, legends."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import (
+    Formatter,
+    FuncFormatter,
+    LogFormatterSciNotation,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+)
+from numpy.typing import ArrayLike, NDArray
+
+from headalgebra.plots._style import INK
+
+PANEL_INCHES = 1.6
+"""Width that a panel with its tick labels needs."""
+
+MOST_COLUMNS = 4
+
+SHORTEST_LOG_AXIS = np.log10(6)
+"""Decades an axis has at least: any factor of 5 contains two of the ticks 1, 2, 5, 10, …"""
+
+CHARACTER_POINTS = 4.6
+"""Mean width of a character at 7 points."""
+
+Values = NDArray[np.float64]
+
+
+def require_columns(table: pd.DataFrame, name: str, needed: Sequence[str]) -> None:
+    """Refuse a table that lacks a column."""
+    missing = [column for column in needed if column not in table]
+    if missing:
+        raise ValueError(
+            f"the table {name} lacks {', '.join(missing)}; give it with {', '.join(needed)}"
+        )
+
+
+def rows_by_model(table: pd.DataFrame, name: str) -> dict[str, pd.DataFrame]:
+    """The rows of each model by depth, models in the order of the table."""
+    if table.empty:
+        raise ValueError(f"the table {name} has no rows; give it one for each model and layer")
+    return {
+        str(model): rows.sort_values("layer", kind="stable")
+        for model, rows in table.groupby("model", sort=False)
+    }
+
+
+def numbers(column: "pd.Series[float]") -> Values:
+    """A column as floats; what is not finite becomes NaN, a gap."""
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def model_panels(
+    n_panels: int, width: float, *, panel_height: float, share_y: bool
+) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, row by row, in as few rows as its width allows."""
+    widest = max(1, min(MOST_COLUMNS, int(width / PANEL_INCHES)))
+    n_rows = -(-n_panels // widest)
+    n_columns = -(-n_panels // n_rows)
+    figure = Figure(figsize=(width, panel_height * n_rows + 0.5), layout="constrained")
+    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=share_y)
+    panels = list(grid.flat)
+    for spare in panels[n_panels:]:
+        spare.remove()
+    return figure, panels[:n_panels]
+
+
+def reason_alone(width: float, reason: str, title: str = "") -> Figure:
+    """A figure that says why there is nothing to draw."""
+    figure = Figure(figsize=(width, 1.0))
+    figure.suptitle(title)
+    figure.text(0.5, 0.45, reason, ha="center", va="center", style="italic")
+    return figure
+
+
+def in_last_column(axes: Axes) -> bool:
+    """Whether a panel touches the right edge of the grid."""
+    place = axes.get_subplotspec()
+    assert place is not None
+    return place.is_last_col()
+
+
+def label_outside(panels: Sequence[Axes], *, x: str, y: str) -> None:
+    """Name the axes along the left and the lower edge of the panels."""
+    places = {_place(axes) for axes in panels}
+    for axes in panels:
+        row, column = _place(axes)
+        if (row, column - 1) not in places:
+            axes.set_ylabel(y)
+        if (row + 1, column) not in places:
+            axes.set_xlabel(x)
+
+
+def _place(axes: Axes) -> tuple[int, int]:
+    """Row and column of a panel."""
+    spec = axes.get_subplotspec()
+    assert spec is not None
+    return spec.rowspan.start, spec.colspan.start
+
+
+def panel_inches(axes: Axes) -> float:
+    """About how wide a panel is, before the figure is laid out."""
+    place = axes.get_subplotspec()
+    assert place is not None and axes.figure is not None
+    share = len(place.colspan) / place.get_gridspec().ncols
+    return 0.9 * share * float(axes.figure.bbox.width / axes.figure.dpi)
+
+
+def title_panel(axes: Axes, title: str, series: Mapping[str, Values]) -> None:
+    """Head a panel, and say which of its series are missing altogether.
+
+    ``series`` is keyed by the reason to give. It goes under the title, or where nothing is left
+    to draw, in the middle of the panel.
+    """
+    characters = int(panel_inches(axes) * 72 / CHARACTER_POINTS)
+    missing = [reason for reason, values in series.items() if np.isnan(values).all()]
+    if len(missing) == len(series):
+        lines = [line for reason in missing for line in _wrap(reason, int(0.8 * characters))]
+        axes.text(
+            *(0.5, 0.5),
+            "\n".join(lines),
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            style="italic",
+        )
+        missing = []
+    head = _wrap(title, characters)
+    axes.set_title("\n".join(head + [line for text in missing for line in _wrap(text, characters)]))
+
+
+def _wrap(text: str, characters: int) -> list[str]:
+    return textwrap.wrap(text, max(characters, 8))
+
+
+def plot_positive(axes: Axes, x: Values, y: Values, **look: object) -> None:
+    """A curve on a log axis: NaN is a gap, a zero a triangle on the lower edge."""
+    axes.plot(x, np.where(y > 0, y, np.nan), **look)
+    zero = y == 0
+    if zero.any():
+        axes.plot(
+            x[zero],
+            np.zeros(zero.sum()),
+            transform=axes.get_xaxis_transform(),
+            clip_on=False,
+            zorder=4,
+            **ZERO_LOOK,
+        )
+
+
+ZERO_LOOK: dict[str, object] = {
+    "linestyle": "none",
+    "marker": "v",
+    "markersize": 4,
+    "markerfacecolor": "white",
+    "markeredgecolor": INK,
+}
+
+
+def zero_legend(*values: ArrayLike) -> list[Line2D]:
+    """A legend entry for the zeros, if there are any."""
+    if any((np.asarray(array) == 0).any() for array in values):
+        return [Line2D([], [], label="exactly 0", **ZERO_LOOK)]  # type: ignore[arg-type]
+    return []
+
+
+def log_limits(*values: ArrayLike) -> tuple[float, float]:
+    """Ends of a log axis with all positive values inside, at least a factor of 6 apart."""
+    every = np.concatenate([np.ravel(np.asarray(array, dtype=np.float64)) for array in values])
+    exponents = np.log10(every[np.isfinite(every) & (every > 0)])
+    if exponents.size == 0:
+        exponents = np.zeros(1)
+    low, high = exponents.min(), exponents.max()
+    margin = max(0.06 * (high - low), 0.05, (SHORTEST_LOG_AXIS - (high - low)) / 2)
+    return float(10 ** (low - margin)), float(10 ** (high + margin))
+
+
+def log_axis(axis: Axis, limits: tuple[float, float]) -> None:
+    """A log axis with labels that can be read at any range."""
+    axes = axis.axes
+    if axis is axes.xaxis:
+        axes.set_xscale("log", nonpositive="mask")
+        axes.set_xlim(*limits)
+    else:
+        axes.set_yscale("log", nonpositive="mask")
+        axes.set_ylim(*limits)
+    decades = np.log10(limits[1] / limits[0])
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.7 else (1,), numticks=6 if axis is axes.yaxis else 5))
+    formatter: Formatter = LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf))
+    if limits[0] >= 1e-3 and limits[1] <= 1e4:
+        formatter = FuncFormatter(lambda value, _: f"{value:g}")
+    axis.set_major_formatter(formatter)
+    axis.set_minor_locator(LogLocator(subs=range(2, 10) if decades < 5 else (1,), numticks=40))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def layer_axis(axes: Axes, layers: Values) -> None:
+    """The x axis of a panel whose points are layers."""
+    margin = max(0.5, 0.03 * float(np.ptp(layers)))
+    axes.set_xlim(layers.min() - margin, layers.max() + margin)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+
+
+def name_bands(
+    axes: Axes, edges: Sequence[float], names: Sequence[str], heading: str | None = None
+) -> None:
+    """Write the names of the bands between the edges on the right of a panel.
+
+    Each stands at the middle of what of its band lies within the axis.
+    """
+    low, high = axes.get_ylim()
+    ends = np.log10(np.clip([low, *edges, high], low, high))
+    span = ends[-1] - ends[0]
+    for name, below, above in zip(names, ends, ends[1:], strict=False):
+        if above > below:
+            middle = ((below + above) / 2 - ends[0]) / span
+            axes.text(1.03, middle, name, transform=axes.transAxes, ha="left", va="center")
+    if heading is not None:
+        axes.text(1.03, 1.0, heading, transform=axes.transAxes, ha="left", va="bottom")
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
+    """The figure's legend under the panels, in as few rows as its width allows."""
+    for n_columns in range(len(handles), 0, -1):
+        legend = figure.legend(
+            handles=list(handles),
+            loc="outside lower center",
+            ncols=n_columns,
+            columnspacing=1.4,
+        )
+        if n_columns == 1 or legend.get_window_extent().width <= 0.98 * figure.bbox.width:
+            return
+        legend.remove()

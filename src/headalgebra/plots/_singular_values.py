@@ -1,0 +1,137 @@
+"""How many directions a layer's heads span, and how evenly (section 4)."""
+
+from collections.abc import Callable
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from headalgebra.plots._panels import (
+    in_last_column,
+    layer_axis,
+    legend_below,
+    log_axis,
+    log_limits,
+    name_bands,
+    numbers,
+    plot_positive,
+    require_columns,
+    rows_by_model,
+    title_panel,
+    zero_legend,
+)
+from headalgebra.plots._style import INK, FigureStyle, paper_style
+
+BANDS = ("well", "moderate", "poor")
+
+FEW_MODELS = 3
+"""Up to so many models have a row each; more stand two in a row."""
+
+TWO_IN_A_ROW_FROM = 6.0
+"""Inches from which two models fit in a row."""
+
+
+@paper_style()
+def singular_values(
+    singular_values: pd.DataFrame,
+    layers: pd.DataFrame,
+    style: FigureStyle,
+    *,
+    well_below: float,
+    poor_from: float,
+) -> Figure:
+    """Singular values of each layer's stacked heads, and beside them the condition number κ.
+
+    Parameters
+    ----------
+    singular_values
+        Columns ``model``, ``layer``, ``index`` and ``sigma``.
+    layers
+        Columns ``model``, ``layer`` and ``kappa``; every model of it has a pair of panels.
+    style
+        How it looks; ``map_colours`` tells the layers apart, from the first to the last.
+    well_below, poor_from
+        Ends of the moderate band of κ, drawn where the axis reaches one of them.
+
+    Raises
+    ------
+    ValueError
+        When ``layers`` has no rows or a table lacks a column.
+    """
+    require_columns(singular_values, "singular_values", ("model", "layer", "index", "sigma"))
+    require_columns(layers, "layers", ("model", "layer", "kappa"))
+    models = rows_by_model(layers, "layers")
+    narrow = len(models) <= FEW_MODELS or style.width_inches < TWO_IN_A_ROW_FROM
+    in_a_row = 1 if narrow else 2
+    n_rows = -(-len(models) // in_a_row)
+    figure = Figure(figsize=(style.width_inches, 1.4 * n_rows + 0.6), layout="constrained")
+    grid = figure.subplots(
+        n_rows, 2 * in_a_row, squeeze=False, width_ratios=[1.5 if narrow else 1.2, 1] * in_a_row
+    )
+    for spare in grid.flat[2 * len(models) :]:
+        spare.remove()
+    panels = list(grid.flat[: 2 * len(models)])
+    kappa_limits = log_limits(layers["kappa"])
+    shades = style.depth_colours()
+    for row, (model, rows) in enumerate(models.items()):
+        spectrum_axes, kappa_axes = panels[2 * row : 2 * row + 2]
+        layer = numbers(rows["layer"])
+        depth = Normalize(layer.min(), max(layer.max(), layer.min() + 1))
+        spectra = singular_values[singular_values["model"] == model]
+        _draw_spectra(spectrum_axes, spectra, lambda layer, depth=depth: shades(depth(layer)))
+        title_panel(spectrum_axes, model, {"no singular values": numbers(spectra["sigma"])})
+        kappa = numbers(rows["kappa"])
+        plot_positive(kappa_axes, layer, kappa, color="0.6", linewidth=0.7, zorder=2)
+        kappa_axes.scatter(layer, kappa, c=shades(depth(layer)), s=9, zorder=3, clip_on=False)
+        log_axis(kappa_axes.yaxis, kappa_limits)
+        layer_axis(kappa_axes, layer)
+        title_panel(kappa_axes, "", {"no κ: all heads are zero": kappa})
+        kappa_axes.set_ylabel("κ")
+        within = [
+            edge for edge in (well_below, poor_from) if kappa_limits[0] < edge < kappa_limits[1]
+        ]
+        for edge in within:
+            kappa_axes.axhline(edge, color=INK, linewidth=0.6, linestyle=":", zorder=1)
+        if within and in_last_column(kappa_axes):
+            name_bands(kappa_axes, (well_below, poor_from), BANDS)
+    _label_lowest(panels, in_a_row)
+    bar = figure.colorbar(
+        ScalarMappable(cmap=shades),
+        ax=panels,
+        location="bottom",
+        ticks=[0, 1],
+        shrink=0.35,
+        aspect=30,
+        pad=0.05 / n_rows,
+    )
+    bar.ax.set_xticklabels(["first layer", "last layer"])
+    legend = zero_legend(singular_values["sigma"])
+    if legend:
+        legend_below(figure, legend)
+    return figure
+
+
+def _draw_spectra(axes: Axes, spectra: pd.DataFrame, colour: Callable[[float], object]) -> None:
+    for layer, rows in spectra.sort_values(["layer", "index"]).groupby("layer"):
+        plot_positive(
+            axes,
+            numbers(rows["index"]),
+            numbers(rows["sigma"]),
+            color=colour(layer),
+            linewidth=0.8,
+            marker="o",
+            markersize=1.6,
+        )
+    log_axis(axes.yaxis, log_limits(spectra["sigma"]))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+    axes.set_ylabel("singular value σ")
+
+
+def _label_lowest(panels: list[Axes], in_a_row: int) -> None:
+    """Name the x axes of the lowest pair of panels of each column."""
+    for spectrum_axes, kappa_axes in zip(panels[-2 * in_a_row :: 2], panels[-2 * in_a_row + 1 :: 2], strict=True):
+        spectrum_axes.set_xlabel("index")
+        kappa_axes.set_xlabel("layer")

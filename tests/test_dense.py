@@ -1,0 +1,107 @@
+"""Dense extraction against brackets taken one by one."""
+
+import math
+from itertools import combinations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headalgebra.hochschild import commutator, obstruction
+from headalgebra.linf import commutator_tensor, extract_dense
+from heads import SEEDS, gaussian, orthogonal
+from thresholds import U
+
+COUNTS, SIZES = st.integers(2, 5), st.integers(2, 8)
+
+
+def unit_matrices(seed, n, d):
+    matrices = gaussian(seed, n, d, d)
+    return matrices / torch.linalg.matrix_norm(matrices)[:, None, None]
+
+
+@given(SEEDS, COUNTS, SIZES)
+def test_commutators_one_by_one(seed, n, d):
+    E = gaussian(seed, n, d, d)
+    C = commutator_tensor(E)
+    for i in range(n):
+        for j in range(n):
+            torch.testing.assert_close(C[i, j], commutator(E[i], E[j]), rtol=0, atol=1e-13 * d)
+
+
+@given(SEEDS, COUNTS, SIZES)
+def test_obstruction_over_every_triple(seed, n, d):
+    """[b,[c,a]] for a < c, and the root mean square over all n³ that goes with it."""
+    E = unit_matrices(seed, n, d)
+    squares = [
+        float(obstruction(E[a], E[b], E[c]).square().sum())
+        for b in range(n)
+        for a, c in combinations(range(n), 2)
+    ]
+    dense = extract_dense(E)
+    assert dense.n_triples == len(squares) == n * math.comb(n, 2)
+    assert dense.obstruction_rms == pytest.approx(math.sqrt(sum(squares) / len(squares)), rel=1e-12)
+    every = torch.stack([obstruction(a, b, c) for a in E for b in E for c in E])
+    over_all = float(every.square().sum()) / n**3
+    expected = dense.obstruction_rms * math.sqrt((n - 1) / n)
+    assert math.sqrt(over_all) == pytest.approx(expected, rel=1e-12)
+
+
+@given(SEEDS, st.integers(3, 5), SIZES)
+def test_literal_coherence_is_rounding(seed, n, d):
+    E = unit_matrices(seed, n, d)
+    residual = extract_dense(E).coherence_residual
+    assert residual <= (12 * math.sqrt(2) * d + 22) * U
+    # It is measured, not assumed: in float32 it is what float32 leaves.
+    coarse = extract_dense(E.float()).coherence_residual
+    assert 1e5 * U < coarse <= (12 * math.sqrt(2) * d + 22) * 2.0**-24
+
+
+def test_coherence_is_relative_to_the_arguments():
+    E = unit_matrices(0, 4, 6)
+    scaled = extract_dense(1024 * E).coherence_residual
+    assert scaled == pytest.approx(extract_dense(E).coherence_residual, rel=1e-12)
+
+
+def test_every_triple_counts_for_coherence():
+    """One coarse element among fine ones is found wherever it stands."""
+    fine = unit_matrices(0, 4, 6)
+    for i in range(4):
+        spoiled = fine.clone()
+        spoiled[i] *= math.nan
+        assert math.isnan(extract_dense(spoiled).coherence_residual)
+        assert math.isnan(extract_dense(spoiled).obstruction_rms)
+
+
+@given(SEEDS)
+def test_root_mean_squares_do_not_depend_on_the_basis(seed):
+    E = unit_matrices(seed, 4, 6)
+    mixed = torch.einsum("ab,bij->aij", orthogonal(seed, 4), E)
+    turn = orthogonal(seed + 1, 6)
+    reference = extract_dense(E).obstruction_rms
+    assert extract_dense(mixed).obstruction_rms == pytest.approx(reference, rel=1e-12)
+    assert extract_dense(turn @ E @ turn.T).obstruction_rms == pytest.approx(reference, rel=1e-12)
+    # Control: an oblique mixture is another basis of the same span, with another value.
+    oblique = torch.einsum("ab,bij->aij", gaussian(seed, 4, 4), E)
+    assert extract_dense(oblique).obstruction_rms != pytest.approx(reference, rel=1e-3)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_without_pairs_there_is_nothing(n):
+    dense = extract_dense(gaussian(0, n, 4, 4))
+    assert dense.n_triples == 0
+    assert math.isnan(dense.obstruction_rms) and math.isnan(dense.coherence_residual)
+
+
+def test_a_pair_has_an_obstruction_and_no_coherence():
+    E = unit_matrices(0, 2, 4)
+    dense = extract_dense(E)
+    assert dense.n_triples == 2
+    assert dense.obstruction_rms > 0.1
+    assert math.isnan(dense.coherence_residual)
+
+
+def test_commuting_elements():
+    dense = extract_dense(torch.diag_embed(unit_matrices(0, 4, 6)[:, 0]))
+    assert (dense.obstruction_rms, dense.coherence_residual) == (0.0, 0.0)

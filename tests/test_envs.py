@@ -1,0 +1,44 @@
+"""The pins agree with one another and cover what the project imports."""
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PIN = re.compile(r"[a-z0-9][a-z0-9.-]*==[\w.!]+")
+
+
+def pinned(name: str) -> list[str]:
+    lines = (ROOT / "envs" / name).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_every_requirement_is_an_exact_pin() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        assert pinned(name)
+        assert all(PIN.fullmatch(line) for line in pinned(name))
+
+
+def test_every_declared_dependency_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = {line.split("==")[0] for line in pinned("requirements.txt")}
+    assert {name.lower().replace("_", "-") for name in project["dependencies"]} <= names
+    names |= {line.split("==")[0] for line in pinned("requirements-dev.txt")}
+    development = project["optional-dependencies"]["dev"]
+    assert {name.lower().replace("_", "-") for name in development} <= names
+
+
+def test_the_conda_environment_is_made_from_the_requirements() -> None:
+    text = (ROOT / "envs/environment.yaml").read_text()
+    pip = next(item for item in yaml.safe_load(text)["dependencies"] if isinstance(item, dict))
+    assert pip["pip"] == pinned("requirements.txt")
+    generate = runpy.run_path(str(ROOT / "envs/pin.py"))["conda_environment"]
+    assert generate((ROOT / "envs/requirements.txt").read_text()) == text
+
+
+def test_the_makefile_installs_the_torch_that_is_pinned() -> None:
+    (torch_pin,) = (line for line in pinned("requirements.txt") if line.startswith("torch=="))
+    assert f"pip install --quiet {torch_pin}\n" in (ROOT / "Makefile").read_text()
