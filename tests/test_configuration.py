@@ -13,22 +13,13 @@ import seaborn
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from snakemake.cli import parse_config
 
-from configuration import (
-    COLOUR_MAPS,
-    PALETTES,
-    SOURCES,
-    Analysis,
-    Configuration,
-    ConfigurationError,
-    Figures,
-    Model,
-    compose,
-    schema_table,
-)
+from configuration import Configuration, ConfigurationError, compose
+from kinds import COLOUR_MAPS, PALETTES
+from schema import SOURCES, Analysis, Figures, Model, schema_table
 
 SHIPPED = Path(__file__).parents[1] / "config"
 STUDIES = sorted(file.stem for file in SHIPPED.glob("study/*.yaml"))
@@ -387,11 +378,21 @@ def test_fault_in_a_file(config: Path, file: str, body: str, message: str) -> No
     assert refusal({}, config) == message
 
 
-def test_fault_in_a_file_that_an_override_hides(config: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "body", "override", "fault"),
+    [
+        ("analysis/default.yaml", "probes: five", "analysis.probes=64", "analysis.probes: 'five'"),
+        ("config.yaml", f"{DEFAULTS}figures: {{dpi: x}}", "figures.dpi=90", "figures.dpi: 'x'"),
+        ("model/minilm.yaml", f"{HERE}threads: x", "model.threads=2", "model.threads: 'x'"),
+        ("study/demo.yaml", "title:\nmodels: [minilm]", "study.title=a", "study.title: None"),
+    ],
+)
+def test_fault_in_a_file_that_an_override_hides(
+    config: Path, file: str, body: str, override: str, fault: str
+) -> None:
     """A file in use is checked by itself, whatever an override then puts in its place."""
-    (config / "analysis/default.yaml").write_text("probes: five")
-    message = "config/analysis/default.yaml: analysis.probes: 'five' is not an integer >= 2"
-    assert refusal({"hydra": "analysis.probes=64"}, config) == message
+    (config / file).write_text(body)
+    assert refusal({"hydra": override}, config).startswith(f"config/{file}: {fault} is not ")
 
 
 def test_files_not_in_use_are_not_read(config: Path) -> None:
@@ -543,6 +544,13 @@ def test_fault_in_an_override(override: str, message: str) -> None:
     assert refusal(user, SHIPPED) == f"--config hydra={json.dumps([override])}: {message}"
 
 
+def test_the_last_override_of_a_key_is_blamed() -> None:
+    """It is the one that holds."""
+    user = {"hydra": ["analysis.probes=64", "analysis.probes=five"]}
+    assert refusal(user, SHIPPED).startswith('--config hydra=["analysis.probes=five"]: ')
+    assert compose({"hydra": user["hydra"][::-1]}, SHIPPED).analysis["probes"] == 64
+
+
 def test_override_that_does_not_suit_a_model() -> None:
     """Overrides of model keys are made on each model; the message says on which they fail."""
     message = (
@@ -679,7 +687,7 @@ def shuffled(value: Any, order: Any) -> Any:
     return {key: shuffled(value[key], order) for key in keys}
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8, deadline=None, phases=[Phase.generate])
 @given(
     analysis=VALID,
     architecture=st.dictionaries(WORDS, NESTED, max_size=4),

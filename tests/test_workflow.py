@@ -99,7 +99,9 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
             assert (smoke / f"results/smoke/figures/{name}.{suffix}").stat().st_size > 5_000
     for model in ("minilm", "tiny-init"):
         recorded = json.loads((smoke / f"results/models/{model}/provenance.json").read_text())
-        assert {"source", "revision", "files", "dtype", "device", "threads", "seed"} <= set(recorded)
+        assert {"source", "revision", "files", "dtype", "device", "threads", "seed"} <= set(
+            recorded
+        )
         assert (smoke / f"results/models/{model}/config.yaml").is_file()
 
 
@@ -206,9 +208,7 @@ def test_moderately_conditioned_layers_are_extracted_both_ways(smoke: Path) -> N
     assert ((by_layer["probes"] / by_layer["dense"] - 1).abs() < 0.5).all()
 
 
-def test_a_damaged_file_stops_with_its_name_and_the_rest_stays(
-    smoke: Path, tmp_path: Path
-) -> None:
+def test_a_damaged_file_stops_with_its_name_and_the_rest_stays(smoke: Path, tmp_path: Path) -> None:
     folder = copy_of_repository(tmp_path)
     shutil.copytree(smoke / "results/models", folder / "results/models")
     models = ("--config", "models=tiny-init")

@@ -8,14 +8,14 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from headalgebra.plots._panels import label_outside, numbers, panel_inches, reason_alone, require_columns
+from headalgebra.plots._panels import Values, label_outside, numbers, reason_alone, require_columns
 from headalgebra.plots._style import FigureStyle, paper_style
 
 LARGEST_MAP = 2.2
 """Inches, side of a map where few layers leave more room."""
 
-NAMED_FROM = 0.55
-"""Inches from which a map has room for the word layer in its title."""
+SMALLEST_MAP = 0.8
+"""Inches, side of the place a map takes with its title and labels."""
 
 
 @paper_style()
@@ -44,8 +44,9 @@ def commutator_maps(pairs: pd.DataFrame, style: FigureStyle, *, model: str) -> F
         return reason_alone(
             style.width_inches, "no maps: they need two heads that are not zero", title=model
         )
-    n_rows = math.isqrt(len(layers))
-    n_columns = -(-len(layers) // n_rows)
+    n_columns = -(-len(layers) // math.isqrt(len(layers)))
+    n_columns = min(n_columns, int(style.width_inches / SMALLEST_MAP))
+    n_rows = -(-len(layers) // n_columns)
     side = min(LARGEST_MAP, (style.width_inches - 1.1) / n_columns - 0.1)
     figure = Figure(figsize=(style.width_inches, n_rows * (side + 0.22) + 0.5), layout="compressed")
     figure.suptitle(model)
@@ -59,9 +60,7 @@ def commutator_maps(pairs: pd.DataFrame, style: FigureStyle, *, model: str) -> F
         image = axes.imshow(
             _symmetric(rows, n_heads), cmap=style.map_colours, norm=scale, interpolation="none"
         )
-        axes.set_title(
-            f"layer {layer}" if panel_inches(axes) >= NAMED_FROM else str(layer), fontsize=6
-        )
+        axes.set_title(f"layer {layer}", fontsize="x-small")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(FixedLocator([0, n_heads - 1]))
         starts_row = layers.index(layer) % n_columns == 0
@@ -74,15 +73,14 @@ def commutator_maps(pairs: pd.DataFrame, style: FigureStyle, *, model: str) -> F
     for spare in panels[len(layers) :]:
         spare.remove()
     label_outside(panels[: len(layers)], x="head j", y="head i")
-    bar = figure.colorbar(image, ax=panels[: len(layers)], shrink=0.9, aspect=30, pad=0.02)
+    bar = figure.colorbar(
+        image, ax=panels[: len(layers)], shrink=0.9, aspect=9 * figure.get_figheight(), pad=0.02
+    )
     bar.set_label(r"$\|[A_i, A_j]\|_F \;/\; \|A_i\|_F\,\|A_j\|_F$")
-    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
     return figure
 
 
-def _symmetric(
-    rows: pd.DataFrame, n_heads: int
-) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
+def _symmetric(rows: pd.DataFrame, n_heads: int) -> Values:
     """``[H, H]``, both triangles filled, NaN elsewhere."""
     matrix = np.full((n_heads, n_heads), np.nan)
     i, j = rows["i"].to_numpy(dtype=int), rows["j"].to_numpy(dtype=int)

@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 
 from headalgebra.phases import PHASES
 from headalgebra.plots._panels import (
-    Values,
     in_last_column,
+    isolated,
     label_outside,
     layer_axis,
     legend_below,
@@ -30,7 +30,12 @@ from headalgebra.plots._style import INK, FigureStyle, paper_style
 NARROWEST_BAND = 0.14
 """Share of the axis that phases I and III have at least, room for their names."""
 
-EPSILON_LOOK: dict[str, Any] = {"marker": "o", "markeredgecolor": INK, "markeredgewidth": 0.5, "zorder": 3}
+EPSILON_LOOK: dict[str, Any] = {
+    "marker": "o",
+    "markeredgecolor": INK,
+    "markeredgewidth": 0.5,
+    "zorder": 3,
+}
 HAAR_LOOK: dict[str, Any] = {
     "color": INK,
     "linestyle": (0, (3, 1.5)),
@@ -83,7 +88,7 @@ def epsilon_by_depth(
         for edge in edges:
             axes.axhline(edge, color="0.55", linewidth=0.5, zorder=1)
         plot_positive(axes, layer, epsilon, color=colours[model], **EPSILON_LOOK)
-        plot_positive(axes, layer, haar, markevery=_isolated(haar), **HAAR_LOOK)
+        plot_positive(axes, layer, haar, markevery=isolated(haar), **HAAR_LOOK)
         title_panel(
             axes,
             model,
@@ -96,14 +101,13 @@ def epsilon_by_depth(
         figure,
         [
             Line2D([], [], color="0.5", label="ε", **EPSILON_LOOK),
-            Line2D([], [], label="ε of the same spectra, randomly oriented (Haar)", **{**HAAR_LOOK, "marker": ""}),
+            Line2D(
+                [],
+                [],
+                label="ε of randomly oriented heads (Haar null)",
+                **{**HAAR_LOOK, "marker": ""},
+            ),
             *zero_legend(layers["epsilon"], layers["epsilon_haar"]),
         ],
     )
     return figure
-
-
-def _isolated(values: Values) -> list[int]:
-    """Points with a gap on both sides, of which a line shows nothing."""
-    exists = np.pad(np.isfinite(values), 1)
-    return list(np.flatnonzero(exists[1:-1] & ~exists[:-2] & ~exists[2:]))

@@ -30,7 +30,7 @@ from headalgebra.plots._style import INK, Colour, FigureStyle, paper_style
 COLUMNS = ("model", "layer", "operand", "dtype", "unit_roundoff", "jacobi_mean")
 
 OPERAND_NAMES = {"raw": "heads $A_h$ (raw)", "basis": "orthonormal basis $E_a$"}
-OPERAND_LINES = {"raw": "-", "basis": (0, (3.5, 1.5))}
+OPERAND_LINES: dict[str, Any] = {"raw": "-", "basis": (0, (3.5, 1.5))}
 
 MARKERS = ("o", "s", "^", "D")
 """Of the floating-point types, the most precise first."""

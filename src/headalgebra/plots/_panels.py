@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -144,7 +145,7 @@ def _wrap(text: str, characters: int) -> list[str]:
     return textwrap.wrap(text, max(characters, 8))
 
 
-def plot_positive(axes: Axes, x: Values, y: Values, **look: object) -> None:
+def plot_positive(axes: Axes, x: Values, y: Values, **look: Any) -> None:
     """A curve on a log axis: NaN is a gap, a zero a triangle on the lower edge."""
     axes.plot(x, np.where(y > 0, y, np.nan), **look)
     zero = y == 0
@@ -159,7 +160,13 @@ def plot_positive(axes: Axes, x: Values, y: Values, **look: object) -> None:
         )
 
 
-ZERO_LOOK: dict[str, object] = {
+def isolated(values: Values) -> list[int]:
+    """Points that `plot_positive` joins to no other, of which a bare line shows nothing."""
+    exists = np.pad(values > 0, 1)
+    return list(np.flatnonzero(exists[1:-1] & ~exists[:-2] & ~exists[2:]))
+
+
+ZERO_LOOK: dict[str, Any] = {
     "linestyle": "none",
     "marker": "v",
     "markersize": 4,
@@ -171,7 +178,7 @@ ZERO_LOOK: dict[str, object] = {
 def zero_legend(*values: ArrayLike) -> list[Line2D]:
     """A legend entry for the zeros, if there are any."""
     if any((np.asarray(array) == 0).any() for array in values):
-        return [Line2D([], [], label="exactly 0", **ZERO_LOOK)]  # type: ignore[arg-type]
+        return [Line2D([], [], label="exactly 0", **ZERO_LOOK)]
     return []
 
 
@@ -196,7 +203,9 @@ def log_axis(axis: Axis, limits: tuple[float, float]) -> None:
         axes.set_yscale("log", nonpositive="mask")
         axes.set_ylim(*limits)
     decades = np.log10(limits[1] / limits[0])
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.7 else (1,), numticks=6 if axis is axes.yaxis else 5))
+    axis.set_major_locator(
+        LogLocator(subs=(1, 2, 5) if decades < 2 else (1,), numticks=6 if axis is axes.yaxis else 5)
+    )
     formatter: Formatter = LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf))
     if limits[0] >= 1e-3 and limits[1] <= 1e4:
         formatter = FuncFormatter(lambda value, _: f"{value:g}")
@@ -224,10 +233,20 @@ def name_bands(
     span = ends[-1] - ends[0]
     for name, below, above in zip(names, ends, ends[1:], strict=False):
         if above > below:
-            middle = ((below + above) / 2 - ends[0]) / span
-            axes.text(1.03, middle, name, transform=axes.transAxes, ha="left", va="center")
+            _write_beside(axes, ((below + above) / 2 - ends[0]) / span, name, va="center")
     if heading is not None:
-        axes.text(1.03, 1.0, heading, transform=axes.transAxes, ha="left", va="bottom")
+        _write_beside(axes, 1, heading, va="bottom")
+
+
+def _write_beside(axes: Axes, height: float, text: str, **placing: Any) -> None:
+    axes.annotate(
+        text,
+        (1, height),
+        xytext=(4, 0),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        **placing,
+    )
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:

@@ -1,7 +1,5 @@
 """How many directions a layer's heads span, and how evenly (section 4)."""
 
-from collections.abc import Callable
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -11,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from headalgebra.plots._panels import (
     in_last_column,
+    isolated,
     layer_axis,
     legend_below,
     log_axis,
@@ -78,18 +77,19 @@ def singular_values(
     shades = style.depth_colours()
     for row, (model, rows) in enumerate(models.items()):
         spectrum_axes, kappa_axes = panels[2 * row : 2 * row + 2]
-        layer = numbers(rows["layer"])
+        layer, kappa = numbers(rows["layer"]), numbers(rows["kappa"])
         depth = Normalize(layer.min(), max(layer.max(), layer.min() + 1))
-        spectra = singular_values[singular_values["model"] == model]
-        _draw_spectra(spectrum_axes, spectra, lambda layer, depth=depth: shades(depth(layer)))
+        spectra = singular_values[singular_values["model"].astype(str) == model]
+        _draw_spectra(spectrum_axes, spectra, ScalarMappable(depth, shades))
         title_panel(spectrum_axes, model, {"no singular values": numbers(spectra["sigma"])})
-        kappa = numbers(rows["kappa"])
         plot_positive(kappa_axes, layer, kappa, color="0.6", linewidth=0.7, zorder=2)
-        kappa_axes.scatter(layer, kappa, c=shades(depth(layer)), s=9, zorder=3, clip_on=False)
-        log_axis(kappa_axes.yaxis, kappa_limits)
+        kappa_axes.scatter(
+            layer, kappa, c=layer, norm=depth, cmap=shades, s=9, zorder=3, clip_on=False
+        )
         layer_axis(kappa_axes, layer)
-        title_panel(kappa_axes, "", {"no κ: all heads are zero": kappa})
+        log_axis(kappa_axes.yaxis, kappa_limits)
         kappa_axes.set_ylabel("κ")
+        title_panel(kappa_axes, "", {"no κ: all heads are zero": kappa})
         within = [
             edge for edge in (well_below, poor_from) if kappa_limits[0] < edge < kappa_limits[1]
         ]
@@ -114,24 +114,28 @@ def singular_values(
     return figure
 
 
-def _draw_spectra(axes: Axes, spectra: pd.DataFrame, colour: Callable[[float], object]) -> None:
-    for layer, rows in spectra.sort_values(["layer", "index"]).groupby("layer"):
+def _draw_spectra(axes: Axes, spectra: pd.DataFrame, shades: ScalarMappable) -> None:
+    for _, rows in spectra.sort_values(["layer", "index"]).groupby("layer"):
+        sigma = numbers(rows["sigma"])
         plot_positive(
             axes,
             numbers(rows["index"]),
-            numbers(rows["sigma"]),
-            color=colour(layer),
+            sigma,
+            color=shades.to_rgba(numbers(rows["layer"]))[0],
             linewidth=0.8,
             marker="o",
-            markersize=1.6,
+            markersize=2.5,
+            markevery=isolated(sigma),
         )
     log_axis(axes.yaxis, log_limits(spectra["sigma"]))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
-    axes.set_ylabel("singular value σ")
+    axes.set_ylabel(r"singular value $\sigma$")
 
 
 def _label_lowest(panels: list[Axes], in_a_row: int) -> None:
     """Name the x axes of the lowest pair of panels of each column."""
-    for spectrum_axes, kappa_axes in zip(panels[-2 * in_a_row :: 2], panels[-2 * in_a_row + 1 :: 2], strict=True):
+    for spectrum_axes, kappa_axes in zip(
+        panels[-2 * in_a_row :: 2], panels[-2 * in_a_row + 1 :: 2], strict=True
+    ):
         spectrum_axes.set_xlabel("index")
         kappa_axes.set_xlabel("layer")

@@ -74,7 +74,7 @@ class FigureStyle:
 
     def model_colours(self, table: pd.DataFrame) -> dict[str, Colour]:
         """A colour for each value of the table's ``model`` column, in the order of its rows."""
-        models = list(table["model"].unique())
+        models = [str(model) for model in table["model"].unique()]
         palette = sns.color_palette(self.model_palette, len(models))
         return {model: _darkened(colour) for model, colour in zip(models, palette, strict=True)}
 
