@@ -12,7 +12,6 @@ The last line printed with --json is one JSON object.
 
 import argparse
 import json
-from collections.abc import Callable
 from itertools import combinations
 from time import perf_counter
 
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from headalgebra.commutators import commutator_norms
 from headalgebra.operators import HeadOperators, gram_blocks
+from timing import seconds
 
 TWIN_DISTANCE = 1e-6
 
@@ -66,17 +66,6 @@ def factored(queries: Tensor, keys: Tensor) -> Tensor:
     norms = commutator_norms(gram_blocks(operators, balance_above=1e6), cancellation_below=1e-4)
     i, j = torch.triu_indices(len(queries), len(queries), offset=1)
     return norms[i, j]
-
-
-def seconds(call: Callable[[], object], repeats: int) -> float:
-    """Best wall time of some calls, one untimed call before."""
-    call()
-    best = float("inf")
-    for _ in range(repeats):
-        start = perf_counter()
-        call()
-        best = min(best, perf_counter() - start)
-    return best
 
 
 def main() -> None:

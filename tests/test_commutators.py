@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headalgebra.commutators import commutator_norms
+from headalgebra.nulls import haar_commutator_norm
 from headalgebra.operators import HeadOperators
 from heads import (
     SEEDS,
@@ -176,6 +177,18 @@ def test_epsilon_is_the_mean_over_pairs_per_dimension():
     A = torch.linalg.matrix_norm(to_matrices(layer))
     relative = [float(dense[i, j] / (A[i] * A[j])) for i, j in ((0, 1), (0, 2), (1, 2))]
     assert pairs.epsilon_relative == pytest.approx(sum(relative) / 3, rel=1e-13)
+
+
+@given(SEEDS)
+def test_chance_is_told_the_invariants_of_the_operators(seed):
+    """Traces and squares from blocks; skew parts tell tr A² from ||A||²."""
+    matrices = gaussian(seed, 3, 7, 7)
+    matrices = matrices - 0.5 * matrices.mT + torch.eye(7, dtype=torch.float64)
+    pairs = pairs_of(from_matrices(matrices))
+    invariants = [(X.square().sum(), X.trace(), (X @ X).trace()) for X in matrices]
+    for i, j, haar in zip(pairs.i, pairs.j, pairs.haar, strict=True):
+        expected = haar_commutator_norm(invariants[i], invariants[j], 7)
+        assert float(haar) == pytest.approx(float(expected), rel=1e-10)
 
 
 def test_a_single_head_has_no_pairs():

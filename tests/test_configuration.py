@@ -17,7 +17,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from snakemake.cli import parse_config
 
-from configuration import Configuration, ConfigurationError, compose
+from configuration import RESERVED, Configuration, ConfigurationError, compose
 from kinds import COLOUR_MAPS, PALETTES
 from schema import SOURCES, Analysis, Figures, Model, schema_table
 
@@ -633,7 +633,9 @@ def test_names_that_cannot_be_folders(config: Path) -> None:
     (config / "model/my model.yaml").write_text(HERE)
     assert "rename the file" in refusal({"models": "my model"}, config)
     shutil.copy(config / "study/smoke.yaml", config / "study/models.yaml")
-    assert "results/models/, which is taken" in refusal({"study": "models"}, config)
+    for name in RESERVED:
+        (config / "study" / f"{name}.yaml").write_text("title: t\nmodels: [minilm]\n")
+        assert f"results/{name}/, which is taken" in refusal({"study": name}, config)
 
 
 def test_interpolations_are_resolved(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from jaxtyping import TypeCheckError
 
 from headalgebra.commutators import commutator_norms
 from headalgebra.operators import GramBlocks, HeadOperators, balance, symmetric_gram
@@ -130,7 +131,18 @@ def test_a_balanced_head_leaves_the_others_their_shared_key():
 def test_well_scaled_heads_are_left_alone():
     layer = gaussian_heads(0, heads=3, d=16, r=4)
     assert blocks_of(layer).operators is layer
-    assert blocks_of(condition_changed(layer, 1e6)).operators is not layer
+
+
+@pytest.mark.parametrize("factor", ["queries", "keys"])
+def test_either_factor_may_be_badly_scaled(factor):
+    layer = gaussian_heads(0, heads=3, d=16, r=4)
+    factors = {"queries": layer.queries.clone(), "keys": layer.keys.clone()}
+    factors[factor][1] = factors[factor][1] @ of_condition(0, 4, 1e4)
+    bad = HeadOperators.from_factors(**factors)
+    rebuilt = blocks_of(bad).operators
+    assert torch.equal(rebuilt.queries[[0, 2]], bad.queries[[0, 2]])
+    assert not torch.equal(rebuilt.queries[1], bad.queries[1])
+    assert_equal(to_matrices(rebuilt), to_matrices(bad), 1e2 * to_matrices(bad).norm())
 
 
 @pytest.mark.parametrize("condition", [1e6, 1e8])
@@ -194,6 +206,18 @@ def test_keys_that_do_not_exist_are_refused(key_of_head):
             gaussian(0, 2, 5, 3), gaussian(1, 2, 5, 3), torch.tensor(key_of_head)
         )
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "queries, keys, heads",
+    [((2, 5, 3), (2, 4, 3), 2), ((2, 5, 3), (2, 5, 2), 2), ((2, 5, 3), (2, 5, 3), 3)],
+)
+def test_shapes_that_disagree_are_refused(queries, keys, heads):
+    """By the shape check where it is installed, by name where it is not."""
+    with pytest.raises((ValueError, TypeCheckError)):
+        HeadOperators.from_factors(
+            gaussian(0, *queries), gaussian(1, *keys), torch.zeros(heads, dtype=torch.int64)
+        )
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -180,6 +180,20 @@ def test_interval_covers(repeated_estimates, estimator):
     assert LEAST_COVERAGE <= coverage(estimates[estimator], truth) <= 0.995
 
 
+@pytest.mark.parametrize("n_drawn", [60, 140])
+def test_weighted_interval_covers_when_the_draws_decide(n_drawn):
+    """Many probes and few draws. With repetition: even N draws do not see all N triples."""
+    layer = heavy_tailed(0)
+    operators, coefficients = blocks_of(layer).operators, basis_of(layer).coefficients
+    truth = extract_dense(elements_of(layer)).obstruction_rms
+    estimates = []
+    for k in range(100):
+        probes = sphere_probes(operators.d_model, 128, seed_of(k, 0))
+        words = ProbedWords(operators, coefficients, probes)
+        estimates.append(weighted_triples(words, n_drawn, seed_of(k, 2)))
+    assert coverage(estimates, truth) >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / 100)
+
+
 def test_uniform_tuples_cover_less(repeated_estimates):
     """The paper's interval forgets that few triples carry the sum, and that probes are random."""
     estimates, truth = repeated_estimates

@@ -298,6 +298,7 @@ print(json.dumps({
         refused(open_hub, "some one", "main"),
         refused(open_hub, "someone/pickled", "main"),
         refused(open_hub, "someone/single", "main", sha256={"config.json": 64 * "0"}),
+        refused(open_hub, "someone/single", "main", sha256={"onnx/model.safetensors": 64 * "0"}),
     ],
 }))
 """
@@ -335,6 +336,7 @@ def test_the_hub_gives_what_a_folder_gives(hub: Hub, tmp_path: Path) -> None:
         ("some one at main: ", "", "owner/name"),
         ("someone/pickled at 0123456789ab/pytorch_model.bin: ", "pickled", "save_pretrained"),
         ("someone/single at 0123456789ab/config.json: ", "sha256 expected 000", "fetch"),
+        ("someone/single at 0123456789ab/onnx/model.safetensors: ", "no such file", "check"),
     ]
     for message, (where, problem, mend) in zip(result["refused"], expected, strict=True):
         assert message.startswith(where) and problem in message and mend in message

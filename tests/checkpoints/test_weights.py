@@ -46,11 +46,18 @@ def doubled(weights: dict[str, Tensor]) -> None:
     weights.update({f"other.{name}": tensor.clone() for name, tensor in weights.items()})
 
 
+def glued(weights: dict[str, Tensor]) -> None:
+    """Put letters before the names, without the dot that ends a prefix."""
+    for name in list(weights):
+        weights[f"cross{name}"] = weights.pop(name)
+
+
 @pytest.mark.parametrize(
     ("edit", "complaint"),
     [
         (lambda w: w.pop(QUERY), f"tensor {QUERY} is missing"),
         (lambda w: w.pop(QUERY.replace("3", "0")), "query.weight is missing"),
+        (glued, "tensor encoder.layer.0.attention.self.query.weight is missing"),
         (doubled, "ambiguous: encoder.* or other.encoder"),
         (lambda w: w.update({KEY: torch.zeros(8, 12)}), r"shape \[8, 12\], expected \[12, 12\]"),
         (lambda w: w.update({KEY: torch.zeros(12)}), r"shape \[12\], expected \[12, 12\]"),

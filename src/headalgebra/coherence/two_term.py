@@ -19,6 +19,9 @@ from torch import Tensor
 
 from headalgebra.coherence.structure import ROUNDING_MARGIN, UNIT
 
+LARGEST_GRAM_KAPPA = 1e4
+"""Condition number above which a basis does not come from the Gram matrix."""
+
 RELATION_ORDER = {"l1_l2": 1, "l2_l1": 1, "l1_l3": 2, "l3_l1": 2, "l2_l3": 3}
 """The relations by the operations they join, and their order in the bracket."""
 
@@ -34,15 +37,18 @@ def projected_jacobiator(f: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n n"]:
     return nested + nested.permute(2, 0, 1, 3) + nested.permute(1, 2, 0, 3)
 
 
-def jacobiator_ratio(f: Float[Tensor, "n n n"]) -> float:
+def jacobiator_ratio(f: Float[Tensor, "n n n"], kappa: float = 1.0) -> float:
     """ρ₃ = ||ℓ₃|| / ||ℓ₂∘ℓ₂|| over all index tuples.
 
-    Not a number for n < 3 and where the nested bracket vanishes up to rounding. The structure
-    constants of commuting operators are themselves rounding: see
+    Not a number for n < 3 and where the nested bracket vanishes up to rounding, which grows with
+    the condition number of the basis: its elements are orthonormal to u κ² when they come from the
+    Gram matrix, and to u κ, with a larger κ, when they come from the stacked operators. The
+    structure constants of commuting operators are themselves rounding: see
     :attr:`~headalgebra.coherence.structure.StructureConstants.vanish`.
     """
     nested = torch.linalg.vector_norm(nested_bracket(f))
-    if len(f) < 3 or nested <= ROUNDING_MARGIN * UNIT * f.square().sum():
+    rounding = ROUNDING_MARGIN * UNIT * kappa * min(kappa, LARGEST_GRAM_KAPPA)
+    if len(f) < 3 or not nested > rounding * f.square().sum():
         return math.nan
     return float(torch.linalg.vector_norm(projected_jacobiator(f)) / nested)
 

@@ -22,8 +22,8 @@ from headalgebra.operators import HeadOperators
 
 CONFIDENCE = 0.95
 
-NUMBERS_HELD = 16_000_000
-"""Numbers in one block of words, 128 MB."""
+NUMBERS_HELD = 2**21
+"""Numbers in one block of words: 16 MB, near the caches and wide enough for a full-speed GEMM."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,10 @@ class ProbedWords:
     ----------
     keyed
         ``[H, r, n, n, p]``, ``K_h^T E_b E_a Z`` at ``[h, :, b, a]``.
+    a, c
+        ``[n(n-1)/2]``, the pairs a < c.
+    keyed_brackets
+        ``[H, r, n(n-1)/2, p]``, ``K_h^T [E_c, E_a] Z`` for those pairs.
     pair_squared
         ``[n, n]``, mean over the probes of :math:`||[E_b, E_a] z||^2`.
     """
@@ -95,6 +99,9 @@ class ProbedWords:
         words = self._prepend(operators.key_products(letters))
         self.pair_squared = (words - words.transpose(1, 2)).square().sum(0).mean(-1)
         self.keyed = operators.key_products(words)
+        n = len(coefficients)
+        self.a, self.c = torch.triu_indices(n, n, offset=1, device=words.device)
+        self.keyed_brackets = self.keyed[:, :, self.c, self.a] - self.keyed[:, :, self.a, self.c]
 
     def _prepend(self, keyed: Float[Tensor, "H r *word"]) -> Float[Tensor, "d n *word"]:
         """``E_b Y`` for every b, from ``K_h^T Y``."""
@@ -104,30 +111,23 @@ class ProbedWords:
 
     def drawn_squared(self, index: Int[Tensor, "t"]) -> Float[Tensor, "t p"]:
         """Squared norms for triples (b; a < c) given by their place in the order of b, a, c."""
-        n = len(self.coefficients)
-        a, c = torch.triu_indices(n, n, offset=1, device=self.keyed.device)
         per_triple = self.operators.query_matrix.shape[1] * self.n_probes
-        blocks = index.to(a.device).split(max(1, NUMBERS_HELD // per_triple))
-        return torch.cat(
-            [
-                self.nested_squared(block // len(a), a[block % len(a)], c[block % len(a)])
-                for block in blocks
-            ]
-        )
+        blocks = index.to(self.a.device).split(max(1, NUMBERS_HELD // per_triple))
+        pairs = len(self.a)
+        return torch.cat([self.nested_squared(block // pairs, block % pairs) for block in blocks])
 
-    def nested_squared(
-        self, b: Int[Tensor, "t"], a: Int[Tensor, "t"], c: Int[Tensor, "t"]
-    ) -> Float[Tensor, "t p"]:
+    def nested_squared(self, b: Int[Tensor, "t"], pair: Int[Tensor, "t"]) -> Float[Tensor, "t p"]:
         r""":math:`||[E_b,[E_c,E_a]]z||^2` for some triples and every probe.
 
         The three words are combined before the last query factor:
         ``E_b[E_c,E_a]Z − E_c(E_aE_bZ) + E_a(E_cE_bZ)``.
         """
+        a, c = self.a[pair], self.c[pair]
         by_head = self.coefficients.T[:, None, :, None]  # H 1 n 1
-        inner = by_head[:, :, b] * (self.keyed[:, :, c, a] - self.keyed[:, :, a, c])
-        inner -= by_head[:, :, c] * self.keyed[:, :, a, b]
-        inner += by_head[:, :, a] * self.keyed[:, :, c, b]
-        return self.operators.query_combination(inner).square().sum(0)
+        inner = by_head[:, :, b] * self.keyed_brackets[:, :, pair]
+        inner.addcmul_(by_head[:, :, c], self.keyed[:, :, a, b], value=-1)
+        inner.addcmul_(by_head[:, :, a], self.keyed[:, :, c, b])
+        return self.operators.query_combination(inner).square_().sum(0)
 
 
 def census(words: ProbedWords) -> Float[Tensor, "N p"]:
@@ -168,9 +168,7 @@ def weighted_triples(words: ProbedWords, n_drawn: int, seed: np.random.SeedSeque
     the variance between probes and that between triples. Calibrated from about 200 draws; takes
     two at least.
     """
-    n = len(words.coefficients)
-    a, c = torch.triu_indices(n, n, offset=1, device=words.keyed.device)
-    pair_weight = words.pair_squared[c, a]
+    pair_weight = words.pair_squared[words.c, words.a]
     generator = np.random.default_rng(seed)
     element_weight = spectral_norms(words.operators, words.coefficients, generator) ** 2
     weight = torch.outer(element_weight, pair_weight).flatten()
@@ -181,7 +179,7 @@ def weighted_triples(words: ProbedWords, n_drawn: int, seed: np.random.SeedSeque
     squared = words.drawn_squared(torch.from_numpy(drawn))
     n_total = len(probability)
     scaled = squared / torch.from_numpy(n_total * probability[drawn]).to(squared)[:, None]
-    variance = _crossed_variance(scaled, n_total)
+    variance = _crossed_variance(scaled)
     return _log_interval(
         float(scaled.mean()), math.sqrt(variance), words.n_probes - 1, n_drawn, words.n_probes
     )
@@ -215,14 +213,18 @@ def spectral_norms(
     return norms
 
 
-def _crossed_variance(squared: Float[Tensor, "m p"], n_total: int) -> float:
-    """Variance of the grand mean of a triples × probes table, both margins random."""
+def _crossed_variance(squared: Float[Tensor, "m p"]) -> float:
+    """Variance of the grand mean of a triples × probes table, both margins random.
+
+    The triples are drawn with replacement, so that no finite-population factor applies, however
+    many of them there are.
+    """
     m, p = squared.shape
     rows, columns, grand = squared.mean(1), squared.mean(0), squared.mean()
     interaction = squared - rows[:, None] - columns[None, :] + grand
     interaction_mean_square = float(interaction.square().sum()) / ((m - 1) * (p - 1))
     between_triples = max(float(rows.var()) - interaction_mean_square / p, 0.0)
-    return float(columns.var()) / p + max(1 - m / n_total, 0.0) * between_triples / m
+    return float(columns.var()) / p + between_triples / m
 
 
 def _log_interval(

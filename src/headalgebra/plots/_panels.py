@@ -1,7 +1,8 @@
 """Panels side by side, and what may stand in one: curves with gaps, reasons, bands, legends."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from matplotlib.ticker import (
     MaxNLocator,
     NullFormatter,
 )
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from headalgebra.plots._style import INK
 
@@ -163,7 +164,8 @@ def plot_positive(axes: Axes, x: Values, y: Values, **look: Any) -> None:
 def isolated(values: Values) -> list[int]:
     """Points that `plot_positive` joins to no other, of which a bare line shows nothing."""
     exists = np.pad(values > 0, 1)
-    return list(np.flatnonzero(exists[1:-1] & ~exists[:-2] & ~exists[2:]))
+    alone = exists[1:-1] & ~exists[:-2] & ~exists[2:]
+    return [int(index) for index in np.flatnonzero(alone)]
 
 
 ZERO_LOOK: dict[str, Any] = {
@@ -175,16 +177,16 @@ ZERO_LOOK: dict[str, Any] = {
 }
 
 
-def zero_legend(*values: ArrayLike) -> list[Line2D]:
+def zero_legend(*values: Iterable[float]) -> list[Line2D]:
     """A legend entry for the zeros, if there are any."""
-    if any((np.asarray(array) == 0).any() for array in values):
+    if 0 in chain(*values):
         return [Line2D([], [], label="exactly 0", **ZERO_LOOK)]
     return []
 
 
-def log_limits(*values: ArrayLike) -> tuple[float, float]:
+def log_limits(*values: Iterable[float]) -> tuple[float, float]:
     """Ends of a log axis with all positive values inside, at least a factor of 6 apart."""
-    every = np.concatenate([np.ravel(np.asarray(array, dtype=np.float64)) for array in values])
+    every = np.fromiter(chain(*values), dtype=np.float64)
     exponents = np.log10(every[np.isfinite(every) & (every > 0)])
     if exponents.size == 0:
         exponents = np.zeros(1)
@@ -203,14 +205,14 @@ def log_axis(axis: Axis, limits: tuple[float, float]) -> None:
         axes.set_yscale("log", nonpositive="mask")
         axes.set_ylim(*limits)
     decades = np.log10(limits[1] / limits[0])
-    axis.set_major_locator(
-        LogLocator(subs=(1, 2, 5) if decades < 2 else (1,), numticks=6 if axis is axes.yaxis else 5)
-    )
+    labelled = (1, 2, 5) if decades < 2 else (1,)
+    marked = range(2, 10) if decades < 2 else (1, 2, 5) if decades < 5 else (1,)
+    axis.set_major_locator(LogLocator(subs=labelled, numticks=6 if axis is axes.yaxis else 5))
+    axis.set_minor_locator(LogLocator(subs=marked, numticks=40))
     formatter: Formatter = LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf))
     if limits[0] >= 1e-3 and limits[1] <= 1e4:
         formatter = FuncFormatter(lambda value, _: f"{value:g}")
     axis.set_major_formatter(formatter)
-    axis.set_minor_locator(LogLocator(subs=range(2, 10) if decades < 5 else (1,), numticks=40))
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -235,7 +237,7 @@ def name_bands(
         if above > below:
             _write_beside(axes, ((below + above) / 2 - ends[0]) / span, name, va="center")
     if heading is not None:
-        _write_beside(axes, 1, heading, va="bottom")
+        _write_beside(axes, 1.0, heading, va="bottom")
 
 
 def _write_beside(axes: Axes, height: float, text: str, **placing: Any) -> None:

@@ -19,12 +19,15 @@ def write_figure(
     Parameters
     ----------
     figure
-        One of this package's figures. It is laid out anew, and stays usable.
+        One of this package's figures; its panels stay where this puts them.
     svg_path, png_path
         Where to; folders must exist.
     dpi
         Dots per inch of the PNG.
     """
     with paper_style():
+        # Every drawing would move the panels a little further towards the solver's fixed point.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         figure.savefig(svg_path, format="svg", metadata={"Date": None, "Creator": "headalgebra"})
         figure.savefig(png_path, format="png", dpi=dpi, metadata={"Software": "headalgebra"})

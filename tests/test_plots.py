@@ -1,0 +1,588 @@
+"""Laws of the figures: what the table says is drawn, nothing else is, and all of it can be read."""
+
+import itertools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import seaborn as sns
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.colors import Normalize, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from headalgebra.phases import PHASES
+from headalgebra.plots import (
+    FigureStyle,
+    commutator_maps,
+    epsilon_by_depth,
+    jacobiator_by_precision,
+    obstruction_by_depth,
+    singular_values,
+    write_figure,
+)
+
+STYLE = FigureStyle(
+    phase_colours={"I": "#dcedf8", "II": "#fbf0b4", "III": "#eebd9b"},
+    model_palette="colorblind",
+    map_colours="cividis",
+    dpi=100,
+    width_inches=7.0,
+)
+OTHER_STYLE = FigureStyle(
+    phase_colours={"I": "#ffffff", "II": "#dddddd", "III": "#bbbbbb"},
+    model_palette="husl",
+    map_colours="magma",
+    dpi=100,
+    width_inches=3.0,
+)
+ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+PHASE_ENDS = {"weak_below": 0.1, "topological_above": 1.0}
+KAPPA_BANDS = {"well_below": 100.0, "poor_from": 1000.0}
+CLAIMED = (1e-3, 1e-1)
+
+DEMO = {"minilm": (6, 12), "minilm-init": (6, 12), "gpt2-medium-init": (24, 16)}
+FULL = {f"family-{size}m": (12, 4) for size in range(70, 84)}
+FULL |= {"an-organisation-and-its-very-long-model-name_v2": (24, 16), "gpt2-xl": (48, 25)}
+LEAST = {"least": (2, 3)}
+SMALL = {"one-layer": (1, 8), "one-head": (3, 1), "two-heads": (3, 2), "all": (12, 8)}
+
+
+def draw_study(models, *, span_phases=True, seed=0):
+    """Tables of the shape that a study has, by name."""
+    rng = np.random.default_rng(seed)
+    layer_rows, sigma_rows, precision_rows, pair_rows = [], [], [], []
+    for model, (n_layers, n_heads) in models.items():
+        for layer in range(n_layers):
+            depth = layer / max(n_layers - 1, 1)
+            epsilon = (0.05 * 60**depth if span_phases else 0.05) * rng.lognormal(0, 0.1)
+            kappa = 10 ** (3.5 * depth * span_phases) * rng.uniform(1, 7)
+            rms = 0.01 * rng.lognormal(0, 0.3)
+            layer_rows.append(
+                {
+                    "model": model,
+                    "layer": layer,
+                    "epsilon": epsilon if n_heads > 1 else np.nan,
+                    "epsilon_haar": 1.1 * epsilon if n_heads > 1 else np.nan,
+                    "kappa": kappa if n_heads > 1 else 1.0,
+                    "obstruction_rms": rms if n_heads > 1 else np.nan,
+                    "obstruction_ci_low": 0.9 * rms if n_heads > 1 else np.nan,
+                    "obstruction_ci_high": 1.1 * rms if n_heads > 1 else np.nan,
+                    "jacobi_projected_rms": 0.02 * rms if n_heads > 2 else np.nan,
+                }
+            )
+            sigma = np.sort(rng.lognormal(0, 0.5, n_heads))[::-1]
+            sigma_rows += [(model, layer, index, value) for index, value in enumerate(sigma)]
+            if n_heads > 2 and layer in (0, n_layers - 1):
+                precision_rows += [
+                    (model, layer, operand, dtype, unit, size * unit * rng.lognormal(0, 0.2))
+                    for operand, size in (("raw", 1e3), ("basis", 1e-1))
+                    for dtype, unit in ROUNDOFF.items()
+                ]
+            pair_rows += [
+                (model, layer, i, j, rng.lognormal(-2.5, 0.5))
+                for i, j in itertools.combinations(range(n_heads), 2)
+            ]
+    sigma_columns = ["model", "layer", "index", "sigma"]
+    precision_columns = ["model", "layer", "operand", "dtype", "unit_roundoff", "jacobi_mean"]
+    pair_columns = ["model", "layer", "i", "j", "commutator_relative"]
+    return {
+        "layers": pd.DataFrame(layer_rows),
+        "singular_values": pd.DataFrame(sigma_rows, columns=sigma_columns),
+        "precision": pd.DataFrame(precision_rows, columns=precision_columns),
+        "pairs": pd.DataFrame(pair_rows, columns=pair_columns),
+    }
+
+
+def draw_figures(study, style=STYLE):
+    """Every figure of a study, by name; of the maps, those of the last model."""
+    layers, pairs = study["layers"], study["pairs"]
+    last = layers["model"].iloc[-1]
+    return {
+        "epsilon": epsilon_by_depth(layers, style, **PHASE_ENDS),
+        "singular_values": singular_values(study["singular_values"], layers, style, **KAPPA_BANDS),
+        "jacobiator": jacobiator_by_precision(study["precision"], style, claimed_range=CLAIMED),
+        "obstruction": obstruction_by_depth(layers, style),
+        "commutators": commutator_maps(pairs[pairs["model"] == last], style, model=last),
+    }
+
+
+def with_gaps_and_zeros(study):
+    """Missing numbers in the middle, alone and beside one another; zeros; an infinity."""
+    layers = study["layers"]
+    last = layers["model"] == layers["model"].iloc[-1]
+    columns = ["epsilon", "epsilon_haar", "kappa"]
+    columns += [name for name in layers if "obstruction" in name or "projected" in name]
+    layers.loc[last & layers["layer"].isin([3, 5, 6]), columns] = np.nan
+    layers.loc[last & (layers["layer"] == 8), ["epsilon", "jacobi_projected_rms"]] = 0.0
+    layers.loc[last & (layers["layer"] == 9), "kappa"] = np.inf
+    sigma = study["singular_values"]
+    sigma.loc[(sigma["layer"] == 2) & (sigma["index"] > 5), "sigma"] = 0.0
+    precision = study["precision"]
+    precision.loc[precision.index[3], "jacobi_mean"] = np.nan
+    precision.loc[precision.index[12], "jacobi_mean"] = 0.0
+    return study
+
+
+def panel(figure, model):
+    (axes,) = [axes for axes in figure.axes if axes.get_title().split("\n")[0] == model]
+    return axes
+
+
+def zeros_drawn(axes):
+    """Horizontal places of the triangles on the lower edge."""
+    lines = [line for line in axes.lines if line.get_marker() == "v"]
+    assert all(line.get_transform() == axes.get_xaxis_transform() for line in lines)
+    return sorted(x for line in lines for x in line.get_xdata())
+
+
+def drawn_as(line: Line2D, x, y) -> bool:
+    """Whether a line has exactly the positive points, and gaps for all others."""
+    y = np.where(np.isfinite(y) & (np.asarray(y) > 0), y, np.nan)
+    drawn = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+    return np.array_equal(drawn[0], x) and np.array_equal(drawn[1], y, equal_nan=True)
+
+
+def curve(axes, marker):
+    (line,) = [line for line in axes.lines if line.get_marker() == marker and len(line.get_xdata())]
+    return line
+
+
+# ------------------------------------------------------------------------------ what is drawn
+
+
+@pytest.fixture(scope="module")
+def study():
+    return with_gaps_and_zeros(draw_study(SMALL))
+
+
+@pytest.fixture(scope="module")
+def figures(study):
+    return draw_figures(study)
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_epsilon_and_its_null_are_the_tables(study, figures, model):
+    rows = study["layers"][study["layers"]["model"] == model]
+    axes = panel(figures["epsilon"], model)
+    assert drawn_as(curve(axes, "o"), rows["layer"], rows["epsilon"])
+    assert drawn_as(curve(axes, "_"), rows["layer"], rows["epsilon_haar"])
+    assert zeros_drawn(axes) == list(rows["layer"][rows["epsilon"] == 0])
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_obstruction_interval_and_projected_jacobiator_are_the_tables(study, figures, model):
+    rows = study["layers"][study["layers"]["model"] == model]
+    axes = panel(figures["obstruction"], model)
+    assert drawn_as(curve(axes, "o"), rows["layer"], rows["obstruction_rms"])
+    assert drawn_as(curve(axes, "s"), rows["layer"], rows["jacobi_projected_rms"])
+    assert zeros_drawn(axes) == list(rows["layer"][rows["jacobi_projected_rms"] == 0])
+    (bars,) = [bars for bars in axes.collections if isinstance(bars, LineCollection)]
+    drawn = [segment for segment in bars.get_segments() if len(segment)]
+    known = rows.dropna(subset="obstruction_rms")
+    ends = known[["layer", "obstruction_ci_low", "layer", "obstruction_ci_high"]].to_numpy()
+    np.testing.assert_array_equal(np.reshape(drawn, (-1, 4)), ends)
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_spectra_and_condition_numbers_are_the_tables(study, figures, model):
+    axes = panel(figures["singular_values"], model)
+    spectra = study["singular_values"]
+    of_layer = spectra[spectra["model"] == model].groupby("layer")
+    lines = [line for line in axes.lines if line.get_marker() != "v"]
+    assert len(lines) == of_layer.ngroups
+    for line, (_, rows) in zip(lines, of_layer, strict=True):
+        assert drawn_as(line, rows["index"], rows["sigma"])
+    assert len(zeros_drawn(axes)) == (spectra[spectra["model"] == model]["sigma"] == 0).sum()
+    layers = study["layers"][study["layers"]["model"] == model]
+    beside = figures["singular_values"].axes[figures["singular_values"].axes.index(axes) + 1]
+    (points,) = [points for points in beside.collections if isinstance(points, PathCollection)]
+    known = layers[np.isfinite(layers["kappa"])]
+    drawn = np.ma.getdata(points.get_offsets())
+    np.testing.assert_array_equal(drawn[np.isfinite(drawn).all(1)], known[["layer", "kappa"]])
+    assert drawn_as(beside.lines[0], layers["layer"], layers["kappa"])
+
+
+@pytest.mark.parametrize("model", ["one-layer", "all"])
+def test_every_jacobiator_of_every_layer_is_drawn(study, figures, model):
+    rows = study["precision"][study["precision"]["model"] == model]
+    axes = panel(figures["jacobiator"], model)
+    drawn = {
+        (x, y) for line in axes.lines if line.get_alpha() is not None for x, y in line.get_xydata()
+    }
+    known = rows[rows["jacobi_mean"] > 0]
+    finite = {point for point in drawn if np.isfinite(point).all()}
+    assert finite == set(known[["unit_roundoff", "jacobi_mean"]].itertuples(index=False, name=None))
+    assert zeros_drawn(axes) == list(rows["unit_roundoff"][rows["jacobi_mean"] == 0])
+
+
+def test_maps_are_the_pairs_both_ways_with_a_blank_diagonal(study, figures):
+    pairs = study["pairs"][study["pairs"]["model"] == "all"]
+    maps = [axes for axes in figures["commutators"].axes if axes.images]
+    assert [axes.get_title() for axes in maps] == [f"layer {layer}" for layer in range(12)]
+    for layer, axes in enumerate(maps):
+        matrix = np.ma.filled(axes.images[0].get_array(), np.nan)
+        rows = pairs[pairs["layer"] == layer]
+        np.testing.assert_array_equal(matrix[rows["i"], rows["j"]], rows["commutator_relative"])
+        np.testing.assert_array_equal(matrix, matrix.T)
+        assert np.isnan(matrix.diagonal()).all()
+        assert np.isnan(matrix).sum() == len(matrix)
+        assert axes.images[0].get_clim() == (0, pairs["commutator_relative"].max())
+    assert figures["commutators"].get_suptitle() == "all"
+
+
+def test_a_line_that_fills_a_gap_or_loses_a_point_is_noticed(study, figures):
+    rows = study["layers"][study["layers"]["model"] == "all"]
+    line = curve(panel(figures["epsilon"], "all"), "o")
+    x, y = line.get_data()
+    filled, lost = np.nan_to_num(y), np.delete(y, 1)
+    assert drawn_as(line, rows["layer"], rows["epsilon"])
+    assert not drawn_as(Line2D(x, filled), rows["layer"], rows["epsilon"])
+    assert not drawn_as(Line2D(np.delete(x, 1), lost), rows["layer"], rows["epsilon"])
+
+
+@pytest.mark.parametrize("power", [1.0, 0.5, 0.0])
+def test_the_fitted_slope_is_that_of_the_geometric_mean(power):
+    precision = pd.DataFrame(
+        [
+            ("exact", layer, operand, dtype, unit, height * unit**power)
+            for layer, height in ((0, 2.0), (1, 5.0))
+            for operand in ("raw", "basis")
+            for dtype, unit in ROUNDOFF.items()
+        ],
+        columns=["model", "layer", "operand", "dtype", "unit_roundoff", "jacobi_mean"],
+    )
+    figure = jacobiator_by_precision(precision, STYLE, claimed_range=CLAIMED)
+    axes = panel(figure, "exact")
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == [f"raw {power:.2f}", f"basis {power:.2f}"]
+    (mean,) = [line for line in axes.lines if line.get_label() == labels[0]]
+    # A rounding of a logarithm of at most 36 moves its exponential by 36 units; there are three.
+    np.testing.assert_allclose(
+        mean.get_ydata(), np.sqrt(10) * mean.get_xdata() ** power, rtol=128 * ROUNDOFF["float64"]
+    )
+
+
+def test_the_guide_has_slope_one_and_the_claimed_range_is_shaded(figures):
+    axes = panel(figures["jacobiator"], "all")
+    (guide,) = [line for line in axes.lines if line.get_linestyle() == ":"]
+    x, y = (np.log(values) for values in guide.get_data())
+    # Two roundings of logarithms up to 40, over a run of about 34.
+    assert np.diff(y) / np.diff(x) == pytest.approx(1, abs=64 * ROUNDOFF["float64"])
+    low, high = axes.patches[0].get_extents().transformed(axes.transData.inverted()).intervaly
+    assert (low, high) == pytest.approx(CLAIMED)
+
+
+# --------------------------------------------------------------------------- numbers that are not
+
+
+def reasons(axes):
+    return " ".join(text.get_text() for text in [axes.title, *axes.texts]).replace("\n", " ")
+
+
+def test_what_does_not_exist_is_said_in_the_panel(figures):
+    assert "no ε: it needs two heads" in reasons(panel(figures["epsilon"], "one-head"))
+    assert "no obstruction" in reasons(panel(figures["obstruction"], "one-head"))
+    assert "no projected Jacobiator" in reasons(panel(figures["obstruction"], "two-heads"))
+    for figure in ("epsilon", "obstruction"):
+        assert "no " not in reasons(panel(figures[figure], "all"))
+
+
+def test_a_study_without_pairs_or_triples_still_has_figures():
+    study = draw_study({"one-head": (3, 1)})
+    figures = draw_figures(study)
+    for name in ("commutators", "jacobiator"):
+        figure = figures[name]
+        assert any(text.get_text().startswith("no ") for text in figure.texts), name
+
+
+def test_columns_that_are_empty_throughout_still_give_figures():
+    study = draw_study(LEAST)
+    study["layers"].loc[:, study["layers"].columns.difference(["model", "layer"])] = np.nan
+    study["singular_values"]["sigma"] = np.nan
+    study["precision"]["jacobi_mean"] = np.nan
+    study["pairs"]["commutator_relative"] = np.nan
+    for name, figure in draw_figures(study).items():
+        assert find_empty_panels(figure) == [], name
+        assert find_collisions(figure) == [], name
+
+
+def test_a_layer_whose_heads_are_zero_says_so_among_the_others():
+    pairs = draw_study({"m": (3, 4)})["pairs"]
+    pairs.loc[pairs["layer"] == 1, "commutator_relative"] = np.nan
+    figure = commutator_maps(pairs, STYLE, model="m")
+    assert [len(axes.texts) for axes in figure.axes[:3]] == [0, 1, 0]
+
+
+# ------------------------------------------------------------------------------ can it be read?
+
+
+def visible_texts(figure: Figure):
+    """Every text that is drawn, with its box in pixels."""
+    figure.draw_without_rendering()
+    texts = [*figure.texts]
+    legends = [*figure.legends]
+    for axes in figure.axes:
+        texts += [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+        legends += [axes.get_legend()] if axes.get_legend() else []
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = axis.get_major_ticks()
+            texts += [tick.label1 for tick in ticks if low <= tick.get_loc() <= high]
+    texts += [text for legend in legends for text in (*legend.get_texts(), legend.get_title())]
+    if figure.get_suptitle():
+        texts.append(figure._suptitle)
+    texts = list(dict.fromkeys(text for text in texts if text.get_visible() and text.get_text()))
+    return [(text.get_text(), text.get_window_extent()) for text in texts]
+
+
+def find_collisions(figure: Figure):
+    """Pairs of texts that overlap, and texts that leave the canvas."""
+    boxes = visible_texts(figure)
+    width, height = figure.bbox.size
+    outside = [
+        text for text, box in boxes if box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height
+    ]
+    overlapping = [
+        (first, second)
+        for (first, a), (second, b) in itertools.combinations(boxes, 2)
+        # Half a pixel: boxes are rounded up to whole pixels.
+        if min(a.x1, b.x1) - max(a.x0, b.x0) > 0.5 and min(a.y1, b.y1) - max(a.y0, b.y0) > 0.5
+    ]
+    return outside + overlapping
+
+
+def find_empty_panels(figure: Figure):
+    return [
+        axes.get_title()
+        for axes in figure.axes
+        if not (axes.texts or axes.images or axes.collections or axes.lines)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("models", "style", "span_phases"),
+    [(DEMO, STYLE, False), (SMALL, OTHER_STYLE, True), (FULL, STYLE, True)],
+    ids=["demo", "narrow", "full"],
+)
+def test_no_text_meets_another_or_leaves_the_page(models, style, span_phases):
+    figures = draw_figures(draw_study(models, span_phases=span_phases), style)
+    for name, figure in figures.items():
+        assert find_collisions(figure) == [], name
+        assert find_empty_panels(figure) == [], name
+        assert figure.get_figwidth() == style.width_inches
+
+
+def test_texts_that_meet_or_leave_the_page_are_noticed():
+    figure = epsilon_by_depth(draw_study(LEAST)["layers"], STYLE, **PHASE_ENDS)
+    assert find_collisions(figure) == []
+    axes = figure.axes[0]
+    axes.text(0.5, 1.01, "over the title", transform=axes.transAxes, ha="center")
+    figure.text(0.99, 0.5, "off the page")
+    found = find_collisions(figure)
+    assert (axes.get_title(), "over the title") in found or (
+        "over the title",
+        axes.get_title(),
+    ) in found
+    assert "off the page" in found
+
+
+def test_curves_of_a_panel_differ_in_more_than_colour(figures):
+    for name in ("epsilon", "obstruction"):
+        for axes in figures[name].axes:
+            lines = [line for line in axes.lines if line.get_marker() not in ("v", "None", "")]
+            looks = {(line.get_linestyle(), line.get_marker()) for line in lines}
+            assert len(looks) == len(lines) == 2
+
+
+def test_the_axes_to_compare_are_the_same(figures):
+    def limits(axes):
+        return {(axis.get_ylim(), axis.get_yscale()) for axis in axes}
+
+    for name in ("epsilon", "obstruction", "jacobiator"):
+        assert len(limits(figures[name].axes)) == 1
+    of_kappa = [axes for axes in figures["singular_values"].axes if axes.get_ylabel() == "κ"]
+    assert len(of_kappa) == len(SMALL)
+    assert len(limits(of_kappa)) == 1
+
+
+def test_all_three_phases_are_drawn_and_named_however_small_epsilon_is():
+    for epsilon in (1e-6, 0.05, 30.0):
+        layers = draw_study(LEAST)["layers"].assign(epsilon=epsilon, epsilon_haar=epsilon)
+        figure = epsilon_by_depth(layers, STYLE, **PHASE_ENDS)
+        assert [text.get_text() for text in figure.axes[0].texts] == [*PHASES, "phase"]
+        assert find_collisions(figure) == []
+        for axes in figure.axes:
+            bands = [patch.get_extents().height for patch in axes.patches]
+            assert len(bands) == 3 and min(bands) > 0
+
+
+def test_conditioning_bands_are_drawn_only_within_the_axis():
+    for span_phases, edges in ((True, [100, 1000]), (False, [])):
+        study = draw_study({"m": (6, 8)}, span_phases=span_phases)
+        figure = singular_values(study["singular_values"], study["layers"], STYLE, **KAPPA_BANDS)
+        for axes in figure.axes:
+            if axes.get_ylabel() == "κ":
+                dotted = [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":"]
+                assert dotted == edges
+                assert [text.get_text() for text in axes.texts] == (
+                    ["well", "moderate", "poor"] if edges else []
+                )
+
+
+# -------------------------------------------------------------------------------------- colours
+
+
+@pytest.mark.parametrize("style", [STYLE, OTHER_STYLE], ids=["style", "other"])
+def test_colours_are_the_styles(study, figures, style):
+    if style != STYLE:
+        figures = draw_figures(study, style)
+    for axes in figures["epsilon"].axes:
+        bands = [patch.get_facecolor() for patch in axes.patches]
+        assert bands == [to_rgba(style.phase_colours[phase]) for phase in PHASES]
+    colours = style.model_colours(study["layers"])
+    assert list(colours) == list(SMALL)
+    for name, model in itertools.product(("epsilon", "obstruction"), SMALL):
+        assert curve(panel(figures[name], model), "o").get_color() == colours[model]
+    maps = [axes.images[0] for axes in figures["commutators"].axes if axes.images]
+    assert {image.get_cmap().name for image in maps} == {style.map_colours}
+    spectra = panel(figures["singular_values"], "all")
+    shades = style.depth_colours()(Normalize(0, 11)(np.arange(12)))
+    lines = [line for line in spectra.lines if line.get_marker() != "v"]
+    np.testing.assert_array_equal([line.get_color() for line in lines], shades)
+
+
+def luminance(colour):
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+@pytest.mark.parametrize("palette", ["colorblind", "pastel", "dark", "husl", "Set3", "tab20"])
+def test_a_palettes_colours_are_kept_or_darkened_until_lines_can_be_seen(palette):
+    table = pd.DataFrame({"model": [f"m{k}" for k in range(16)]})
+    style = FigureStyle(**{**vars(STYLE), "model_palette": palette})
+    given = sns.color_palette(palette, 16)
+    for colour, drawn in zip(given, style.model_colours(table).values(), strict=True):
+        # 1.05 / (luminance + 0.05) is the contrast with white; sRGB's two branches meet to 1e-7.
+        assert 1.05 / (luminance(drawn) + 0.05) > 2.5 - 1e-4
+        if luminance(colour) < 0.36:
+            np.testing.assert_allclose(drawn, colour, atol=1e-6)
+
+
+def test_lines_by_depth_end_before_the_colours_that_paper_swallows():
+    for name in ("cividis", "viridis", "plasma", "inferno", "magma"):
+        shades = FigureStyle(**{**vars(STYLE), "map_colours": name}).depth_colours()
+        lightness = [luminance(colour) for colour in shades(np.linspace(0, 1, 64))]
+        assert np.all(np.diff(lightness) > -1e-3)
+        assert max(lightness) < 0.65
+
+
+# --------------------------------------------------------------------------------- reproducible
+
+WRITE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_plots import STYLE, LEAST, draw_figures, draw_study, write_figure
+for name, figure in draw_figures(draw_study(LEAST)).items():
+    path = Path(sys.argv[2]) / name
+    write_figure(figure, path.with_suffix(".svg"), path.with_suffix(".png"), STYLE.dpi)
+"""
+
+
+def files(folder: Path):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_second_write_and_a_fresh_process_give_the_same_bytes(tmp_path):
+    here, again, elsewhere = (tmp_path / name for name in ("here", "again", "elsewhere"))
+    for folder in (here, again, elsewhere):
+        folder.mkdir()
+    fresh = subprocess.Popen(
+        [sys.executable, "-c", WRITE, str(Path(__file__).parent), str(elsewhere)],
+        env={**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    # A user's own settings are no part of the figure.
+    with mpl.rc_context({"lines.dashed_pattern": [9, 9], "svg.hashsalt": None, "path.snap": False}):
+        figures = draw_figures(draw_study(LEAST))
+        for folder in (here, again):
+            for name, figure in figures.items():
+                write_figure(figure, folder / f"{name}.svg", folder / f"{name}.png", STYLE.dpi)
+    assert fresh.wait() == 0
+    assert len(files(here)) == 10
+    assert files(here) == files(again)
+    assert files(here) == files(elsewhere)
+    for name, content in files(here).items():
+        if name.endswith(".svg"):
+            assert b"<text" not in content
+            assert not re.search(rb"<dc:date>|Matplotlib v", content)
+        else:
+            assert b"Matplotlib" not in content
+
+
+def test_other_numbers_give_other_bytes(tmp_path):
+    layers = draw_study({"m": (3, 4)})["layers"]
+    written = []
+    for table in (layers, layers.assign(epsilon=1.01 * layers["epsilon"])):
+        figure = epsilon_by_depth(table, STYLE, **PHASE_ENDS)
+        # What the rules write aside has another ending.
+        write_figure(figure, tmp_path / "a.svg.partial", tmp_path / "a.png.partial", STYLE.dpi)
+        written.append(files(tmp_path))
+    assert all(written[0][name] != written[1][name] for name in written[0])
+
+
+def test_no_setting_and_no_figure_is_left_behind(study):
+    import matplotlib.pyplot as plt
+
+    before = dict(mpl.rcParams)
+    tables = {name: table.copy() for name, table in study.items()}
+    draw_figures(study)
+    assert dict(mpl.rcParams) == before
+    assert plt.get_fignums() == []
+    for name, table in tables.items():
+        pd.testing.assert_frame_equal(study[name], table)
+
+
+# --------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("column", ["model", "layer", "epsilon", "epsilon_haar"])
+def test_a_missing_column_is_named(column):
+    layers = draw_study(DEMO)["layers"].drop(columns=column)
+    with pytest.raises(ValueError, match=rf"^the table layers lacks {column}; give it [^\n]*$"):
+        epsilon_by_depth(layers, STYLE, **PHASE_ENDS)
+
+
+def test_a_table_without_rows_is_refused():
+    layers = draw_study(DEMO)["layers"].iloc[:0]
+    with pytest.raises(ValueError, match=r"^the table layers has no rows; give [^\n]*$"):
+        obstruction_by_depth(layers, STYLE)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("width_inches", 2.0),
+        ("width_inches", float("nan")),
+        ("phase_colours", {"I": "#ffffff", "II": "#ffffff"}),
+    ],
+)
+def test_a_style_that_cannot_be_drawn_is_refused(field, value):
+    with pytest.raises(ValueError, match=rf"^{field} [^\n]*give [^\n]*$"):
+        FigureStyle(**{**vars(STYLE), field: value})
+
+
+def test_models_named_by_numbers_are_drawn():
+    study = draw_study({"125": (3, 4)})
+    for table in study.values():
+        table["model"] = table["model"].astype(int)
+    layers = study["layers"]
+    assert panel(epsilon_by_depth(layers, STYLE, **PHASE_ENDS), "125").lines
+    spectra = study["singular_values"].assign(model="125")
+    assert panel(singular_values(spectra, layers, STYLE, **KAPPA_BANDS), "125").lines
