@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from headalgebra import columns
@@ -56,7 +57,7 @@ with job(snakemake):
             constants.closure_isotropy,
             projected_jacobiator_rms(constants.f),
             rho3,
-            max(residuals),
+            float(np.max(residuals)),
             "; ".join(notes),
         )
         rows.append(dict(zip(columns.COHERENCE, row, strict=True)))

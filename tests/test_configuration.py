@@ -345,7 +345,7 @@ MAIN_FAULTS = [
     (f"{DEFAULTS}figures: {{dpi: 10}}", "figures.dpi: 10 is not an integer from 50 to 1200"),
     (
         f"{DEFAULTS}figures: {{width_inches: 70}}",
-        "figures.width_inches: 70 is not a number above 1 and below 30",
+        "figures.width_inches: 70 is not a number above 3 and below 30",
     ),
     (
         f"{DEFAULTS}figures: {{phase_colours: {{II: red}}}}",

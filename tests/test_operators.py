@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
 from headalgebra.commutators import commutator_norms
-from headalgebra.operators import GramBlocks, HeadOperators, balance, symmetric_gram
+from headalgebra.operators import (
+    GramBlocks,
+    HeadOperators,
+    balance,
+    gram_blocks,
+    symmetric_gram,
+)
 from heads import (
     SEEDS,
     blocks_of,
@@ -21,7 +27,7 @@ from heads import (
     of_condition,
     to_matrices,
 )
-from thresholds import NEVER, U
+from thresholds import BALANCE_ABOVE, NEVER, U
 
 
 def assert_equal(computed, expected, scale, roundings=64):
@@ -224,7 +230,8 @@ def test_shapes_that_disagree_are_refused(queries, keys, heads):
 def test_factors_that_are_not_finite_are_refused(bad):
     queries = gaussian(0, 2, 5, 3)
     queries[1, 2, 0] = bad
+    sound = gaussian(1, 2, 5, 3)
     with pytest.raises(ValueError, match="queries"):
-        HeadOperators.from_factors(queries, gaussian(1, 2, 5, 3))
+        gram_blocks(HeadOperators.from_factors(queries, sound), balance_above=BALANCE_ABOVE)
     with pytest.raises(ValueError, match="keys"):
-        HeadOperators.from_factors(gaussian(1, 2, 5, 3), queries)
+        gram_blocks(HeadOperators.from_factors(sound, queries), balance_above=BALANCE_ABOVE)

@@ -156,7 +156,7 @@ class Figures:
     model_palette: Annotated[str, PALETTES, "the models' colours"] = "colorblind"
     map_colours: Annotated[str, COLOUR_MAPS, "the colours of matrices"] = "cividis"
     dpi: Annotated[int, integer(50, 1200), "dots per inch of the PNG files"] = 200
-    width_inches: Annotated[float, number(1, 30), "width of a figure"] = 7.0
+    width_inches: Annotated[float, number(3, 30), "width of a figure"] = 7.0
 
 
 @dataclass(frozen=True, kw_only=True)

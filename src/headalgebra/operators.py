@@ -45,8 +45,7 @@ class HeadOperators:
         Raises
         ------
         ValueError
-            When the shapes disagree, ``key_of_head`` points outside the keys, or a factor is not
-            finite.
+            When the shapes disagree or ``key_of_head`` points outside the keys.
         """
         heads, d_model, _ = queries.shape
         if key_of_head is None:
@@ -60,9 +59,6 @@ class HeadOperators:
             raise ValueError(f"key_of_head has {len(key_of_head)} entries for {heads} heads")
         if heads and not (0 <= int(key_of_head.min()) <= int(key_of_head.max()) < len(keys)):
             raise ValueError(f"key_of_head must lie in 0..{len(keys) - 1}")
-        for name, factors in (("queries", queries), ("keys", keys)):
-            if not factors.isfinite().all():
-                raise ValueError(f"{name} hold infinities or NaNs; read them again")
 
         def side_by_side(factors: Tensor) -> Tensor:
             return factors.to(torch.float64).permute(1, 0, 2).reshape(d_model, -1).contiguous()
@@ -83,6 +79,11 @@ class HeadOperators:
     def d_head(self) -> int:
         """Columns of one factor, r, which bounds the rank of an operator."""
         return self.query_matrix.shape[1] // self.n_heads
+
+    @property
+    def own_keys(self) -> bool:
+        """Whether head h uses key factor h, for every h."""
+        return self.key_of_head.tolist() == list(range(len(self.keys)))
 
     @property
     def queries(self) -> Float[Tensor, "H d r"]:
@@ -162,13 +163,13 @@ class GramBlocks:
         return _blocks(self.cross_gram, self.operators.d_head)
 
     def KK_of_heads(self) -> Float[Tensor, "H H r r"]:  # noqa: N802
-        """``[i, j] -> K_i^T K_j`` by head."""
+        """``[i, j] -> K_i^T K_j`` by head; a view unless heads share keys."""
         of_head = self.operators.key_of_head
-        return self.KK()[of_head][:, of_head]
+        return self.KK() if self.operators.own_keys else self.KK()[of_head][:, of_head]
 
     def M_of_heads(self) -> Float[Tensor, "H H r r"]:  # noqa: N802
-        """``[i, j] -> K_i^T Q_j`` by head."""
-        return self.M()[self.operators.key_of_head]
+        """``[i, j] -> K_i^T Q_j`` by head; a view unless heads share keys."""
+        return self.M() if self.operators.own_keys else self.M()[self.operators.key_of_head]
 
     def inner_products(self) -> Float[Tensor, "H H"]:
         """Frobenius inner products ``<A_i, A_j> = tr(QQ_ij KK_ji)``."""
@@ -186,9 +187,17 @@ def gram_blocks(operators: HeadOperators, *, balance_above: float) -> GramBlocks
     A head whose ``Q_h^T Q_h`` or ``K_h^T K_h`` has a condition number above ``balance_above`` is
     first rebuilt (:func:`balance`): the operator depends on the product of its factors alone, but
     the rounding error of the blocks grows with the factors' norms.
+
+    Raises
+    ------
+    ValueError
+        When a factor holds infinities or NaNs, or its squared norm overflows.
     """
     query_gram = symmetric_gram(operators.query_matrix)
     key_gram = symmetric_gram(operators.key_matrix)
+    for name, gram in (("queries", query_gram), ("keys", key_gram)):
+        if not gram.diagonal().isfinite().all():
+            raise ValueError(f"the {name} hold infinities or NaNs, or overflow; read them again")
     r = operators.d_head
     badly_scaled = _ill_conditioned(_diagonal(query_gram, r), balance_above)
     badly_scaled |= _ill_conditioned(_diagonal(key_gram, r), balance_above)[operators.key_of_head]

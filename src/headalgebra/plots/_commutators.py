@@ -60,7 +60,7 @@ def commutator_maps(pairs: pd.DataFrame, style: FigureStyle, *, model: str) -> F
         image = axes.imshow(
             _symmetric(rows, n_heads), cmap=style.map_colours, norm=scale, interpolation="none"
         )
-        axes.set_title(f"layer {layer}", fontsize="x-small")
+        axes.set_title(f"layer {layer}", fontsize=6)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(FixedLocator([0, n_heads - 1]))
         starts_row = layers.index(layer) % n_columns == 0

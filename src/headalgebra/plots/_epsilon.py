@@ -69,7 +69,7 @@ def epsilon_by_depth(
     require_columns(layers, "layers", ("model", "layer", "epsilon", "epsilon_haar"))
     models = rows_by_model(layers, "layers")
     colours = style.model_colours(layers)
-    figure, panels = model_panels(len(models), style.width_inches, panel_height=1.45, share_y=True)
+    figure, panels = model_panels(len(models), style.width_inches, panel_height=1.45)
     edges = [edge for edge in (weak_below, topological_above) if edge > 0]
     low, high = log_limits(layers["epsilon"], layers["epsilon_haar"], edges)
     room = (high / low) ** NARROWEST_BAND

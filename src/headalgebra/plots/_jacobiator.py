@@ -73,7 +73,7 @@ def jacobiator_by_precision(
     models = rows_by_model(precision, "precision")
     colours = style.model_colours(precision)
     dtypes = precision.sort_values("unit_roundoff")["dtype"].unique()
-    figure, panels = model_panels(len(models), style.width_inches, panel_height=1.75, share_y=True)
+    figure, panels = model_panels(len(models), style.width_inches, panel_height=1.75)
     roundoff_limits = log_limits(precision["unit_roundoff"])
     norm_limits = log_limits(precision["jacobi_mean"], claimed_range)
     for axes, (model, rows) in zip(panels, models.items(), strict=True):

@@ -55,7 +55,7 @@ def obstruction_by_depth(layers: pd.DataFrame, style: FigureStyle) -> Figure:
     require_columns(layers, "layers", COLUMNS)
     models = rows_by_model(layers, "layers")
     colours = style.model_colours(layers)
-    figure, panels = model_panels(len(models), style.width_inches, panel_height=1.45, share_y=True)
+    figure, panels = model_panels(len(models), style.width_inches, panel_height=1.45)
     limits = log_limits(*(layers[name] for name in COLUMNS[2:]))
     for axes, (model, rows) in zip(panels, models.items(), strict=True):
         layer, rms, low, high, projected = (numbers(rows[name]) for name in COLUMNS[1:])

@@ -35,6 +35,14 @@ SHORTEST_LOG_AXIS = np.log10(6)
 CHARACTER_POINTS = 4.6
 """Mean width of a character at 7 points."""
 
+ZERO_LOOK: dict[str, Any] = {
+    "linestyle": "none",
+    "marker": "v",
+    "markersize": 4,
+    "markerfacecolor": "white",
+    "markeredgecolor": INK,
+}
+
 Values = NDArray[np.float64]
 
 
@@ -63,15 +71,13 @@ def numbers(column: "pd.Series[float]") -> Values:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def model_panels(
-    n_panels: int, width: float, *, panel_height: float, share_y: bool
-) -> tuple[Figure, list[Axes]]:
-    """A figure with so many panels, row by row, in as few rows as its width allows."""
+def model_panels(n_panels: int, width: float, *, panel_height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels on one y axis, in as few rows as its width allows."""
     widest = max(1, min(MOST_COLUMNS, int(width / PANEL_INCHES)))
     n_rows = -(-n_panels // widest)
     n_columns = -(-n_panels // n_rows)
     figure = Figure(figsize=(width, panel_height * n_rows + 0.5), layout="constrained")
-    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=share_y)
+    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True)
     panels = list(grid.flat)
     for spare in panels[n_panels:]:
         spare.remove()
@@ -166,15 +172,6 @@ def isolated(values: Values) -> list[int]:
     exists = np.pad(values > 0, 1)
     alone = exists[1:-1] & ~exists[:-2] & ~exists[2:]
     return [int(index) for index in np.flatnonzero(alone)]
-
-
-ZERO_LOOK: dict[str, Any] = {
-    "linestyle": "none",
-    "marker": "v",
-    "markersize": 4,
-    "markerfacecolor": "white",
-    "markeredgecolor": INK,
-}
 
 
 def zero_legend(*values: Iterable[float]) -> list[Line2D]:
