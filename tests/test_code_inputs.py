@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from code_inputs import SCRIPTS, modules_behind
 
 ROOT = Path(__file__).resolve().parent.parent
