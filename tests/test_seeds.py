@@ -1,0 +1,24 @@
+"""Random streams are apart for every purpose and layer, and depend on nothing else."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from headalgebra.seeds import PURPOSES, layer_seed
+
+
+def test_streams_differ_by_seed_purpose_and_layer() -> None:
+    keys = list(product((0, 1), PURPOSES, range(5)))
+    first = {np.random.default_rng(layer_seed(*key)).integers(2**63) for key in keys}
+    assert len(first) == len(keys)
+
+
+def test_the_same_key_gives_the_same_stream() -> None:
+    draws = [np.random.default_rng(layer_seed(7, "probes", 3)).random(4) for _ in range(2)]
+    assert (draws[0] == draws[1]).all()
+
+
+def test_an_unknown_purpose_is_refused() -> None:
+    with pytest.raises(ValueError, match="not in tuple"):
+        layer_seed(0, "weather", 0)

@@ -1,0 +1,107 @@
+"""What the stages leave becomes one row a layer, and what does not exist stays empty."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from headalgebra import columns
+from headalgebra.tables import layer_table, sampling_table, stack
+
+THRESHOLDS = {"weak_below": 0.1, "topological_above": 1.0}
+PROVENANCE = {
+    "n_layers": 3,
+    "n_heads": 4,
+    "n_kv_heads": 2,
+    "d_model": 8,
+    "d_head": 2,
+    "revision": "r",
+}
+NAN = math.nan
+
+
+def frame(names: tuple[str, ...], *rows: tuple[object, ...]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(names))
+
+
+def stages() -> dict[str, pd.DataFrame]:
+    """Three layers: sampled, mixed, and one whose heads are zero."""
+    return {
+        "basis": frame(
+            columns.BASIS,
+            (0, 4, 2.0, 4, 2.0, "well", "sampled"),
+            (1, 4, 200.0, 4, 200.0, "moderate", "mixed"),
+            (2, 0, NAN, 0, NAN, "", "dense"),
+        ),
+        "epsilon": frame(
+            columns.EPSILON, (0, 0.05, 0.1, 0.05), (1, 0.5, 0.2, 0.4), (2, 0.0, NAN, 0.0)
+        ),
+        "linf_dense": frame(
+            columns.LINF,
+            (1, 2, 0, 1e-17, 1e-18, 1e-13, 0.3, 0.3, 0.3, 1e-16, ""),
+            (2, 0, 0, NAN, NAN, NAN, NAN, NAN, NAN, NAN, "n = 0: no brackets"),
+        ),
+        "linf_sampled": frame(
+            columns.LINF,
+            (0, 2, 16, 1e-17, 1e-18, 1e-13, 0.2, 0.1, 0.3, 1e-16, ""),
+            (1, 2, 16, 1e-17, 1e-18, 1e-13, 0.31, 0.2, 0.4, 1e-16, ""),
+        ),
+        "sampling": frame(
+            columns.SAMPLING,
+            (0, "probes", 24, 16, 0.2, 0.1, 0.3),
+            (1, "probes", 24, 16, 0.31, 0.2, 0.4),
+        ),
+        "coherence": frame(
+            columns.COHERENCE,
+            (0, 0.9, 2.0, 1e-3, 1.1, 1e-17, ""),
+            (1, 0.9, 2.0, 1e-3, 1.2, 1e-17, "a remark"),
+            (2, NAN, NAN, NAN, NAN, NAN, "the brackets vanish"),
+        ),
+    }
+
+
+def test_one_row_a_layer_in_the_promised_columns() -> None:
+    table = layer_table("m", PROVENANCE, stages(), THRESHOLDS)
+    assert tuple(table.columns) == columns.LAYERS
+    assert list(table["layer"]) == [0, 1, 2]
+    assert list(table["phase"]) == ["I", "II", "I"]
+    assert set(table["model"]) == {"m"}
+    assert set(table["n_kv_heads"]) == {2}
+
+
+def test_a_layer_extracted_both_ways_takes_the_dense_row() -> None:
+    table = layer_table("m", PROVENANCE, stages(), THRESHOLDS).set_index("layer")
+    assert table.loc[1, "obstruction_rms"] == 0.3
+    assert table.loc[1, "n_probes"] == 0
+    assert table.loc[0, "obstruction_rms"] == 0.2
+
+
+def test_what_does_not_exist_is_missing_and_the_note_says_why() -> None:
+    row = layer_table("m", PROVENANCE, stages(), THRESHOLDS).set_index("layer").loc[2]
+    absent = ["epsilon_relative", "kappa", "obstruction_rms", "closure_defect", "rho3"]
+    assert row[absent].isna().all()
+    for reason in ("a head is zero", "every head is zero", "no brackets", "the brackets vanish"):
+        assert reason in row["note"]
+
+
+def test_a_layer_that_one_stage_lost_is_refused() -> None:
+    broken = stages()
+    broken["coherence"] = pd.concat([broken["coherence"], broken["coherence"].tail(1)])
+    with pytest.raises(pd.errors.MergeError):
+        layer_table("m", PROVENANCE, broken, THRESHOLDS)
+
+
+def test_sampling_holds_the_dense_value_of_every_triple() -> None:
+    table = sampling_table("m", stages())
+    assert tuple(table.columns) == columns.MODEL_SAMPLING
+    mixed = table[table["layer"] == 1].set_index("estimator")
+    assert set(mixed.index) == {"probes", "dense"}
+    assert mixed.loc["dense", ["value", "low", "high"]].tolist() == [0.3, 0.3, 0.3]
+    assert mixed.loc["dense", "n_triples"] == 4 * 6
+
+
+def test_stacking_leaves_the_types_of_filled_frames() -> None:
+    empty = frame(columns.SAMPLING)
+    filled = stages()["sampling"]
+    assert (stack([empty, filled, empty]).dtypes == filled.dtypes).all()
+    assert tuple(stack([empty, empty]).columns) == columns.SAMPLING
