@@ -4,7 +4,7 @@ SHELL := bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: results test clean
+.PHONY: results test
 
 results: .venv/runtime
 	$(BIN)/snakemake --cores all
@@ -30,6 +30,3 @@ test: .venv/development
 .venv/development: .venv/runtime envs/requirements-dev.txt
 	$(BIN)/pip install --quiet -r envs/requirements-dev.txt
 	touch $@
-
-clean:
-	rm -rf .venv .snakemake

@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     snakemake: Any
 
 with job(snakemake):
-    params = snakemake.params
+    settings = snakemake.params.settings
     rows, singular_values, coefficients = [], [], {}
-    layers = layers_of(snakemake.input.factors, params.layers)
+    layers = layers_of(snakemake.input.factors, snakemake.params.layers)
     for layer, blocks in gram_blocks_by_layer(snakemake, layers):
         basis = orthonormal_basis(
             blocks,
-            rank_cutoff=params.rank_cutoff,
-            gram_floor=params.gram_floor,
-            max_dim=params.max_dim,
+            rank_cutoff=settings["rank_cutoff"],
+            gram_floor=settings["gram_floor"],
+            max_dim=settings["max_dim"],
         )
-        band = conditioning(basis.kappa_used, **params.conditioning)
-        route = extraction_route(basis.dimension, band, dense_max_dim=params.dense_max_dim)
+        band = conditioning(basis.kappa_used, **settings["conditioning"])
+        route = extraction_route(basis.dimension, band, dense_max_dim=settings["dense_max_dim"])
         row = (
             layer,
             basis.rank,
             basis.kappa,
             basis.dimension,
             basis.kappa_used,
-            conditioning(basis.kappa, **params.conditioning),
+            conditioning(basis.kappa, **settings["conditioning"]),
             route,
         )
         rows.append(dict(zip(columns.BASIS, row, strict=True)))

@@ -8,9 +8,8 @@ from headalgebra import columns
 from headalgebra.basis import basis_elements
 from headalgebra.devices import compute_device
 from headalgebra.linf.dense import extract_dense
-from headalgebra.linf.jacobiator import literal_jacobiator
-from headalgebra.seeds import layer_seed
 from layers import basis_coefficients, gram_blocks_by_layer, origin
+from literal import literal_columns
 from stage import job, write_table
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ def note(n: int, residual: float, tolerance: float) -> str:
 
 
 with job(snakemake):
-    params = snakemake.params
-    device = compute_device(params.device)
+    settings = snakemake.params.settings
+    device = compute_device(settings["device"])
     basis = pd.read_parquet(snakemake.input.basis)
     coefficients = basis_coefficients(snakemake.input.coefficients)
     routed = basis.loc[basis["route"].isin(["dense", "mixed"]), "layer"].tolist()
@@ -39,24 +38,13 @@ with job(snakemake):
         operators = blocks.operators.to(device)
         combination = coefficients[layer].to(device)
         dense = extract_dense(basis_elements(operators, combination))
-        literal = literal_jacobiator(
-            operators,
-            combination,
-            params.jacobi_triples,
-            layer_seed(params.seed, "literal_triples", layer),
-        )
-        row = (
-            layer,
-            literal.n_triples,
-            0,
-            literal.rms,
-            literal.noise,
-            literal.bound,
-            dense.obstruction_rms,
-            dense.obstruction_rms,
-            dense.obstruction_rms,
-            literal.hochschild_residual,
-            note(len(combination), dense.coherence_residual, params.literal_tolerance),
-        )
-        rows.append(dict(zip(columns.LINF, row, strict=True)))
+        row = {
+            "layer": layer,
+            "n_probes": 0,
+            "obstruction_rms": dense.obstruction_rms,
+            "obstruction_ci_low": dense.obstruction_rms,
+            "obstruction_ci_high": dense.obstruction_rms,
+            "note": note(len(combination), dense.coherence_residual, settings["literal_tolerance"]),
+        }
+        rows.append(row | literal_columns(operators, combination, layer, settings))
     write_table(snakemake.output.linf, rows, columns.LINF, origin(snakemake, device))

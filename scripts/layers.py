@@ -24,7 +24,10 @@ def gram_blocks_by_layer(snakemake: Any, layers: Sequence[int]) -> Iterator[tupl
     for layer in progress(layers, snakemake.rule):
         factors = load_factors(Path(snakemake.input.factors) / f"{layer:03d}.safetensors")
         operators = HeadOperators.from_factors(factors.queries, factors.keys, factors.key_of_head)
-        yield layer, gram_blocks(operators, balance_above=snakemake.params.balance_above)
+        yield (
+            layer,
+            gram_blocks(operators, balance_above=snakemake.params.settings["balance_above"]),
+        )
 
 
 def basis_coefficients(path: str) -> dict[int, torch.Tensor]:

@@ -14,7 +14,9 @@ with job(snakemake):
     rows, pairs = [], []
     layers = layers_of(snakemake.input.factors, snakemake.params.layers)
     for layer, blocks in gram_blocks_by_layer(snakemake, layers):
-        measured = pair_commutators(blocks, cancellation_below=snakemake.params.cancellation_below)
+        measured = pair_commutators(
+            blocks, cancellation_below=snakemake.params.settings["cancellation_below"]
+        )
         row = (layer, measured.epsilon, measured.epsilon_relative, measured.epsilon_haar)
         rows.append(dict(zip(columns.EPSILON, row, strict=True)))
         by_pair = (measured.i, measured.j, measured.norm, measured.relative, measured.haar)

@@ -28,11 +28,11 @@ def evenly_spaced(layers: list[int], at_most: int) -> list[int]:
 
 
 with job(snakemake):
-    params = snakemake.params
+    settings = snakemake.params.settings
     analysed = json.loads(Path(snakemake.input.provenance).read_text())["layers"]
-    chosen = evenly_spaced(analysed, params.precision["layers"])
-    if params.layers is not None:
-        chosen = [layer for layer in chosen if layer in params.layers]
+    chosen = evenly_spaced(analysed, settings["precision"]["layers"])
+    if snakemake.params.layers is not None:
+        chosen = [layer for layer in chosen if layer in snakemake.params.layers]
     coefficients = basis_coefficients(snakemake.input.coefficients)
     rows = []
     for layer, blocks in gram_blocks_by_layer(snakemake, chosen):
@@ -42,12 +42,14 @@ with job(snakemake):
             "basis": coefficients[layer],
         }
         for operand, combinations in operands.items():
-            seed = layer_seed(params.seed, "literal_triples", layer)
+            seed = layer_seed(settings["seed"], "literal_triples", layer)
             norms = [
                 jacobiator_norms_by_precision(
                     *(operators.combine(combinations[index]) for index in triple)
                 )
-                for triple in draw_triples(len(combinations), params.precision["triples"], seed)
+                for triple in draw_triples(
+                    len(combinations), settings["precision"]["triples"], seed
+                )
             ]
             for dtype, unit_roundoff in UNIT_ROUNDOFF.items():
                 mean = sum(norm[dtype] for norm in norms) / len(norms) if norms else float("nan")

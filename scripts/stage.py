@@ -74,7 +74,16 @@ def write_table(
     columns: Sequence[str],
     origin: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write rows as Parquet, with what they were computed on in the file's metadata."""
+    """Write rows as Parquet, with what they were computed on in the file's metadata.
+
+    Raises
+    ------
+    ValueError
+        When a row lacks a column or has another.
+    """
+    for row in rows:
+        if set(row) != set(columns):
+            raise ValueError(f"{path}: {sorted(set(row) ^ set(columns))} in a row or missing")
     table = pa.Table.from_pandas(pd.DataFrame(rows, columns=list(columns)), preserve_index=False)
     metadata = {**table.schema.metadata, b"headalgebra": json.dumps(origin or {}).encode()}
     with aside(path) as partial:

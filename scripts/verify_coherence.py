@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     snakemake: Any
 
 with job(snakemake):
-    params = snakemake.params
+    settings = snakemake.params.settings
     kappa_used = pd.read_parquet(snakemake.input.basis).set_index("layer")["kappa_used"]
     coefficients = basis_coefficients(snakemake.input.coefficients)
     rows = []
-    layers = layers_of(snakemake.input.factors, params.layers)
+    layers = layers_of(snakemake.input.factors, snakemake.params.layers)
     for layer, blocks in gram_blocks_by_layer(snakemake, layers):
         n = len(coefficients[layer])
         constants = structure_constants(
             blocks,
             coefficients[layer],
             kappa_used=kappa_used[layer],
-            well_below=params.well_below,
-            cancellation_below=params.cancellation_below,
+            well_below=snakemake.params.well_below,
+            cancellation_below=settings["cancellation_below"],
         )
         structure = TwoTermLinf.from_bracket(constants.f)
         residuals = [
             *structure.residuals_on_random(
-                params.relation_tuples, layer_seed(params.seed, "relations", layer)
+                settings["relation_tuples"], layer_seed(settings["seed"], "relations", layer)
             ).values()
         ]
         notes = []
-        if n <= params.relation_exhaustive_max_dim:
+        if n <= settings["relation_exhaustive_max_dim"]:
             residuals += structure.residuals_on_basis().values()
         else:
             notes.append(f"n = {n}: relations checked on random elements only")

@@ -59,6 +59,11 @@ def test_csv_has_twelve_digits_and_empty_cells(tmp_path: Path) -> None:
     assert path.read_bytes() == b"b,a\n1,3.14159265359\n2,\n"
 
 
+def test_a_row_with_another_column_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="sigma"):
+        write_table(str(tmp_path / "t.parquet"), [{"layer": 0, "sigma": 1}], ("layer", "s"), {})
+
+
 def test_a_table_says_what_it_was_computed_on(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     write_table(str(path), [{"layer": 0, "x": 0.5}], ("layer", "x"), {"device": "cpu"})

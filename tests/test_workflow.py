@@ -120,6 +120,32 @@ def test_probes_rerun_linf_sampled_and_what_follows(smoke: Path) -> None:
     assert jobs["linf_sampled"] == 2
 
 
+def test_the_device_reaches_dense_extraction_alone(smoke: Path) -> None:
+    jobs = planned(smoke, *SMOKE, 'hydra=["analysis.device=cpu"]')
+    assert set(jobs) == {"record_configuration", "linf_dense"} | GATHERED
+
+
+def test_the_seed_redraws_drawn_weights_and_reads_no_checkpoint_again(smoke: Path) -> None:
+    log = run(smoke, "--dry-run", *SMOKE, 'hydra=["analysis.seed=1"]')
+    extracted = re.findall(r"rule extract_weights:(?:\n    .*)*?wildcards: model=([\w-]+)", log)
+    assert extracted == ["tiny-init"]
+    assert "linf_sampled" in log
+
+
+def test_a_lost_picture_comes_back(smoke: Path) -> None:
+    picture = smoke / "results/smoke/figures/epsilon.png"
+    before = picture.read_bytes()
+    picture.unlink()
+    run(smoke, *SMOKE)
+    assert picture.read_bytes() == before
+
+
+def test_a_key_that_takes_another_keys_value_is_seen(smoke: Path) -> None:
+    # dense_max_dim is 6 as well, and Snakemake compares bare values.
+    jobs = planned(smoke, *SMOKE, 'hydra=["analysis.max_dim=6"]')
+    assert {"decompose_basis", "linf_dense", "linf_sampled", "verify_coherence"} <= set(jobs)
+
+
 def test_phase_thresholds_reach_the_tables_alone(smoke: Path) -> None:
     jobs = planned(smoke, *SMOKE, 'hydra=["analysis.phases.weak_below=0.05"]')
     assert set(jobs) == {"record_configuration"} | GATHERED

@@ -24,9 +24,15 @@ rule decompose_basis:
         runtime=model_resource("runtime", 60),
         gpu=0,
     params:
-        **analysis("balance_above", "rank_cutoff", "gram_floor", "max_dim", "dense_max_dim"),
         layers=layers,
-        conditioning=ANALYSIS["conditioning"],
+        settings=analysis(
+            "balance_above",
+            "conditioning",
+            "dense_max_dim",
+            "gram_floor",
+            "max_dim",
+            "rank_cutoff",
+        ),
     script:
         "../../scripts/decompose_basis.py"
 

@@ -23,9 +23,14 @@ rule verify_coherence:
         runtime=model_resource("runtime", 120),
         gpu=0,
     params:
-        **analysis("seed", "balance_above", "cancellation_below"),
-        **analysis("relation_tuples", "relation_exhaustive_max_dim"),
         layers=layers,
         well_below=ANALYSIS["conditioning"]["well_below"],
+        settings=analysis(
+            "balance_above",
+            "cancellation_below",
+            "relation_exhaustive_max_dim",
+            "relation_tuples",
+            "seed",
+        ),
     script:
         "../../scripts/verify_coherence.py"

@@ -66,7 +66,11 @@ def model_resource(name, otherwise):
 
 
 def analysis(*keys):
-    """Those leaves of the analysis that a rule depends on, and no other."""
+    """Those leaves of the analysis that a rule depends on, and no other, as one parameter.
+
+    Snakemake compares the parameters of a job as a set of values without their names: of two keys
+    of equal value one could change unseen, were they parameters of their own.
+    """
     return {key: ANALYSIS[key] for key in keys}
 
 
@@ -75,6 +79,12 @@ def checkpoint_source(wildcards):
     settings = STUDY.models[wildcards.model]
     scheduling = ("threads", "layers_per_job", "resources")
     return {key: value for key, value in settings.items() if key not in scheduling}
+
+
+def seed_of_weights(wildcards):
+    """The seed where weights are drawn; None where they are read and no seed has a say."""
+    drawn = STUDY.models[wildcards.model]["source"] == "init"
+    return ANALYSIS["seed"] if drawn else None
 
 
 def checkpoint_files(wildcards):
@@ -114,7 +124,7 @@ def report_figure(name, caption):
         "svg": report(
             paths.figure(STUDY.study, name, "svg"),
             caption=f"../report/{caption}.rst",
-            category="Figures",
+            category=STUDY.title,
         ),
         "png": paths.figure(STUDY.study, name, "png"),
     }

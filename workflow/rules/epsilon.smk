@@ -23,7 +23,7 @@ rule measure_epsilon:
         runtime=model_resource("runtime", 60),
         gpu=0,
     params:
-        **analysis("balance_above", "cancellation_below"),
         layers=layers,
+        settings=analysis("balance_above", "cancellation_below"),
     script:
         "../../scripts/measure_epsilon.py"

@@ -1,6 +1,6 @@
 rule figures:
     input:
-        [paths.figure(STUDY.study, name, "svg") for name in FIGURES],
+        [paths.figure(STUDY.study, name, suffix) for name in FIGURES for suffix in ("svg", "png")],
 
 
 rule draw_epsilon:

@@ -26,7 +26,7 @@ rule linf_dense:
         runtime=model_resource("runtime", 240),
         gpu=one_gpu_for_dense_layers,
     params:
-        **analysis("seed", "device", "balance_above", "jacobi_triples", "literal_tolerance"),
+        settings=analysis("balance_above", "device", "jacobi_triples", "literal_tolerance", "seed"),
     script:
         "../../scripts/extract_linf_dense.py"
 
@@ -52,8 +52,15 @@ rule linf_sampled:
         runtime=model_resource("runtime", 240),
         gpu=0,
     params:
-        **analysis("seed", "balance_above", "jacobi_triples", "probes"),
-        **analysis("census_max_triples", "weighted_triples", "uniform_tuples"),
+        settings=analysis(
+            "balance_above",
+            "census_max_triples",
+            "jacobi_triples",
+            "probes",
+            "seed",
+            "uniform_tuples",
+            "weighted_triples",
+        ),
     script:
         "../../scripts/extract_linf_sampled.py"
 
@@ -78,8 +85,7 @@ rule measure_precision:
         runtime=model_resource("runtime", 120),
         gpu=0,
     params:
-        **analysis("seed", "balance_above"),
         layers=layers,
-        precision=ANALYSIS["precision"],
+        settings=analysis("balance_above", "precision", "seed"),
     script:
         "../../scripts/measure_precision.py"

@@ -43,7 +43,6 @@ rule extract_weights:
         gpu=0,
     params:
         source=checkpoint_source,
-        seed=ANALYSIS["seed"],
-        device=ANALYSIS["device"],
+        seed=seed_of_weights,
     script:
         "../../scripts/extract_weights.py"
