@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from stage import aside, job
 
@@ -10,6 +11,6 @@ if TYPE_CHECKING:
     snakemake: Any
 
 with job(snakemake), aside(snakemake.output[0]) as partial:
-    parts = [pd.read_parquet(span) for span in snakemake.input.spans]
-    filled = [part for part in parts if len(part)] or parts[:1]
-    pd.concat(filled, ignore_index=True).to_parquet(partial, index=False)
+    spans = [pq.read_table(span) for span in snakemake.input.spans]
+    # The columns of a table without rows have no type: permissive takes the others'.
+    pq.write_table(pa.concat_tables(spans, promote_options="permissive"), partial)

@@ -47,9 +47,9 @@ with job(snakemake):
         else:
             notes.append(f"n = {n}: relations checked on random elements only")
         rho3 = math.nan if constants.vanish else jacobiator_ratio(constants.f, constants.kappa)
-        if constants.vanish:
+        if constants.vanish and n >= 2:
             notes.append("the brackets vanish: no closure defect, no rho3")
-        elif math.isnan(rho3):
+        elif math.isnan(rho3) and n >= 2:
             notes.append(f"n = {n}: no rho3" if n < 3 else "nested brackets vanish: no rho3")
         row = (
             layer,

@@ -7,6 +7,8 @@ import pytest
 
 from headalgebra.seeds import PURPOSES, layer_seed
 
+FIRST = [17, 484, 109, 199, 410]
+
 
 def test_streams_differ_by_seed_purpose_and_layer() -> None:
     keys = list(product((0, 1), PURPOSES, range(5)))
@@ -17,6 +19,11 @@ def test_streams_differ_by_seed_purpose_and_layer() -> None:
 def test_the_same_key_gives_the_same_stream() -> None:
     draws = [np.random.default_rng(layer_seed(7, "probes", 3)).random(4) for _ in range(2)]
     assert (draws[0] == draws[1]).all()
+
+
+def test_the_streams_are_those_of_earlier_results() -> None:
+    first = [np.random.default_rng(layer_seed(0, p, 0)).integers(1000) for p in PURPOSES]
+    assert first == FIRST
 
 
 def test_an_unknown_purpose_is_refused() -> None:

@@ -84,7 +84,21 @@ def test_what_does_not_exist_is_missing_and_the_note_says_why() -> None:
         assert reason in row["note"]
 
 
+def test_dependent_heads_are_noted() -> None:
+    dependent = stages()
+    dependent["basis"].loc[0, "rank"] = 3
+    row = layer_table("m", PROVENANCE, dependent, THRESHOLDS).set_index("layer").loc[0]
+    assert "rank 3 of 4" in row["note"]
+
+
 def test_a_layer_that_one_stage_lost_is_refused() -> None:
+    broken = stages()
+    broken["linf_dense"] = broken["linf_dense"].head(1)
+    with pytest.raises(ValueError, match=r"layers \[2\]"):
+        layer_table("m", PROVENANCE, broken, THRESHOLDS)
+
+
+def test_a_layer_that_one_stage_has_twice_is_refused() -> None:
     broken = stages()
     broken["coherence"] = pd.concat([broken["coherence"], broken["coherence"].tail(1)])
     with pytest.raises(pd.errors.MergeError):

@@ -19,8 +19,9 @@ PARTS = ("Snakefile", "config", "workflow", "scripts", "src", "envs", "slurm", "
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
-GATHERED = {"tables", "draw_epsilon", "draw_singular_values", "draw_jacobiator", "draw_obstruction"}
-FIGURES = (GATHERED | {"draw_commutators"}) - {"tables"}
+DRAWN = {"draw_epsilon", "draw_singular_values", "draw_jacobiator", "draw_obstruction"}
+GATHERED = DRAWN | {"gather_tables"}
+FIGURES = DRAWN | {"draw_commutators"}
 
 
 def snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
@@ -48,7 +49,7 @@ def planned(folder: Path, *arguments: str) -> Counter[str]:
         return Counter()
     table = log.split("Job stats:")[1].split("\ntotal")[0]
     rules = re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)
-    return Counter({rule: int(count) for rule, count in rules if rule != "results"})
+    return Counter({rule: int(count) for rule, count in rules if rule not in TARGETS})
 
 
 def copy_of_repository(target: Path) -> Path:
@@ -62,6 +63,7 @@ def copy_of_repository(target: Path) -> Path:
     return target
 
 
+TARGETS = {"results", "weights", "tables", "figures"}
 SMOKE = ("--config", "study=smoke")
 
 
@@ -132,12 +134,38 @@ def test_the_seed_redraws_drawn_weights_and_reads_no_checkpoint_again(smoke: Pat
     assert "linf_sampled" in log
 
 
-def test_a_lost_picture_comes_back(smoke: Path) -> None:
-    picture = smoke / "results/smoke/figures/epsilon.png"
-    before = picture.read_bytes()
-    picture.unlink()
+def test_a_lost_table_or_picture_comes_back(smoke: Path) -> None:
+    lost = [smoke / "results/smoke" / name for name in ("figures/epsilon.png", "tables/phases.csv")]
+    before = [path.read_bytes() for path in lost]
+    for path in lost:
+        path.unlink()
     run(smoke, *SMOKE)
-    assert picture.read_bytes() == before
+    assert [path.read_bytes() for path in lost] == before
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("auto", "1"), ("cpu", "0")])
+def test_a_gpu_is_asked_for_where_there_is_dense_work_that_may_use_it(
+    smoke: Path, device: str, gpus: str
+) -> None:
+    log = run(
+        smoke,
+        "--dry-run",
+        "--forcerun",
+        "linf_dense",
+        *SMOKE,
+        f'hydra=["analysis.device={device}"]',
+    )
+    asked = re.findall(r"rule linf_dense:(?:\n    .*)*?span=(\S+)(?:\n    .*)*?gpu=(\d)", log)
+    assert dict(asked) == {"minilm": "0", "tiny-init": gpus}
+
+
+def test_a_failing_model_leaves_the_others_whole(smoke: Path, tmp_path: Path) -> None:
+    folder = copy_of_repository(tmp_path)
+    (folder / "config/model/absent.yaml").write_text("source: path\npath: no/such/folder\n")
+    failed = snakemake(folder, "basis", "--keep-going", "--config", "models=absent,tiny-init")
+    assert failed.returncode != 0
+    assert "extract_weights: no/such/folder: no such folder" in failed.stderr
+    assert (folder / "results/models/tiny-init/basis.parquet").is_file()
 
 
 def test_a_key_that_takes_another_keys_value_is_seen(smoke: Path) -> None:
@@ -175,7 +203,9 @@ def test_an_edited_module_reruns_its_stage_and_what_follows(
         path.write_bytes(before)
         os.utime(path, ns=times)
     if stages is None:
-        assert {"extract_weights", "decompose_basis", "measure_epsilon", "tables"} <= set(jobs)
+        assert {"extract_weights", "decompose_basis", "measure_epsilon", "gather_tables"} <= set(
+            jobs
+        )
     else:
         assert set(jobs) == stages | GATHERED
 

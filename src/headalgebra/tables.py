@@ -29,17 +29,16 @@ def layer_table(
     """
     dense, sampled = stages["linf_dense"], stages["linf_sampled"]
     sampled = sampled[~sampled["layer"].isin(dense["layer"])]
+    extracted = stack([dense, sampled])
+    if lost := set(stages["epsilon"]["layer"]) - set(extracted["layer"]):
+        raise ValueError(f"{model}: layers {sorted(lost)} are in neither L∞ table; rerun linf")
     table = stages["epsilon"].merge(stages["basis"], on="layer", validate="1:1")
-    table = table.merge(stack([dense, sampled]), on="layer", how="left", validate="1:1")
+    table = table.merge(extracted, on="layer", validate="1:1")
     table = table.merge(
         stages["coherence"], on="layer", validate="1:1", suffixes=("_linf", "_coherence")
     )
     table["note"] = [
-        "; ".join(
-            dict.fromkeys(
-                note for note in (*missing(row), row["note_linf"], row["note_coherence"]) if note
-            )
-        )
+        "; ".join(dict.fromkeys(filter(None, remarks(row, provenance["n_heads"]))))
         for _, row in table.iterrows()
     ]
     table["phase"] = [phase(epsilon, **thresholds) for epsilon in table["epsilon"]]
@@ -51,14 +50,18 @@ def layer_table(
     return table.sort_values("layer")[list(columns.LAYERS)]
 
 
-def missing(row: pd.Series) -> Iterable[str]:
-    """Why numbers of the epsilon and basis stages do not exist."""
+def remarks(row: pd.Series, n_heads: int) -> Iterable[str]:
+    """Why numbers of a layer do not exist, or are not what they seem."""
     if row["epsilon"] != row["epsilon"]:
         yield "one head: no pairs"
     elif row["epsilon_relative"] != row["epsilon_relative"]:
         yield "a head is zero: no epsilon_relative"
     if row["rank"] == 0:
         yield "every head is zero: no basis"
+    elif row["rank"] < n_heads:
+        yield f"rank {row['rank']} of {n_heads} heads: the others depend on them"
+    yield row["note_linf"]
+    yield row["note_coherence"]
 
 
 def sampling_table(model: str, stages: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

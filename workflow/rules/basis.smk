@@ -35,25 +35,3 @@ rule decompose_basis:
         ),
     script:
         "../../scripts/decompose_basis.py"
-
-
-rule join_spans:
-    input:
-        code=modules_behind("join_spans"),
-        spans=spans_of_table,
-    output:
-        paths.model_table("{table}"),
-    log:
-        paths.log("join_spans.{table}", "{model}"),
-    wildcard_constraints:
-        model="|".join(map(re.escape, SPLIT_MODELS)) or "(?!)",
-        table=r"\w+",
-    conda:
-        "../../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-        gpu=0,
-    script:
-        "../../scripts/join_spans.py"

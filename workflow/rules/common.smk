@@ -19,6 +19,7 @@ SPANS = {
     for model in STUDY.models
     for name, span in spans_of(model, STUDY.models[model]).items()
 }
+STUDY_TABLES = ("layers", "phases", "sampling", "precision")
 FIGURES = [
     "epsilon",
     *(f"commutators_{model}" for model in STUDY.models),
@@ -78,7 +79,10 @@ def checkpoint_source(wildcards):
     """What of a model's file decides its weights."""
     settings = STUDY.models[wildcards.model]
     scheduling = ("threads", "layers_per_job", "resources")
-    return {key: value for key, value in settings.items() if key not in scheduling}
+    source = {key: value for key, value in settings.items() if key not in scheduling}
+    if source["path"] is not None:
+        source["path"] = str(Path(source["path"]).expanduser())
+    return source
 
 
 def seed_of_weights(wildcards):
@@ -89,17 +93,19 @@ def seed_of_weights(wildcards):
 
 def checkpoint_files(wildcards):
     """Files of a local checkpoint folder, so that a changed checkpoint is read again."""
-    settings = STUDY.models[wildcards.model]
-    if settings["source"] != "path":
+    source = checkpoint_source(wildcards)
+    if source["source"] != "path":
         return []
-    folder = Path(settings["path"])
+    folder = Path(source["path"])
     return sorted(map(str, [*folder.glob("*.json"), *folder.glob("*.safetensors")]))
 
 
 def one_gpu_for_dense_layers(wildcards, input):
-    """1 where basis routed a layer to dense extraction, else 0; unknown until basis has run."""
+    """1 where basis routed a layer to dense extraction that may use a GPU; known after basis."""
     import pandas as pd
 
+    if ANALYSIS["device"] == "cpu":
+        return 0
     # open() names the missing file in its error, which tells Snakemake to ask again later.
     with open(input.basis, "rb") as basis:
         return int(pd.read_parquet(basis)["route"].isin(["dense", "mixed"]).any())

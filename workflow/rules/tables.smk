@@ -1,5 +1,31 @@
 rule tables:
     input:
+        [paths.study_table(STUDY.study, table) for table in STUDY_TABLES],
+
+
+localrules:
+    join_spans,
+
+
+rule join_spans:
+    input:
+        code=modules_behind("join_spans"),
+        spans=spans_of_table,
+    output:
+        paths.model_table("{table}"),
+    log:
+        paths.log("join_spans.{table}", "{model}"),
+    wildcard_constraints:
+        model="|".join(map(re.escape, SPLIT_MODELS)) or "(?!)",
+        table=r"\w+",
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/join_spans.py"
+
+
+rule gather_tables:
+    input:
         code=modules_behind("gather_tables"),
         provenance=of_every_model(paths.PROVENANCE),
         basis=of_every_model(paths.model_table("basis")),
