@@ -64,7 +64,7 @@ with job(snakemake):
     identity = {"family": checkpoint.family, "revision": checkpoint.revision}
     with aside(snakemake.output.factors) as folder:
         folder.mkdir()
-        for layer in progress(layers, "extract_weights"):
+        for layer in progress(layers, f"extract_weights {source['name']}"):
             factors = checkpoint.read_layer(layer).astype(dtype)
             save_factors(folder / f"{layer:03d}.safetensors", factors, identity)
     provenance = {

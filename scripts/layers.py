@@ -21,7 +21,7 @@ def layers_of(factors: str, only: Sequence[int] | None) -> list[int]:
 def gram_blocks_by_layer(snakemake: Any, layers: Sequence[int]) -> Iterator[tuple[int, GramBlocks]]:
     """Gram blocks of each layer, on the threads the rule was given."""
     torch.set_num_threads(snakemake.threads)
-    for layer in progress(layers, snakemake.rule):
+    for layer in progress(layers, f"{snakemake.rule} {snakemake.wildcards.span}"):
         factors = load_factors(Path(snakemake.input.factors) / f"{layer:03d}.safetensors")
         operators = HeadOperators.from_factors(factors.queries, factors.keys, factors.key_of_head)
         yield (

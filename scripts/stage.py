@@ -5,7 +5,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,26 +21,22 @@ Item = TypeVar("Item")
 def job(snakemake: Any) -> Iterator[None]:
     """Send what the stage prints, and a traceback if it fails, to the rule's log.
 
-    The terminal gets one line saying what went wrong.
+    The terminal gets the progress bars, and one line saying what went wrong.
     """
-    terminal = sys.stderr
-    with (
-        Path(snakemake.log[0]).open("w", buffering=1) as log,
-        redirect_stdout(log),
-        redirect_stderr(log),
-    ):
+    log_file = Path(snakemake.log[0])
+    with log_file.open("w", buffering=1, encoding="utf-8") as log, redirect_stdout(log):
         try:
             yield
         except Exception as error:
             traceback.print_exc(file=log)
             first_line = (str(error) or type(error).__name__).splitlines()[0]
-            print(f"{snakemake.rule}: {first_line}", file=terminal)
+            print(f"{snakemake.rule}: {first_line}", file=sys.stderr)
             raise SystemExit(1) from None
 
 
 def progress(items: Sequence[Item], doing: str) -> Iterable[Item]:
-    """The items, with a progress bar in the log."""
-    return tqdm(items, desc=doing, unit="layer", file=sys.stderr, mininterval=1.0, ascii=True)
+    """The items, with a progress bar on the terminal once they take more than a few seconds."""
+    return tqdm(items, desc=doing, unit="layer", delay=3, mininterval=1, dynamic_ncols=True)
 
 
 @contextmanager

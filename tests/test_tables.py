@@ -10,6 +10,7 @@ from headalgebra.tables import layer_table, sampling_table, stack
 
 THRESHOLDS = {"weak_below": 0.1, "topological_above": 1.0}
 PROVENANCE = {
+    "layers": [0, 1, 2],
     "n_layers": 3,
     "n_heads": 4,
     "n_kv_heads": 2,
@@ -91,10 +92,11 @@ def test_dependent_heads_are_noted() -> None:
     assert "rank 3 of 4" in row["note"]
 
 
-def test_a_layer_that_one_stage_lost_is_refused() -> None:
+@pytest.mark.parametrize("stage", ["basis", "coherence", "epsilon", "linf_dense"])
+def test_a_layer_that_one_stage_lost_is_refused(stage: str) -> None:
     broken = stages()
-    broken["linf_dense"] = broken["linf_dense"].head(1)
-    with pytest.raises(ValueError, match=r"layers \[2\]"):
+    broken[stage] = broken[stage].iloc[:-1]
+    with pytest.raises(ValueError, match=rf"layers \[2\] .* {stage.removesuffix('_dense')}"):
         layer_table("m", PROVENANCE, broken, THRESHOLDS)
 
 

@@ -1,16 +1,22 @@
 """What reruns and what does not, on the smoke study in a copy of the repository."""
 
 import json
+import math
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from scipy import stats
+from transformers import GPT2Config, GPT2Model
 
 from headalgebra import columns
 
@@ -24,8 +30,10 @@ GATHERED = DRAWN | {"gather_tables"}
 FIGURES = DRAWN | {"draw_commutators"}
 
 
-def snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
+def snakemake(
+    folder: Path, *arguments: str, cores: int = 2, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(folder / "src"), **variables}
     return subprocess.run(
         [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores), "--nocolor"],
         cwd=folder,
@@ -159,13 +167,147 @@ def test_a_gpu_is_asked_for_where_there_is_dense_work_that_may_use_it(
     assert dict(asked) == {"minilm": "0", "tiny-init": gpus}
 
 
-def test_a_failing_model_leaves_the_others_whole(smoke: Path, tmp_path: Path) -> None:
+def save_gpt2(folder: Path, n_head: int, edit: Callable[[list[torch.Tensor]], None]) -> None:
+    """A two-layer GPT-2 of d = 16; ``edit`` changes its query-key-value weights first."""
+    config = GPT2Config(
+        n_embd=16, n_layer=2, n_head=n_head, n_positions=4, vocab_size=5, initializer_range=0.3
+    )
+    torch.manual_seed(0)
+    model = GPT2Model(config)
+    with torch.no_grad():
+        edit([block.attn.c_attn.weight for block in model.h])
+    model.save_pretrained(folder)
+
+
+def nothing(weights: list[torch.Tensor]) -> None:
+    """Leave the weights as they are."""
+
+
+def zero_head(weights: list[torch.Tensor]) -> None:
+    weights[1][:, :4] = 0  # the queries of head 0 in layer 1
+
+
+def twin_heads(weights: list[torch.Tensor]) -> None:
+    for start in (0, 16):  # queries and keys of head 1 become those of head 0
+        weights[1][:, start + 4 : start + 8] = weights[1][:, start : start + 4]
+
+
+def not_a_number(weights: list[torch.Tensor]) -> None:
+    weights[1][3, 5] = math.nan
+
+
+def infinite(weights: list[torch.Tensor]) -> None:
+    weights[0][3, 20] = math.inf
+
+
+def path_model(folder: Path, name: str, more: str = "") -> None:
+    text = f"source: path\npath: checkpoints/{name}\n{more}"
+    (folder / f"config/model/{name}.yaml").write_text(text)
+
+
+def test_odd_layers_have_a_row_and_a_note(tmp_path: Path) -> None:
     folder = copy_of_repository(tmp_path)
-    (folder / "config/model/absent.yaml").write_text("source: path\npath: no/such/folder\n")
-    failed = snakemake(folder, "basis", "--keep-going", "--config", "models=absent,tiny-init")
+    save_gpt2(folder / "checkpoints/onehead", 1, nothing)
+    save_gpt2(folder / "checkpoints/zerohead", 4, zero_head)
+    save_gpt2(folder / "checkpoints/twins", 4, twin_heads)
+    for name in ("onehead", "zerohead", "twins"):
+        path_model(folder, name)
+    run(folder, "--config", "models=onehead,zerohead,twins")
+    layers = pd.read_csv(folder / "results/custom/tables/layers.csv").set_index(["model", "layer"])
+    assert len(layers) == 6
+    alone = layers.loc[("onehead", 0)]
+    empty = ["epsilon", "epsilon_relative", "epsilon_haar", "phase", "obstruction_rms", "rho3"]
+    assert alone[empty].isna().all()
+    assert "no pairs" in alone["note"]
+    assert alone["kappa"] == 1
+    zero = layers.loc[("zerohead", 1)]
+    assert math.isnan(zero["epsilon_relative"])
+    assert zero["epsilon"] > 0
+    assert "a head is zero" in zero["note"]
+    assert zero["rank"] == 3
+    twins = layers.loc[("twins", 1)]
+    assert (twins["rank"], twins["basis_dim"]) == (3, 3)
+    assert "rank 3 of 4" in twins["note"]
+    pairs = pd.read_parquet(folder / "results/models/twins/pairs.parquet")
+    twin = pairs.query("layer == 1 and i == 0 and j == 1")
+    assert twin["commutator_relative"].item() < 1e-14
+    sound = layers.loc[("twins", 0)]
+    assert sound[[column for column in layers.columns if column != "note"]].notna().all()
+    assert isinstance(sound["note"], float)  # empty
+
+
+def test_each_bad_checkpoint_stops_with_one_line_and_the_rest_stays(tmp_path: Path) -> None:
+    folder = copy_of_repository(tmp_path)
+    checkpoints = folder / "checkpoints"
+    expected = {
+        "missing": "no such folder",
+        "truncated": "model.safetensors",
+        "wrongdigest": "sha256",
+        "pickled": "pytorch_model.bin",
+        "nans": "infinities or NaNs",
+        "infs": "infinities or NaNs",
+        "unsupported": "mamba",
+        "offline": "openai-community/gpt2",
+    }
+    path_model(folder, "missing")
+    for name, edit in (("nans", not_a_number), ("infs", infinite)):
+        save_gpt2(checkpoints / name, 4, edit)
+        path_model(folder, name)
+    for name in ("truncated", "wrongdigest", "pickled", "unsupported"):
+        save_gpt2(checkpoints / name, 4, nothing)
+        path_model(folder, name)
+    weights = checkpoints / "truncated/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    path_model(folder, "wrongdigest", f"sha256: {{model.safetensors: '{'0' * 64}'}}\n")
+    (checkpoints / "pickled/model.safetensors").rename(checkpoints / "pickled/pytorch_model.bin")
+    config = json.loads((checkpoints / "unsupported/config.json").read_text())
+    (checkpoints / "unsupported/config.json").write_text(
+        json.dumps(config | {"model_type": "mamba"})
+    )
+    shutil.copy(folder / "config/model/gpt2.yaml", folder / "config/model/offline.yaml")
+    models = ",".join([*expected, "tiny-init"])
+    failed = snakemake(
+        folder,
+        *("basis", "--keep-going", "--config", f"models={models}"),
+        HF_ENDPOINT="http://127.0.0.1:9",
+        HF_HOME=str(tmp_path / "cache"),
+    )
     assert failed.returncode != 0
-    assert "extract_weights: no/such/folder: no such folder" in failed.stderr
+    complaints = [
+        line for line in failed.stderr.splitlines() if line.startswith("extract_weights:")
+    ]
+    assert len(complaints) == len(expected), failed.stderr
+    for name, words in expected.items():
+        assert sum(words in line for line in complaints) >= 1, (name, complaints)
+        log = (folder / f"results/logs/{name}/extract_weights.log").read_text()
+        assert "Traceback" in log
+        assert not (folder / f"results/models/{name}/factors").exists()
     assert (folder / "results/models/tiny-init/basis.parquet").is_file()
+    # Mended and run again, only what failed runs.
+    (checkpoints / "missing").symlink_to(checkpoints / "wrongdigest")
+    log = run(folder, "basis", "--config", "models=missing,tiny-init")
+    assert "model=tiny-init" not in log
+    assert (folder / "results/models/missing/basis.parquet").is_file()
+
+
+def test_six_leading_directions_go_dense_and_agree_with_the_sampled_route(smoke: Path) -> None:
+    run(smoke, *SMOKE, 'hydra=["analysis.max_dim=6"]')
+    dense = pd.read_csv(smoke / "results/smoke/tables/layers.csv")
+    assert set(dense["route"]) == {"dense"}
+    assert set(dense["basis_dim"]) == {6, 4}
+    assert list(dense["obstruction_ci_low"]) == list(dense["obstruction_rms"])
+    run(smoke, "tables", *SMOKE, 'hydra=["analysis.max_dim=6","analysis.dense_max_dim=1"]')
+    sampled = pd.read_csv(smoke / "results/smoke/tables/layers.csv")
+    assert set(sampled["route"]) == {"sampled"}
+    probes = sampled["n_probes"].iloc[0]
+    # From 95 % to 99.9 %: symmetric in the logarithm, p - 1 degrees of freedom.
+    widening = stats.t.ppf(0.9995, probes - 1) / stats.t.ppf(0.975, probes - 1)
+    half = np.log(sampled["obstruction_ci_high"] / sampled["obstruction_rms"]) * widening
+    distance = np.log(dense["obstruction_rms"] / sampled["obstruction_rms"]).abs()
+    assert (distance <= half).all()
+    for column in ("closure_defect", "jacobi_projected_rms", "jacobi_rms"):
+        assert list(dense[column]) == list(sampled[column])
+    run(smoke, *SMOKE)  # leave the study as it was
 
 
 def test_a_key_that_takes_another_keys_value_is_seen(smoke: Path) -> None:

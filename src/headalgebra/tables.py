@@ -20,18 +20,25 @@ def layer_table(
     Parameters
     ----------
     provenance
-        Shape and revision of the model.
+        Shape, layers and revision of the model.
     stages
         Frames ``basis``, ``epsilon``, ``linf_dense``, ``linf_sampled`` and ``coherence``. Layers
         extracted both ways take the dense row.
     thresholds
         ``weak_below`` and ``topological_above``, between the phases.
+
+    Raises
+    ------
+    ValueError
+        When a stage lacks a layer that was extracted, or has another.
     """
     dense, sampled = stages["linf_dense"], stages["linf_sampled"]
     sampled = sampled[~sampled["layer"].isin(dense["layer"])]
     extracted = stack([dense, sampled])
-    if lost := set(stages["epsilon"]["layer"]) - set(extracted["layer"]):
-        raise ValueError(f"{model}: layers {sorted(lost)} are in neither L∞ table; rerun linf")
+    for stage in ("basis", "coherence", "epsilon", "linf"):
+        found = extracted if stage == "linf" else stages[stage]
+        if lost := set(provenance["layers"]) ^ set(found["layer"]):
+            raise ValueError(f"{model}: layers {sorted(lost)} are not those of {stage}; rerun it")
     table = stages["epsilon"].merge(stages["basis"], on="layer", validate="1:1")
     table = table.merge(extracted, on="layer", validate="1:1")
     table = table.merge(
