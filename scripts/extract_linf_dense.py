@@ -21,7 +21,7 @@ def note(n: int, residual: float, tolerance: float) -> str:
     if n < 2:
         return f"n = {n}: no brackets"
     if n < 3:
-        return f"n = {n}: no Jacobiator"
+        return f"n = {n}: no three elements, so no Jacobiator and no Hochschild residual"
     if residual > tolerance:
         return f"literal coherence residual {residual:.1e} is above {tolerance:g}"
     return ""

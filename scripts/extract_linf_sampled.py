@@ -70,7 +70,11 @@ with job(snakemake):
             "obstruction_rms": obstruction.value,
             "obstruction_ci_low": obstruction.low,
             "obstruction_ci_high": obstruction.high,
-            "note": "" if n >= 3 else f"n = {n}: no Jacobiator",
+            "note": (
+                ""
+                if n >= 3
+                else f"n = {n}: no three elements, so no Jacobiator and no Hochschild residual"
+            ),
         }
         rows.append(row | literal_columns(operators, combination, layer, settings))
     write_table(snakemake.output.sampling, sampling, columns.SAMPLING, origin(snakemake))

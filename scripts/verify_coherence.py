@@ -41,7 +41,7 @@ with job(snakemake):
                 settings["relation_tuples"], layer_seed(settings["seed"], "relations", layer)
             ).values()
         ]
-        notes = []
+        notes = [f"n = {n}: no brackets"] if n < 2 else []
         if n <= settings["relation_exhaustive_max_dim"]:
             residuals += structure.residuals_on_basis().values()
         else:
@@ -50,7 +50,11 @@ with job(snakemake):
         if constants.vanish and n >= 2:
             notes.append("the brackets vanish: no closure defect, no rho3")
         elif math.isnan(rho3) and n >= 2:
-            notes.append(f"n = {n}: no rho3" if n < 3 else "nested brackets vanish: no rho3")
+            notes.append(
+                f"n = {n}: no projected Jacobiator, no rho3"
+                if n < 3
+                else "nested brackets vanish: no rho3"
+            )
         row = (
             layer,
             constants.closure_defect,

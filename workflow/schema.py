@@ -135,7 +135,7 @@ class Analysis:
     ] = 100
     relation_exhaustive_max_dim: Annotated[
         int, integer(1), "up to this dimension they are also checked on all basis tuples"
-    ] = 64
+    ] = 40
     precision: Precision = field(default_factory=Precision)
 
 
