@@ -9,10 +9,10 @@ import torch
 
 from headalgebra import columns
 from headalgebra.linf.jacobiator import (
-    UNIT_ROUNDOFF,
     draw_triples,
     jacobiator_norms_by_precision,
 )
+from headalgebra.rounding import UNIT_ROUNDOFF
 from headalgebra.seeds import layer_seed
 from layers import basis_coefficients, gram_blocks_by_layer, origin
 from stage import job, write_table

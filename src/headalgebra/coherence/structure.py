@@ -13,11 +13,9 @@ from torch import Tensor
 
 from headalgebra.basis import basis_elements
 from headalgebra.operators import GramBlocks
+from headalgebra.rounding import ROUNDING_MARGIN, UNIT_ROUNDOFF
 
-ROUNDING_MARGIN = 100.0
-"""How many unit roundoffs a quantity must exceed to count as nonzero."""
-
-UNIT = torch.finfo(torch.float64).eps / 2
+UNIT = UNIT_ROUNDOFF[torch.float64]
 
 
 @dataclass(frozen=True)

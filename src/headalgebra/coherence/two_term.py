@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from headalgebra.coherence.structure import ROUNDING_MARGIN, UNIT
+from headalgebra.coherence.structure import UNIT
+from headalgebra.rounding import ROUNDING_MARGIN
 
 LARGEST_GRAM_KAPPA = 1e4
 """Condition number above which a basis does not come from the Gram matrix."""

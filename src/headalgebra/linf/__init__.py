@@ -2,7 +2,6 @@
 
 from headalgebra.linf.dense import DenseExtraction, commutator_tensor, extract_dense
 from headalgebra.linf.jacobiator import (
-    UNIT_ROUNDOFF,
     LiteralJacobiator,
     LiteralTriple,
     draw_triples,
@@ -20,6 +19,7 @@ from headalgebra.linf.sampled import (
     uniform_tuples,
     weighted_triples,
 )
+from headalgebra.rounding import UNIT_ROUNDOFF
 
 __all__ = [
     "UNIT_ROUNDOFF",

@@ -15,16 +15,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from headalgebra.operators import HeadOperators
-
-UNIT_ROUNDOFF = {
-    torch.float64: 2.0**-53,
-    torch.float32: 2.0**-24,
-    torch.float16: 2.0**-11,
-    torch.bfloat16: 2.0**-8,
-}
-
-ROUNDING_MARGIN = 100.0
-"""How many unit roundoffs of its factors a term must exceed to count as nonzero."""
+from headalgebra.rounding import ROUNDING_MARGIN, UNIT_ROUNDOFF
 
 LARGEST_TRIPLE_PRODUCT = 2.0**12
 """Bound on ||a|| ||b|| ||c|| under which no intermediate of J overflows float16."""
@@ -152,7 +143,7 @@ def jacobiator(
 def jacobiator_norms_by_precision(
     a: Float[Tensor, "d d"], b: Float[Tensor, "d d"], c: Float[Tensor, "d d"]
 ) -> dict[torch.dtype, float]:
-    """Norm of the computed J in every dtype of :data:`UNIT_ROUNDOFF`.
+    """Norm of the computed J in every dtype of :data:`~headalgebra.rounding.UNIT_ROUNDOFF`.
 
     The float64 operands are scaled by powers of two first, which changes no digit and keeps the
     16-bit types away from underflow and overflow; the norms are scaled back.
