@@ -101,6 +101,25 @@ class HeadOperators:
             self.query_matrix.to(device), self.key_matrix.to(device), self.key_of_head.to(device)
         )
 
+    def triangles(self) -> tuple[Float[Tensor, "H k r"], Float[Tensor, "H k r"]]:
+        r"""Triangular factors of thin QRs of the queries and of the keys, k = min(d, r).
+
+        :math:`R_Q R_K^\top` has the singular values of the operator.
+        """
+        _, of_queries = torch.linalg.qr(self.queries, mode="r")
+        _, of_keys = torch.linalg.qr(self.keys, mode="r")
+        return of_queries, of_keys[self.key_of_head]
+
+    def norms(self) -> Float[Tensor, "H"]:
+        """Frobenius norm of every operator, to rounding even where the factors are badly scaled."""
+        of_queries, of_keys = self.triangles()
+        return torch.linalg.matrix_norm(of_queries @ of_keys.mT)
+
+    def singular_values(self) -> Float[Tensor, "H k"]:
+        """Singular values of every operator, largest first; those beyond k = min(d, r) are zero."""
+        of_queries, of_keys = self.triangles()
+        return torch.linalg.svdvals(of_queries @ of_keys.mT)
+
     def materialise(self, head: int) -> Float[Tensor, "d d"]:
         """The dense operator of one head."""
         return self.queries[head] @ self.keys[int(self.key_of_head[head])].T
