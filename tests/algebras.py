@@ -1,4 +1,6 @@
-"""Exact matrix algebras with known brackets."""
+"""Exact matrix algebras with known brackets, and small associative algebras."""
+
+from itertools import permutations, product
 
 import torch
 from torch import Tensor
@@ -58,3 +60,50 @@ def structure_tensor(matrices: Tensor, bracket: Tensor) -> Tensor:
 def commutators(matrices: Tensor) -> Tensor:
     products = matrices[:, None] @ matrices[None]
     return products - products.transpose(0, 1)
+
+
+def in_other_basis(constants: Tensor, basis: Tensor) -> Tensor:
+    """Structure constants in the basis whose elements are the rows of a matrix."""
+    return torch.einsum("ai,bj,ijk,kc->abc", basis, basis, constants, torch.linalg.inv(basis))
+
+
+def _multiplication_table(n: int, table: dict[tuple[int, int], tuple[int, int]]) -> Tensor:
+    """Structure constants from ``(i, j) -> (sign, k)`` where e_i e_j = sign e_k is not zero."""
+    constants = torch.zeros(n, n, n, dtype=torch.float64)
+    for (i, j), (sign, k) in table.items():
+        constants[i, j, k] = sign
+    return constants
+
+
+def truncated_polynomials(degree: int = 3) -> Tensor:
+    """R[x]/x^degree in 1, x, x², …"""
+    powers = product(range(degree), repeat=2)
+    return _multiplication_table(degree, {(i, j): (1, i + j) for i, j in powers if i + j < degree})
+
+
+def upper_triangular() -> Tensor:
+    """The upper triangular 2×2 matrices in e_11, e_12, e_22."""
+    return _multiplication_table(
+        3, {(0, 0): (1, 0), (0, 1): (1, 1), (1, 2): (1, 1), (2, 2): (1, 2)}
+    )
+
+
+def quaternions() -> Tensor:
+    """1, i, j, k over R."""
+    table = {(0, a): (1, a) for a in range(4)} | {(a, 0): (1, a) for a in range(4)}
+    table |= {(a, a): (-1, 0) for a in (1, 2, 3)}
+    for a, b, c in ((1, 2, 3), (2, 3, 1), (3, 1, 2)):
+        table[a, b], table[b, a] = (1, c), (-1, c)
+    return _multiplication_table(4, table)
+
+
+def symmetric_group() -> Tensor:
+    """The group algebra of S_3 in its six permutations."""
+    group = list(permutations(range(3)))
+    return _multiplication_table(
+        6,
+        {
+            (i, j): (1, group.index(tuple(group[i][group[j][x]] for x in range(3))))
+            for i, j in product(range(6), repeat=2)
+        },
+    )
