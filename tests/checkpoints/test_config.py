@@ -1,5 +1,6 @@
 """Configurations as published are understood; whatever could change the scores is refused."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -91,6 +92,110 @@ BERT_2019 = BERT_BASE | {
     "use_bfloat16": False,
 }
 
+PYTHIA_410M = {
+    "architectures": ["GPTNeoXForCausalLM"],
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "hidden_act": "gelu",
+    "hidden_size": 1024,
+    "initializer_range": 0.02,
+    "intermediate_size": 4096,
+    "layer_norm_eps": 1e-05,
+    "max_position_embeddings": 2048,
+    "model_type": "gpt_neox",
+    "num_attention_heads": 16,
+    "num_hidden_layers": 24,
+    "rotary_emb_base": 10000,
+    "rotary_pct": 0.25,
+    "tie_word_embeddings": False,
+    "torch_dtype": "float16",
+    "transformers_version": "4.24.0",
+    "use_cache": True,
+    "use_parallel_residual": True,
+    "vocab_size": 50304,
+}
+LLAMA_31_8B = {
+    "architectures": ["LlamaForCausalLM"],
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "bos_token_id": 128000,
+    "eos_token_id": 128001,
+    "hidden_act": "silu",
+    "hidden_size": 4096,
+    "initializer_range": 0.02,
+    "intermediate_size": 14336,
+    "max_position_embeddings": 131072,
+    "mlp_bias": False,
+    "model_type": "llama",
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 8,
+    "pretraining_tp": 1,
+    "rms_norm_eps": 1e-05,
+    "rope_scaling": {
+        "factor": 8.0,
+        "high_freq_factor": 4.0,
+        "low_freq_factor": 1.0,
+        "original_max_position_embeddings": 8192,
+        "rope_type": "llama3",
+    },
+    "rope_theta": 500000.0,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.43.0.dev0",
+    "use_cache": True,
+    "vocab_size": 128256,
+}
+MISTRAL_NEMO = {
+    "architectures": ["MistralForCausalLM"],
+    "attention_dropout": 0.0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "head_dim": 128,
+    "hidden_act": "silu",
+    "hidden_size": 5120,
+    "initializer_range": 0.02,
+    "intermediate_size": 14336,
+    "max_position_embeddings": 1024000,
+    "model_type": "mistral",
+    "num_attention_heads": 32,
+    "num_hidden_layers": 40,
+    "num_key_value_heads": 8,
+    "rms_norm_eps": 1e-05,
+    "rope_theta": 1000000.0,
+    "sliding_window": None,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.43.0.dev0",
+    "use_cache": True,
+    "vocab_size": 131072,
+}
+QWEN2_05B = {
+    "architectures": ["Qwen2ForCausalLM"],
+    "attention_dropout": 0.0,
+    "bos_token_id": 151643,
+    "eos_token_id": 151643,
+    "hidden_act": "silu",
+    "hidden_size": 896,
+    "initializer_range": 0.02,
+    "intermediate_size": 4864,
+    "max_position_embeddings": 131072,
+    "max_window_layers": 24,
+    "model_type": "qwen2",
+    "num_attention_heads": 14,
+    "num_hidden_layers": 24,
+    "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-06,
+    "rope_theta": 1000000.0,
+    "sliding_window": 131072,
+    "tie_word_embeddings": True,
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.40.1",
+    "use_cache": True,
+    "use_sliding_window": False,
+    "vocab_size": 151936,
+}
+
 
 def shape(config: dict[str, Any]) -> tuple[int, int, int, int]:
     """Layers, heads, d and r that a configuration stands for."""
@@ -107,6 +212,10 @@ def shape(config: dict[str, Any]) -> tuple[int, int, int, int]:
         (BERT_BASE, (12, 12, 768, 64)),
         (BERT_CHINESE, (12, 12, 768, 64)),
         (BERT_2019, (12, 12, 768, 64)),
+        (PYTHIA_410M, (24, 16, 1024, 64)),
+        (LLAMA_31_8B, (32, 32, 4096, 128)),
+        (MISTRAL_NEMO, (40, 32, 5120, 128)),
+        (QWEN2_05B, (24, 14, 896, 64)),
         (BERT_BASE | {"is_decoder": True}, (12, 12, 768, 64)),
         ({"model_type": "gpt2"}, (12, 12, 768, 64)),
         ({"model_type": "gpt2", "hidden_size": 96, "num_hidden_layers": 3}, (3, 12, 96, 8)),
@@ -119,7 +228,6 @@ def test_published_configurations_are_understood(
     assert shape(config) == expected
 
 
-@pytest.mark.parametrize("family", ["bert", "gpt2"])
 def test_every_default_is_understood(family: str) -> None:
     """A configuration that spells out all of transformers' defaults changes nothing."""
     from transformers import CONFIG_MAPPING
@@ -147,6 +255,10 @@ def test_every_default_is_understood(family: str) -> None:
         (GPT2_MEDIUM | {"n_layer": -1}, "n_layer is -1"),
         (GPT2_MEDIUM | {"n_head": "16"}, "n_head"),
         (GPT2_MEDIUM | {"n_head": None}, "n_head"),
+        (LLAMA_31_8B | {"num_key_value_heads": 5}, "num_key_value_heads 5 does not divide"),
+        (LLAMA_31_8B | {"head_dim": 0}, "head_dim is 0"),
+        (LLAMA_31_8B | {"clip_qkv": 8.0}, "clip_qkv"),
+        (PYTHIA_410M | {"num_key_value_heads": 4}, "num_key_value_heads"),
         (GPT2_MEDIUM | {"model_type": "gpt5"}, "gpt5' is not known; use .* bert, gpt2"),
         (GPT2_MEDIUM | {"model_type": ["gpt2"]}, "model_type"),
         ({}, "model_type None"),
@@ -159,6 +271,13 @@ def test_what_could_change_the_scores_is_refused_by_name(
     with pytest.raises(CheckpointError, match=field) as refusal:
         initialise(config, seed=0)
     assert "\n" not in str(refusal.value)
+
+
+def test_the_configuration_is_left_as_it_was() -> None:
+    """Though transformers completes rotary parameters where they stand."""
+    before = copy.deepcopy(LLAMA_31_8B)
+    initialise(LLAMA_31_8B, seed=0)
+    assert before == LLAMA_31_8B
 
 
 @pytest.mark.parametrize(("heads", "groups"), [(6, 6), (6, 3), (6, 2), (6, 1)])

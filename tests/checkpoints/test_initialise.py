@@ -1,37 +1,32 @@
 """Drawn layers follow the architecture's own initialisation, and depend on seed and layer only."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from scipy import stats
+from tiny_models import BLUEPRINTS, build
 from torch import Tensor
 
 from headalgebra.checkpoints import CheckpointError, LayerFactors, initialise
+from headalgebra.convention import PAPER, Convention
 
-CONFIGS = {
-    "bert": {
-        "model_type": "bert",
-        "hidden_size": 192,
-        "num_attention_heads": 6,
-        "num_hidden_layers": 3,
-        "intermediate_size": 8,
-        "vocab_size": 16,
-        "initializer_range": 0.05,
-    },
-    "gpt2": {
-        "model_type": "gpt2",
-        "n_embd": 192,
-        "n_head": 6,
-        "n_layer": 3,
-        "n_inner": 8,
-        "vocab_size": 16,
-        "bos_token_id": 0,
-        "eos_token_id": 0,
-        "initializer_range": 0.05,
-    },
-}
+WIDTHS = {"head_dim", "hidden_size", "n_embd"}
+OV = Convention(circuit="ov")
+
+
+def wide(family: str) -> dict[str, Any]:
+    """Settings of a model large enough for statistics, with an unusual width of the law."""
+    settings = dict(BLUEPRINTS[family].settings)
+    settings |= {name: 8 * settings[name] for name in WIDTHS & settings.keys()}
+    return settings | {"initializer_range": 0.05}
+
+
+def config(family: str) -> dict[str, Any]:
+    """What its config.json would hold."""
+    return {"model_type": family, **wide(family)}
 
 
 def equal(one: LayerFactors, other: LayerFactors) -> bool:
@@ -54,62 +49,120 @@ def is_standard_normal(z: Tensor) -> bool:
 
 def test_draws_are_normal_with_the_configured_width(family: str) -> None:
     """Another centre, another width or another law would be told apart."""
-    drawn = initialise(CONFIGS[family], seed=0)
+    drawn = initialise(config(family), seed=0)
     assert drawn.dtype == torch.float32 and drawn.files == {}
-    for layer in range(drawn.n_layers):
-        factors = drawn.read_layer(layer)
-        assert factors.queries.shape == factors.keys.shape == (6, 192, 32)
-        z = weights(factors) / 0.05
-        assert is_standard_normal(z)
-        uniform = math.sqrt(12) * (torch.special.ndtr(z) - 0.5)
-        for wrong in (z + 0.05, 1.04 * z, uniform):
-            assert not is_standard_normal(wrong)
+    layers = [drawn.read_layer(layer) for layer in range(drawn.n_layers)]
+    z = torch.cat([weights(factors) for factors in layers]) / 0.05
+    assert is_standard_normal(z)
+    uniform = math.sqrt(12) * (torch.special.ndtr(z) - 0.5)
+    for wrong in (z + 0.05, 1.04 * z, uniform):
+        assert not is_standard_normal(wrong)
 
 
-def test_width_is_that_of_the_model_itself(family: str) -> None:
-    """A freshly built transformers model has the same standard deviation."""
-    from transformers import CONFIG_MAPPING, AutoModel
+def options(family: str) -> list[Convention]:
+    """Conventions that have a meaning for a family."""
+    blueprint = BLUEPRINTS[family]
+    choices = [PAPER, OV, Convention(scale=True)]
+    if blueprint.norm:
+        choices += [Convention(fold_norm=True), replace(OV, fold_norm=True)]
+    if blueprint.rotary:
+        choices.append(Convention(rope_offset=3))
+    if blueprint.norm and blueprint.rotary:
+        choices.append(Convention(scale=True, fold_norm=True, rope_offset=3))
+    return choices
 
+
+def test_draws_follow_the_law_under_every_convention(family: str) -> None:
+    """Widths and centres are those that `initialisation` gives; other widths are told apart."""
+    for convention in options(family):
+        drawn = initialise(config(family), seed=1, convention=convention)
+        law = drawn.initialisation(1)
+        layers = [drawn.read_layer(layer) for layer in range(drawn.n_layers)]
+        laws = [drawn.initialisation(layer) for layer in range(drawn.n_layers)]
+        assert law is not None and (convention != PAPER or not law.query_centred)
+        for side, std, centred in (
+            ("queries", "query_std", law.query_centred),
+            ("keys", "key_std", law.key_centred),
+        ):
+            owners = [factors.key_of_head for factors in layers]
+            entries = [getattr(factors, side).double() for factors in layers]
+            if convention.circuit == "ov" and side == "queries":  # shared values once each
+                shared = drawn.n_heads // drawn.n_kv_heads
+                entries = [factor[::shared] for factor in entries]
+            assert all(len(owner) == drawn.n_heads for owner in owners)
+            z = torch.cat(
+                [
+                    (factor / getattr(own, std)).flatten()
+                    for factor, own in zip(entries, laws, strict=True)
+                ]
+            )
+            means = torch.cat([factor.mean(dim=1).abs().flatten() for factor in entries])
+            assert bool((means < 1e-15).all()) == centred
+            if centred:  # a degree of freedom of each column is gone
+                z = z / math.sqrt(1 - 1 / drawn.d_model)
+            assert is_standard_normal(z), (convention, side)
+            assert not is_standard_normal(1.1 * z)
+
+
+def test_widths_are_those_of_the_model_itself(family: str, tmp_path_factory: Any) -> None:
+    """Queries, keys, values and outputs of a freshly built transformers model."""
     torch.manual_seed(0)
-    model = AutoModel.from_config(CONFIG_MAPPING[family](**CONFIGS[family]))
-    own = (
-        model.encoder.layer[1].attention.self.query.weight
-        if family == "bert"
-        else model.h[1].attn.c_attn.weight[:, :384]
-    ).detach()
-
-    def deviation(config: dict[str, Any]) -> float:
-        """Difference of the standard deviations in units of its own standard deviation."""
-        drawn = weights(initialise(config, seed=0).read_layer(1))
-        spread = math.sqrt(1 / (2 * own.numel()) + 1 / (2 * drawn.numel()))
-        return float(abs(own.double().std() / drawn.std() - 1) / spread)
-
-    assert deviation(CONFIGS[family]) < 5
-    assert deviation(CONFIGS[family] | {"initializer_range": 0.055}) > 5
+    tiny = build(
+        family, tmp_path_factory.mktemp, dtype=torch.float32, randomise=False, **wide(family)
+    )
+    queries_keys = initialise(config(family), seed=0)
+    values_outputs = initialise(config(family), seed=0, convention=OV)
+    found: dict[str, list[Tensor]] = {}
+    for layer in range(queries_keys.n_layers):
+        scored = tiny.score(layer, torch.eye(queries_keys.d_model))
+        outputs = tiny.part(tiny.blueprint.outputs, layer).weight.detach()
+        law, other = queries_keys.initialisation(layer), values_outputs.initialisation(layer)
+        assert law is not None and other is not None
+        for name, entries, std in (
+            ("queries", scored.queries, law.query_std),
+            ("keys", scored.keys.unique(), law.key_std),
+            ("values", scored.context.unique(), other.query_std),
+            ("outputs", outputs, other.key_std),
+        ):
+            found.setdefault(name, []).append((entries.double() / std).flatten())
+    for name, entries in found.items():
+        z = torch.cat(entries)
+        z = z[z != 0]
+        spread = 1 / math.sqrt(2 * z.numel())
+        assert abs(z.std() - 1) < 5 * spread, name
+        assert abs(1.1 * z.std() - 1) > 5 * spread, name
 
 
 def test_a_layer_depends_on_its_seed_and_number_only(family: str) -> None:
     """Not on the depth of the model, nor on which layers were read before."""
-    layers = "num_hidden_layers" if family == "bert" else "n_layer"
-    short = initialise(CONFIGS[family], seed=4)
-    deep = initialise(CONFIGS[family] | {layers: 20}, seed=4)
-    other = initialise(CONFIGS[family], seed=5)
+    layers = "n_layer" if "n_layer" in config(family) else "num_hidden_layers"
+    short = initialise(config(family), seed=4)
+    deep = initialise(config(family) | {layers: 20}, seed=4)
+    other = initialise(config(family), seed=5)
     read = [deep.read_layer(layer) for layer in reversed(range(3))][::-1]
     for layer in range(3):
         assert equal(short.read_layer(layer), read[layer])
         assert not equal(short.read_layer(layer), other.read_layer(layer))
     assert not equal(read[0], read[1])
     assert short.revision == other.revision != deep.revision
+    values = initialise(config(family), seed=4, convention=OV).read_layer(0)
+    assert not torch.equal(values.queries[0], short.read_layer(0).queries[0].double())
 
 
-@pytest.mark.parametrize("width", [0, -0.02, float("nan"), float("inf")])
+@pytest.mark.parametrize("width", [0.0, -0.02, float("nan"), float("inf")])
 def test_widths_that_are_not_positive_are_refused(family: str, width: float) -> None:
     """There is no random matrix to draw."""
     with pytest.raises(CheckpointError, match="initializer_range"):
-        initialise(CONFIGS[family] | {"initializer_range": width}, seed=0)
+        initialise(config(family) | {"initializer_range": width}, seed=0)
 
 
 def test_a_negative_seed_is_refused(family: str) -> None:
     """The generator has none."""
     with pytest.raises(CheckpointError, match="seed is -1"):
-        initialise(CONFIGS[family], seed=-1)
+        initialise(config(family), seed=-1)
+
+
+def test_conventions_are_refused_as_for_stored_weights() -> None:
+    """BERT's norms come after its attention."""
+    with pytest.raises(CheckpointError, match="fold_norm has no meaning for bert"):
+        initialise(config("bert"), seed=0, convention=Convention(fold_norm=True))

@@ -1,11 +1,13 @@
-"""Query and key weights of trained or freshly initialised transformers, one layer at a time.
+"""Attention weights of trained or freshly initialised transformers, one layer at a time.
 
 A checkpoint is opened from the Hugging Face hub, a local folder or an installed Python package,
 or drawn from an architecture's own initialisation. All four answer to `Checkpoint`: they say
-what they are and give the `LayerFactors` of a layer. Stored weights are read from safetensors
+what they are and give the `LayerFactors` of a layer, built from its weights as a
+`headalgebra.convention.Convention` says. Stored weights are read from safetensors
 files only, head by head; nothing in a checkpoint is ever executed.
 """
 
+from headalgebra.checkpoints._assembly import FactorInitialisation
 from headalgebra.checkpoints._checkpoint import Checkpoint
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._factors import LayerFactors, load_factors, save_factors
@@ -20,6 +22,7 @@ from headalgebra.checkpoints._sources import (
 __all__ = [
     "Checkpoint",
     "CheckpointError",
+    "FactorInitialisation",
     "LayerFactors",
     "initialise",
     "initialise_from_hub",

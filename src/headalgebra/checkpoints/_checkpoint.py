@@ -4,30 +4,41 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from headalgebra.checkpoints._assembly import (
+    FactorInitialisation,
+    RoundedWeights,
+    Weights,
+    assemble,
+    factor_initialisation,
+    refuse_meaningless,
+    sides,
+)
 from headalgebra.checkpoints._config import Architecture, read_json, recognise
 from headalgebra.checkpoints._digest import VerifiedFiles, content_revision
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._factors import LayerFactors, refuse_unsound_factors
-from headalgebra.checkpoints._families import AttentionShape
-from headalgebra.checkpoints._weights import StoredHeads, locate_heads
+from headalgebra.checkpoints._families import AttentionLayer, AttentionShape, Norm, Projection
+from headalgebra.checkpoints._weights import StoredWeights, locate
+from headalgebra.convention import Convention
 
 CONFIG = "config.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint(AttentionShape, ABC):
-    """Queries and keys of a transformer.
+    """Factors of the attention of a transformer.
 
     Attributes
     ----------
     n_layers, n_heads, n_kv_heads, d_model, d_head
-        Its sizes: L, H, G, d and r.
+        Its sizes: L, H, G, d and r. In the circuit ``"ov"`` r is the width of the values.
     family
         Its `model_type`.
     dtype
@@ -38,6 +49,10 @@ class Checkpoint(AttentionShape, ABC):
         Which one it is: a commit of the hub, a digest of the content, or a package's version.
     files
         SHA-256 digest, in hex, of each file read.
+    convention
+        How operators are built from the weights.
+    layers
+        Where the weights of each layer are, and what the model does with them.
     """
 
     family: str
@@ -45,9 +60,46 @@ class Checkpoint(AttentionShape, ABC):
     origin: str
     revision: str
     files: Mapping[str, str]
+    convention: Convention
+    layers: tuple[AttentionLayer, ...] = field(repr=False)
 
-    def read_layer(self, layer: int) -> LayerFactors:
-        """Copy the factors of one layer into memory.
+    def read_layer(self, layer: int, dtype: str | None = None) -> LayerFactors:
+        """Copy the weights of one layer into memory and build its factors.
+
+        Parameters
+        ----------
+        layer
+            0-based.
+        dtype
+            Type that the weights are rounded to before anything else is done with them:
+            ``"float64"``, ``"float32"``, ``"float16"`` or ``"bfloat16"``; their own by default.
+
+        Returns
+        -------
+        LayerFactors
+            queries [H, d, r], keys [G, d, r], key_of_head [H]. They have the type of the weights
+            under the paper's convention. Under any other, and where the model multiplies its
+            projections by weights of its own before the scores, they are float64. In the circuit
+            ``"ov"`` the keys are [H, d, r].
+
+        Raises
+        ------
+        CheckpointError
+            If there is no such layer or type, or the weights are not finite or overflow the type.
+        """
+        attention = self._layer(layer)
+        weights = self._weights(layer)
+        if dtype is not None:
+            weights = RoundedWeights(weights, dtype)
+        factors = assemble(weights, attention, self, self.convention)
+        refuse_unsound_factors(vars(factors), f"{self.origin}, layer {layer}")
+        return factors
+
+    def initialisation(self, layer: int) -> FactorInitialisation | None:
+        """The law of a layer's factors at the architecture's own initialisation.
+
+        It holds under the checkpoint's convention; norms multiply by 1 at initialisation, and
+        rotations leave the law as it is.
 
         Parameters
         ----------
@@ -56,64 +108,75 @@ class Checkpoint(AttentionShape, ABC):
 
         Returns
         -------
-        LayerFactors
-            queries [H, d, r], keys [G, d, r] in the checkpoint's own type, key_of_head [H].
+        FactorInitialisation or None
+            None where the factors do not start as matrices of independent normal numbers of one
+            width.
 
         Raises
         ------
         CheckpointError
-            If there is no such layer, or its weights are not finite.
+            If there is no such layer.
         """
+        return factor_initialisation(self._layer(layer), self.convention)
+
+    def _layer(self, layer: int) -> AttentionLayer:
         if not 0 <= layer < self.n_layers:
             raise CheckpointError(
                 self.origin, f"no layer {layer}", f"ask for one of 0..{self.n_layers - 1}"
             )
-        queries, keys = self._queries_and_keys(layer)
-        factors = LayerFactors(queries, keys, self.key_of_head())
-        refuse_unsound_factors(vars(factors), f"{self.origin}, layer {layer}")
-        return factors
+        return self.layers[layer]
 
     @abstractmethod
-    def _queries_and_keys(
-        self, layer: int
-    ) -> tuple[Float[Tensor, "H d r"], Float[Tensor, "G d r"]]:
-        """Factors of a layer that exists."""
+    def _weights(self, layer: int) -> Weights:
+        """Weights of a layer that exists."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredCheckpoint(Checkpoint):
     """A checkpoint in safetensors files."""
 
-    layers: tuple[tuple[StoredHeads, StoredHeads], ...] = field(repr=False)
+    stored: StoredWeights = field(repr=False)
 
-    def _queries_and_keys(
-        self, layer: int
-    ) -> tuple[Float[Tensor, "H d r"], Float[Tensor, "G d r"]]:
-        queries, keys = self.layers[layer]
-        return queries.read(self.d_head), keys.read(self.d_head)
+    def _weights(self, layer: int) -> Weights:
+        return self.stored
+
+
+@dataclass(frozen=True)
+class DrawnWeights(Weights):
+    """Independent normal weights, each drawn when it is asked for."""
+
+    generator: np.random.Generator
+    dtype: torch.dtype
+
+    def heads(self, projection: Projection) -> Float[Tensor, "heads d r"]:
+        """Drawn in float64 and rounded."""
+        slices = projection.heads
+        size = (len(slices.starts), slices.shape[1 - slices.head_axis], slices.width)
+        std = cast(float, projection.initial_std)  # others were refused on opening
+        return torch.from_numpy(std * self.generator.standard_normal(size)).to(self.dtype)
+
+    def gamma(self, norm: Norm) -> Float[Tensor, " n"]:
+        """What makes the norm multiply by its initial value."""
+        stored = norm.initial - 1 if norm.plus_one else norm.initial
+        return torch.full((norm.size,), stored, dtype=self.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnCheckpoint(Checkpoint):
     """An architecture at its random initialisation: independent normal weights."""
 
-    std: float
     seed: int
 
-    def _queries_and_keys(
-        self, layer: int
-    ) -> tuple[Float[Tensor, "H d r"], Float[Tensor, "G d r"]]:
-        stream = np.random.SeedSequence(self.seed, spawn_key=(layer,))
-        generator = np.random.Generator(np.random.PCG64(stream))
-
-        def draw(n_heads: int) -> Tensor:
-            normal = generator.standard_normal((n_heads, self.d_model, self.d_head))
-            return torch.from_numpy(self.std * normal).to(self.dtype)
-
-        return draw(self.n_heads), draw(self.n_kv_heads)
+    def _weights(self, layer: int) -> Weights:
+        # Values and outputs are other numbers than the queries and keys of the same seed.
+        key = (layer,) if self.convention.circuit == "qk" else (layer, 1)
+        stream = np.random.SeedSequence(self.seed, spawn_key=key)
+        return DrawnWeights(np.random.Generator(np.random.PCG64(stream)), self.dtype)
 
 
-def stored_checkpoint(files: VerifiedFiles, revision: str | None) -> StoredCheckpoint:
+def stored_checkpoint(
+    files: VerifiedFiles, revision: str | None, convention: Convention
+) -> StoredCheckpoint:
     """Open the checkpoint that these files make up.
 
     Parameters
@@ -122,30 +185,35 @@ def stored_checkpoint(files: VerifiedFiles, revision: str | None) -> StoredCheck
         At least config.json and the safetensors weights.
     revision
         Its revision; by default a digest of the weights.
+    convention
+        How operators are built from the weights.
 
     Raises
     ------
     CheckpointError
-        If the files are no checkpoint of a known family.
+        If the files are no checkpoint of a known family, or the convention has no meaning for it.
     """
-    architecture = recognise(
-        read_json(files.path(CONFIG), files.where(CONFIG)), files.where(CONFIG)
-    )
-    layers = locate_heads(files, architecture)
-    weights = sorted({heads.file for pair in layers for heads in pair})
+    where = files.where(CONFIG)
+    architecture = recognise(read_json(files.path(CONFIG), where), where)
+    refuse_meaningless(architecture.attention, convention, architecture.model_type, where)
+    stored, dtype = locate(files, architecture.attention, convention)
+    weights = sorted({tensor.file for tensor in stored.tensors.values()})
     return StoredCheckpoint(
-        **vars(architecture.shape),
+        **_sizes(architecture, convention),
         family=architecture.model_type,
-        dtype=layers[0][0].dtype,
+        dtype=dtype,
         origin=files.origin,
         revision=revision or content_revision(files.digests[name] for name in weights),
         files=files.digests,
-        layers=layers,
+        convention=convention,
+        layers=architecture.attention.layers,
+        stored=stored,
     )
 
 
 def drawn_checkpoint(
     architecture: Architecture,
+    convention: Convention,
     *,
     seed: int,
     origin: str,
@@ -157,20 +225,42 @@ def drawn_checkpoint(
     Raises
     ------
     CheckpointError
-        If the seed is negative or the architecture's `initializer_range` is not positive.
+        If the seed is negative, the architecture's weights start from another law than the normal
+        one, or the width of that is not positive, or the convention has no meaning for it.
     """
     if seed < 0:
         raise CheckpointError(origin, f"seed is {seed}", "give a non-negative integer")
-    std = architecture.initial_std
-    if not (math.isfinite(std) and std > 0):
-        raise CheckpointError(origin, f"initializer_range is {std}", "give a positive number")
+    refuse_meaningless(architecture.attention, convention, architecture.model_type, origin)
+    for side in (
+        side for layer in architecture.attention.layers for side in sides(layer, convention)
+    ):
+        std, tensor = side.initial_std, side.heads.tensor
+        if std is None or side.latent:
+            raise CheckpointError(
+                origin,
+                f"{tensor} of {architecture.model_type} does not start as one normal matrix",
+                "compare with another null",
+            )
+        if not (math.isfinite(std) and std > 0):
+            raise CheckpointError(
+                origin,
+                f"{tensor} would start with standard deviation {std}",
+                "give a positive initializer_range, or what the family has in its place",
+            )
     return DrawnCheckpoint(
-        **vars(architecture.shape),
+        **_sizes(architecture, convention),
         family=architecture.model_type,
         dtype=torch.float32,
         origin=origin,
         revision=revision,
         files=files,
-        std=std,
+        convention=convention,
+        layers=architecture.attention.layers,
         seed=seed,
     )
+
+
+def _sizes(architecture: Architecture, convention: Convention) -> dict[str, int]:
+    """Sizes of the attention, with the width of the factors under the convention."""
+    reading, _ = sides(architecture.attention.layers[0], convention)
+    return vars(architecture.attention.shape) | {"d_head": reading.heads.width}

@@ -1,5 +1,6 @@
 """A checkpoint's config.json, read so that nothing in it can be misunderstood in silence."""
 
+import copy
 import json
 import reprlib
 from collections.abc import Mapping
@@ -8,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from headalgebra.checkpoints._errors import CheckpointError
-from headalgebra.checkpoints._families import FAMILIES, AttentionShape, Family
+from headalgebra.checkpoints._families import FAMILIES, Attention, Family
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A family, and what a configuration fixes in it."""
+    """The attention that a configuration describes."""
 
     model_type: str
-    family: Family
-    shape: AttentionShape
-    initial_std: float
+    attention: Attention
 
 
 def read_json(path: Path, where: str) -> dict[str, Any]:
@@ -63,7 +62,8 @@ def recognise(config: Mapping[str, Any], where: str) -> Architecture:
         raise CheckpointError(
             where,
             f"model_type {reprlib.repr(model_type)} is not known",
-            f"use a checkpoint of one of these: {', '.join(FAMILIES)}",
+            f"use a checkpoint of one of these: {', '.join(FAMILIES)}; or write the family's "
+            "module in headalgebra.checkpoints._families",
         )
     if config.get("quantization_config") is not None:
         raise CheckpointError(
@@ -75,14 +75,13 @@ def recognise(config: Mapping[str, Any], where: str) -> Architecture:
     attributes = _under_own_names(config, config_class.attribute_map, where)
     defaults = {**config_class().to_dict(), **family.harmless}
     _refuse_unhandled(attributes, defaults, family, where)
+    # Copied because transformers completes nested attributes where they stand.
+    handled = copy.deepcopy({name: attributes[name] for name in family.handled & attributes.keys()})
     try:
-        handled = config_class(
-            **{name: attributes[name] for name in family.handled & attributes.keys()}
-        )
+        completed = config_class(**handled)
     except (StrictDataclassError, TypeError, ValueError) as error:
         raise CheckpointError(where, str(error), "correct the value") from error
-    shape = family.attention_shape(handled, where)
-    return Architecture(model_type, family, shape, family.initial_std(handled))
+    return Architecture(model_type, family.attention(completed, where))
 
 
 def _under_own_names(

@@ -26,7 +26,8 @@ class LayerFactors:
     """Query and key factors of one attention layer.
 
     Head ``h`` scores a pair of tokens ``x, y`` (rows of length d) by the bilinear form
-    ``x @ queries[h] @ keys[key_of_head[h]].T @ y``, up to biases and the softmax scale.
+    ``x @ queries[h] @ keys[key_of_head[h]].T @ y``, up to biases and what the convention leaves
+    out. In the circuit ``"ov"`` the queries are W_v and the keys W_o transposed.
 
     Attributes
     ----------
@@ -55,16 +56,25 @@ class LayerFactors:
         CheckpointError
             If the name is none of these, or a finite weight overflows the type.
         """
-        if dtype not in FLOAT_DTYPES:
-            raise CheckpointError("dtype", f"{dtype!r} is unknown", f"use {_any_of(FLOAT_DTYPES)}")
-        rounded = LayerFactors(
-            self.queries.to(FLOAT_DTYPES[dtype]),
-            self.keys.to(FLOAT_DTYPES[dtype]),
-            self.key_of_head,
+        return LayerFactors(
+            rounded(self.queries, dtype), rounded(self.keys, dtype), self.key_of_head
         )
-        if not (rounded.queries.isfinite().all() and rounded.keys.isfinite().all()):
-            raise CheckpointError("dtype", f"weights overflow {dtype}", "use a wider type")
-        return rounded
+
+
+def rounded(weights: Float[Tensor, "..."], dtype: str) -> Float[Tensor, "..."]:
+    """Round weights to another floating-point type.
+
+    Raises
+    ------
+    CheckpointError
+        If the type is unknown, or a weight overflows it.
+    """
+    if dtype not in FLOAT_DTYPES:
+        raise CheckpointError("dtype", f"{dtype!r} is unknown", f"use {_any_of(FLOAT_DTYPES)}")
+    result = weights.to(FLOAT_DTYPES[dtype])
+    if weights.isfinite().all() and not result.isfinite().all():
+        raise CheckpointError("dtype", f"weights overflow {dtype}", "use a wider type")
+    return result
 
 
 def save_factors(path: Path, factors: LayerFactors, metadata: Mapping[str, str]) -> None:

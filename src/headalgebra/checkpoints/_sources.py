@@ -18,13 +18,20 @@ from headalgebra.checkpoints._config import read_json, recognise
 from headalgebra.checkpoints._digest import VerifiedFiles, content_revision
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._hub import hub_files
+from headalgebra.convention import PAPER, Convention
 
 
-def open_hub(id: str, revision: str, *, sha256: Mapping[str, str] = {}) -> Checkpoint:
+def open_hub(
+    id: str,
+    revision: str,
+    *,
+    sha256: Mapping[str, str] = {},
+    convention: Convention = PAPER,
+) -> Checkpoint:
     """Open a model of the Hugging Face hub.
 
     The revision is resolved to a commit first; then config.json and the safetensors files that
-    hold queries and keys are fetched at that commit, into huggingface_hub's own cache.
+    hold wanted weights are fetched at that commit, into huggingface_hub's own cache.
 
     Parameters
     ----------
@@ -34,16 +41,24 @@ def open_hub(id: str, revision: str, *, sha256: Mapping[str, str] = {}) -> Check
         A branch, a tag or a commit.
     sha256
         Expected digests, in hex, by file name.
+    convention
+        How operators are built from the weights.
 
     Raises
     ------
     CheckpointError
-        If the model, the revision or the network is out of reach, or the model cannot be read.
+        If the model, the revision or the network is out of reach, the model cannot be read, or
+        the convention has no meaning for it.
     """
-    return stored_checkpoint(*hub_files(id, revision, sha256))
+    return stored_checkpoint(*hub_files(id, revision, sha256), convention)
 
 
-def open_folder(path: str | PathLike[str], *, sha256: Mapping[str, str] = {}) -> Checkpoint:
+def open_folder(
+    path: str | PathLike[str],
+    *,
+    sha256: Mapping[str, str] = {},
+    convention: Convention = PAPER,
+) -> Checkpoint:
     """Open a checkpoint folder, as written by `save_pretrained` of transformers.
 
     Its revision is the beginning of the weights file's SHA-256 digest or, when there are several
@@ -55,16 +70,24 @@ def open_folder(path: str | PathLike[str], *, sha256: Mapping[str, str] = {}) ->
         The folder.
     sha256
         Expected digests, in hex, by file name.
+    convention
+        How operators are built from the weights.
 
     Raises
     ------
     CheckpointError
-        If there is no such folder, or it cannot be read.
+        If there is no such folder, it cannot be read, or the convention has no meaning for it.
     """
-    return stored_checkpoint(_folder_files(Path(path), sha256), None)
+    return stored_checkpoint(_folder_files(Path(path), sha256), None, convention)
 
 
-def open_package(package: str, folder: str, *, sha256: Mapping[str, str] = {}) -> Checkpoint:
+def open_package(
+    package: str,
+    folder: str,
+    *,
+    sha256: Mapping[str, str] = {},
+    convention: Convention = PAPER,
+) -> Checkpoint:
     """Open a checkpoint folder inside an installed Python package, without importing it.
 
     Its revision is ``name==version``.
@@ -77,11 +100,14 @@ def open_package(package: str, folder: str, *, sha256: Mapping[str, str] = {}) -
         The checkpoint's path inside it.
     sha256
         Expected digests, in hex, by file name.
+    convention
+        How operators are built from the weights.
 
     Raises
     ------
     CheckpointError
-        If the package is not installed, `folder` lies outside it, or it cannot be read.
+        If the package is not installed, `folder` lies outside it, it cannot be read, or the
+        convention has no meaning for it.
     """
     try:
         distribution = metadata.distribution(package)
@@ -91,15 +117,18 @@ def open_package(package: str, folder: str, *, sha256: Mapping[str, str] = {}) -
         ) from error
     revision = f"{distribution.name}=={distribution.version}"
     location = _folder_in_package(distribution.name, folder)
-    return stored_checkpoint(_folder_files(location, sha256), revision)
+    return stored_checkpoint(_folder_files(location, sha256), revision, convention)
 
 
-def initialise(config: Mapping[str, Any], *, seed: int) -> Checkpoint:
+def initialise(
+    config: Mapping[str, Any], *, seed: int, convention: Convention = PAPER
+) -> Checkpoint:
     """Draw an architecture's own random initialisation; no weights are read.
 
-    Every weight is an independent normal number whose standard deviation is the configuration's
-    `initializer_range`, drawn in float64 and rounded to float32. A layer depends on the seed and
-    its own number only. The revision is the beginning of the configuration's SHA-256 digest.
+    Every weight is an independent normal number, drawn in float64 and rounded to float32; its
+    standard deviation follows from the configuration's `initializer_range`, or what the family has
+    in its place. The weights of norms are 1. A layer depends on the seed and its own number only.
+    The revision is the beginning of the configuration's SHA-256 digest.
 
     Parameters
     ----------
@@ -107,15 +136,19 @@ def initialise(config: Mapping[str, Any], *, seed: int) -> Checkpoint:
         What a config.json would hold; `model_type` is needed.
     seed
         Not negative.
+    convention
+        How operators are built from the weights.
 
     Raises
     ------
     CheckpointError
-        If the configuration describes no known architecture, or the seed is negative.
+        If the configuration describes no known architecture or one whose initial weights are not
+        normal, the seed is negative, or the convention has no meaning for it.
     """
     canonical = json.dumps(dict(config), sort_keys=True)
     return drawn_checkpoint(
         recognise(config, "config"),
+        convention,
         seed=seed,
         origin="config",
         revision=content_revision([hashlib.sha256(canonical.encode()).hexdigest()]),
@@ -123,14 +156,16 @@ def initialise(config: Mapping[str, Any], *, seed: int) -> Checkpoint:
     )
 
 
-def initialise_from_hub(id: str, revision: str, *, seed: int) -> Checkpoint:
+def initialise_from_hub(
+    id: str, revision: str, *, seed: int, convention: Convention = PAPER
+) -> Checkpoint:
     """Draw the random initialisation of a model of the hub; only config.json is fetched.
 
     Parameters
     ----------
     id, revision
         As in `open_hub`.
-    seed
+    seed, convention
         As in `initialise`.
 
     Raises
@@ -142,6 +177,7 @@ def initialise_from_hub(id: str, revision: str, *, seed: int) -> Checkpoint:
     config = read_json(files.path(CONFIG), files.where(CONFIG))
     return drawn_checkpoint(
         recognise(config, files.where(CONFIG)),
+        convention,
         seed=seed,
         origin=files.where(CONFIG),
         revision=commit,

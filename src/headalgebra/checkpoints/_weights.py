@@ -1,4 +1,4 @@
-"""Heads in safetensors files: found by name, checked by header, read slice by slice."""
+"""Weights in safetensors files: found by name, checked by header, read slice by slice."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +11,12 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from headalgebra.checkpoints._config import Architecture, read_json
+from headalgebra.checkpoints._assembly import Weights, matrices, norms, sides
+from headalgebra.checkpoints._config import read_json
 from headalgebra.checkpoints._digest import VerifiedFiles
 from headalgebra.checkpoints._errors import CheckpointError
-from headalgebra.checkpoints._families import HeadSlices
+from headalgebra.checkpoints._families import Attention, Norm, Projection
+from headalgebra.convention import Convention
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -32,8 +34,8 @@ STORED_DTYPES = {
 
 
 @dataclass(frozen=True)
-class StoredHeads:
-    """The heads of one projection in a file on disk.
+class StoredTensor:
+    """A tensor in a file on disk.
 
     Attributes
     ----------
@@ -43,10 +45,8 @@ class StoredHeads:
         The file.
     where
         The file's name in error messages.
-    tensor
-        The full name of the matrix in it.
-    slices
-        Where the heads lie in the matrix.
+    name
+        The tensor's full name in it.
     dtype
         The type it is stored in.
     """
@@ -54,22 +54,35 @@ class StoredHeads:
     file: str
     path: Path
     where: str
-    tensor: str
-    slices: HeadSlices
+    name: str
     dtype: torch.dtype
 
-    def read(self, d_head: int) -> Float[Tensor, "heads d r"]:
+
+@dataclass(frozen=True)
+class StoredWeights(Weights):
+    """Tensors on disk, by their names without the prefix of the model around them."""
+
+    tensors: Mapping[str, StoredTensor]
+
+    def heads(self, projection: Projection) -> Float[Tensor, "heads d r"]:
         """Copy the heads out of the file, one at a time, as factors [d, r]."""
-        axis = self.slices.head_axis
+        slices = projection.heads
+        stored, axis = self.tensors[slices.tensor], slices.head_axis
         heads = torch.empty(
-            len(self.slices.starts), self.slices.shape[1 - axis], d_head, dtype=self.dtype
+            len(slices.starts), slices.shape[1 - axis], slices.width, dtype=stored.dtype
         )
-        with opened(self.path, self.where) as file:
-            matrix = file.get_slice(self.tensor)
-            for head, start in zip(heads, self.slices.starts, strict=True):
-                span = slice(start, start + d_head)
+        with opened(stored.path, stored.where) as file:
+            matrix = file.get_slice(stored.name)
+            for head, start in zip(heads, slices.starts, strict=True):
+                span = slice(start, start + slices.width)
                 head.copy_(matrix[span, :].T if axis == 0 else matrix[:, span])
         return heads
+
+    def gamma(self, norm: Norm) -> Float[Tensor, " n"]:
+        """Copy the whole vector."""
+        stored = self.tensors[norm.tensor]
+        with opened(stored.path, stored.where) as file:
+            return file.get_tensor(stored.name).clone()
 
 
 @contextmanager
@@ -88,37 +101,50 @@ def opened(path: Path, where: str) -> Iterator[Any]:
         raise CheckpointError(where, str(error), "fetch the file again") from error
 
 
-def locate_heads(
-    files: VerifiedFiles, architecture: Architecture
-) -> tuple[tuple[StoredHeads, StoredHeads], ...]:
-    """Find the queries and the keys of every layer, and check them by the files' headers.
+def locate(
+    files: VerifiedFiles, attention: Attention, convention: Convention
+) -> tuple[StoredWeights, torch.dtype]:
+    """Find what the factors of every layer are made of, and check it by the files' headers.
+
+    Returns
+    -------
+    weights
+        The wanted tensors.
+    dtype
+        The type of the projections.
 
     Raises
     ------
     CheckpointError
         If there are no safetensors weights, or a wanted tensor is missing, ambiguous, of another
-        shape than the configuration says, or not of one floating-point type throughout.
+        shape than the configuration says, or not of a floating-point type, or if projections
+        differ in type.
     """
     file_of_tensor = _file_of_tensor(files)
-    shape = architecture.shape
-    wanted = [architecture.family.head_slices(shape, layer) for layer in range(shape.n_layers)]
-    prefix = _prefix(wanted[0][0].tensor, file_of_tensor, files.origin)
-    layers = tuple(
-        (
-            _stored(queries, prefix, file_of_tensor, files),
-            _stored(keys, prefix, file_of_tensor, files),
-        )
-        for queries, keys in wanted
-    )
-    first = layers[0][0]
-    for heads in (heads for pair in layers for heads in pair):
-        if heads.dtype != first.dtype:
+    projections = {
+        slices.tensor: slices.shape
+        for layer in attention.layers
+        for side in sides(layer, convention)
+        for slices in matrices(side)
+    }
+    gammas = {
+        norm.tensor: (norm.size,) for layer in attention.layers for norm in norms(layer, convention)
+    }
+    first = next(iter(projections))
+    prefix = _prefix(first, file_of_tensor, files.origin)
+    tensors = {
+        name: _stored(name, shape, prefix, file_of_tensor, files)
+        for name, shape in (projections | gammas).items()
+    }
+    for name in projections:
+        one, other = tensors[name], tensors[first]
+        if one.dtype != other.dtype:
             raise CheckpointError(
-                heads.where,
-                f"{heads.tensor} is {heads.dtype}, but {first.tensor} is {first.dtype}",
+                one.where,
+                f"{one.name} is {one.dtype}, but {other.name} is {other.dtype}",
                 "use a checkpoint with one type throughout",
             )
-    return layers
+    return StoredWeights(tensors), tensors[first].dtype
 
 
 def _file_of_tensor(files: VerifiedFiles) -> dict[str, str]:
@@ -162,25 +188,29 @@ def _prefix(suffix: str, names: Iterable[str], where: str) -> str:
 
 
 def _stored(
-    slices: HeadSlices, prefix: str, file_of_tensor: Mapping[str, str], files: VerifiedFiles
-) -> StoredHeads:
-    """Check the header of the matrix that holds these heads."""
-    tensor = prefix + slices.tensor
+    name: str,
+    expected: tuple[int, ...],
+    prefix: str,
+    file_of_tensor: Mapping[str, str],
+    files: VerifiedFiles,
+) -> StoredTensor:
+    """Check the header of a tensor."""
+    tensor = prefix + name
     if tensor not in file_of_tensor:
         raise CheckpointError(
             files.origin,
             f"tensor {tensor} is missing",
             "correct the number of layers in config.json, or fetch the whole checkpoint",
         )
-    name = file_of_tensor[tensor]
-    path, where = files.path(name), files.where(name)
+    file_name = file_of_tensor[tensor]
+    path, where = files.path(file_name), files.where(file_name)
     with opened(path, where) as file:
-        matrix = file.get_slice(tensor)
-        shape, dtype = tuple(matrix.get_shape()), matrix.get_dtype()
-    if shape != slices.shape:
+        header = file.get_slice(tensor)
+        shape, dtype = tuple(header.get_shape()), header.get_dtype()
+    if shape != expected:
         raise CheckpointError(
             where,
-            f"tensor {tensor} has shape {list(shape)}, expected {list(slices.shape)}",
+            f"tensor {tensor} has shape {list(shape)}, expected {list(expected)}",
             "correct config.json, or fetch the weights that belong to it",
         )
     if dtype not in STORED_DTYPES:
@@ -189,4 +219,4 @@ def _stored(
             f"tensor {tensor} is stored as {dtype}, not as one of {', '.join(STORED_DTYPES)}",
             "use the checkpoint it was quantised from",
         )
-    return StoredHeads(name, path, where, tensor, slices, STORED_DTYPES[dtype])
+    return StoredTensor(file_name, path, where, tensor, STORED_DTYPES[dtype])

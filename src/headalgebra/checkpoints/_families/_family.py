@@ -1,15 +1,22 @@
-"""What a family of transformers has to say for its queries and keys to be read."""
+"""What a family of transformers has to say for the weights of its attention to be read."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, ClassVar
 
-import torch
-from jaxtyping import Int64
 from torch import Tensor
 
 from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._families._attention import (
+    Attention,
+    AttentionLayer,
+    AttentionShape,
+    HeadSlices,
+    Norm,
+    Projection,
+    Rotary,
+)
 
 # What training, generation, labels and bookkeeping left in a config.json.
 BOOKKEEPING = frozenset(
@@ -62,6 +69,26 @@ BOOKKEEPING = frozenset(
     }
 )
 
+# What the block around the projections does: its perceptron, dropout, masks, biases, and the
+# numbers added under square roots.
+BLOCK = frozenset(
+    {
+        "attention_bias",
+        "attention_dropout",
+        "classifier_dropout",
+        "hidden_act",
+        "hidden_dropout",
+        "intermediate_size",
+        "layer_norm_eps",
+        "max_position_embeddings",
+        "max_window_layers",
+        "mlp_bias",
+        "rms_norm_eps",
+        "sliding_window",
+        "use_sliding_window",
+    }
+)
+
 # What older releases wrote for features that are off.
 OFF: dict[str, object] = {
     "cross_attention_hidden_size": None,
@@ -70,91 +97,142 @@ OFF: dict[str, object] = {
     "tie_encoder_decoder": False,
 }
 
+# Under their present and their former names.
+ROTARY = frozenset({"max_position_embeddings", "rope_parameters", "rope_scaling", "rope_theta"})
 
-@dataclass(frozen=True)
-class AttentionShape:
-    """Sizes of a transformer's attention.
-
-    Attributes
-    ----------
-    n_layers
-        Number of attention layers.
-    n_heads
-        Query heads of a layer, H.
-    n_kv_heads
-        Key/value heads of a layer, G; a divisor of H.
-    d_model
-        Width of the residual stream, d.
-    d_head
-        Width of a head, r.
-    """
-
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    d_model: int
-    d_head: int
-
-    def key_of_head(self) -> Int64[Tensor, " H"]:
-        """Key/value head of each query head: groups of H/G neighbours share one."""
-        return torch.arange(self.n_heads) // (self.n_heads // self.n_kv_heads)
-
-
-@dataclass(frozen=True)
-class HeadSlices:
-    """Where the heads of a projection lie in a stored matrix.
-
-    Attributes
-    ----------
-    tensor
-        The matrix's name, without the prefix of the model around it.
-    shape
-        Its shape.
-    head_axis
-        The axis along which heads lie: 0 in a Linear weight [out, in], 1 in a Conv1D [in, out].
-    starts
-        Index along that axis where each head begins; it ends d_head further on.
-    """
-
-    tensor: str
-    shape: tuple[int, int]
-    head_axis: int
-    starts: tuple[int, ...]
+NO_ROTARY = {"rope_offset": "it has no rotary positions"}
+NORM_AFTER = {"fold_norm": "its norms follow attention, and none stands in front of it"}
 
 
 class Family(ABC):
     """Transformers of one `model_type`.
+
+    A new one says which attributes it reads, how large its attention is and where the four
+    projections of a layer lie; the rest has defaults. Add it to `FAMILIES`, and a tiny model of it
+    to the tests, which compare every option with the model's own implementation.
 
     Attributes
     ----------
     handled
         Configuration attributes that the family reads.
     ignored
-        Attributes that cannot change queries and keys as they are used.
+        Attributes that cannot change the weights of attention as they are used.
     harmless
         Attributes that transformers' configuration class does not know (any more), with the
         one value under which they change nothing.
     """
 
     handled: ClassVar[frozenset[str]]
-    ignored: ClassVar[frozenset[str]]
-    harmless: ClassVar[Mapping[str, object]]
+    ignored: ClassVar[frozenset[str]] = BOOKKEEPING | BLOCK
+    harmless: ClassVar[Mapping[str, object]] = OFF
 
     @abstractmethod
-    def attention_shape(self, config: Any, where: str) -> AttentionShape:
+    def shape(self, config: Any, where: str) -> AttentionShape:
         """Sizes from the transformers configuration; `where` names it in errors."""
 
     @abstractmethod
-    def head_slices(self, shape: AttentionShape, layer: int) -> tuple[HeadSlices, HeadSlices]:
-        """Where the queries and the keys of a layer are stored."""
+    def projections(
+        self, config: Any, shape: AttentionShape, layer: int
+    ) -> tuple[Projection, Projection, Projection, Projection]:
+        """Queries, keys, values and outputs of a layer."""
 
-    @abstractmethod
-    def initial_std(self, config: Any) -> float:
-        """Standard deviation of the normal law that query and key weights start from."""
+    def scale(self, config: Any, shape: AttentionShape, layer: int) -> float:
+        """Factor of a layer's scores before the softmax."""
+        return float(shape.d_head**-0.5)
+
+    def norm(self, config: Any, shape: AttentionShape, layer: int) -> Norm | None:
+        """The normalisation in front of a layer's attention."""
+        return None
+
+    def rotary(self, config: Any, layer: int) -> Rotary | None:
+        """The rotary positions of a layer."""
+        return None
+
+    def refusals(self, config: Any) -> Mapping[str, str]:
+        """Why an option of the convention has no meaning, by the option's name."""
+        return {}
+
+    def attention(self, config: Any, where: str) -> Attention:
+        """All of it, from the transformers configuration; `where` names it in errors."""
+        shape = self.shape(config, where)
+        layers = tuple(
+            AttentionLayer(
+                *self.projections(config, shape, layer),
+                scale=self.scale(config, shape, layer),
+                norm=self.norm(config, shape, layer),
+                rotary=self.rotary(config, layer),
+            )
+            for layer in range(shape.n_layers)
+        )
+        return Attention(shape, layers, self.refusals(config))
 
 
-def equal_heads(config: Any, where: str, *, layers: str, heads: str, width: str) -> AttentionShape:
-    """Sizes of attention whose heads share the width equally and have a key each.
+class SeparateProjections(Family):
+    """A Linear weight [out, in] for each projection, heads side by side in it.
+
+    Attributes
+    ----------
+    sizes
+        Configuration attributes for `attention_shape`.
+    tensors
+        Names of the weights of queries, keys, values and outputs, with the layer's number open.
+    """
+
+    sizes: ClassVar[Mapping[str, str]]
+    tensors: ClassVar[tuple[str, str, str, str]]
+
+    def shape(self, config: Any, where: str) -> AttentionShape:
+        """Sizes as the configuration names them."""
+        return attention_shape(config, where, **self.sizes)
+
+    def initial_stds(self, config: Any, shape: AttentionShape) -> tuple[float | None, ...]:
+        """Standard deviations that the four weights start from."""
+        return (float(config.initializer_range),) * 4
+
+    def projections(
+        self, config: Any, shape: AttentionShape, layer: int
+    ) -> tuple[Projection, Projection, Projection, Projection]:
+        """Rows of the first three weights, columns of the last."""
+        d, r, n_heads, n_kv_heads = shape.d_model, shape.d_head, shape.n_heads, shape.n_kv_heads
+        queries, keys, values, outputs = (name.format(layer) for name in self.tensors)
+        stds = self.initial_stds(config, shape)
+        return (
+            Projection(rows(queries, d, n_heads * r, side_by_side(n_heads, r), r), stds[0]),
+            Projection(rows(keys, d, n_kv_heads * r, side_by_side(n_kv_heads, r), r), stds[1]),
+            Projection(rows(values, d, n_kv_heads * r, side_by_side(n_kv_heads, r), r), stds[2]),
+            Projection(output_columns(outputs, shape), stds[3]),
+        )
+
+
+def side_by_side(n_heads: int, width: int, first: int = 0) -> tuple[int, ...]:
+    """Where heads of this width begin when each follows the other."""
+    return tuple(range(first, first + n_heads * width, width))
+
+
+def rows(tensor: str, d_in: int, d_out: int, starts: tuple[int, ...], width: int) -> HeadSlices:
+    """Heads as rows of a Linear weight [out, in]."""
+    return HeadSlices(tensor, (d_out, d_in), 0, starts, width)
+
+
+def output_columns(tensor: str, shape: AttentionShape) -> HeadSlices:
+    """Heads as columns of the Linear weight [d, H r] that maps them to the residual stream."""
+    width = shape.n_heads * shape.d_head
+    return HeadSlices(
+        tensor, (shape.d_model, width), 1, side_by_side(shape.n_heads, shape.d_head), shape.d_head
+    )
+
+
+def attention_shape(
+    config: Any,
+    where: str,
+    *,
+    layers: str,
+    heads: str,
+    width: str,
+    kv_heads: str | None = None,
+    head_width: str | None = None,
+) -> AttentionShape:
+    """Sizes of attention as the attributes of a configuration give them.
 
     Parameters
     ----------
@@ -164,21 +242,80 @@ def equal_heads(config: Any, where: str, *, layers: str, heads: str, width: str)
         Its name in error messages.
     layers, heads, width
         Its attributes for the number of layers, of heads, and d.
+    kv_heads
+        Its attribute for the number of key/value heads; without one, or where that is None, each
+        head has its own.
+    head_width
+        Its attribute for r; without one, or where that is None, heads share d equally.
 
     Raises
     ------
     CheckpointError
-        If one of them is not positive or the heads do not divide the width.
+        If one of them is not positive, or one does not divide the other.
     """
-    sizes = {name: getattr(config, name) for name in (layers, heads, width)}
-    for name, size in sizes.items():
-        if size < 1:
-            raise CheckpointError(where, f"{name} is {size}", "give a positive integer")
-    n_heads, d_model = sizes[heads], sizes[width]
-    if d_model % n_heads:
-        raise CheckpointError(
-            where,
-            f"{heads} {n_heads} does not divide {width} {d_model}",
-            "correct the one that does not describe the weights",
-        )
-    return AttentionShape(sizes[layers], n_heads, n_heads, d_model, d_model // n_heads)
+
+    def size(name: str) -> int:
+        value = getattr(config, name)
+        if value < 1:
+            raise CheckpointError(where, f"{name} is {value}", "give a positive integer")
+        return int(value)
+
+    def refuse_remainder(divisor: str, dividend: str) -> None:
+        if size(dividend) % size(divisor):
+            raise CheckpointError(
+                where,
+                f"{divisor} {size(divisor)} does not divide {dividend} {size(dividend)}",
+                "correct the one that does not describe the weights",
+            )
+
+    n_heads = n_kv_heads = size(heads)
+    if kv_heads and getattr(config, kv_heads) is not None:
+        refuse_remainder(kv_heads, heads)
+        n_kv_heads = size(kv_heads)
+    if head_width and getattr(config, head_width, None) is not None:
+        d_head = size(head_width)
+    else:
+        refuse_remainder(heads, width)
+        d_head = size(width) // n_heads
+    return AttentionShape(size(layers), n_heads, n_kv_heads, size(width), d_head)
+
+
+def rotary_of(
+    module: str, name: str, config: Any, *, layer_type: str | None = None, interleaved: bool = False
+) -> Rotary:
+    """Rotary positions as a class of transformers computes them.
+
+    Parameters
+    ----------
+    module
+        Its model's folder in transformers.
+    name
+        The class.
+    config
+        The transformers configuration.
+    layer_type
+        The kind of layer, where kinds differ in their frequencies.
+    interleaved
+        As in `Rotary`.
+    """
+
+    def frequencies() -> tuple[Tensor, float]:
+        # Imported here because it takes seconds, and only those who rotate need it.
+        modeling = import_module(f"transformers.models.{module}.modeling_{module}")
+        rotary = getattr(modeling, name)(config)
+        kind = f"{layer_type}_" if layer_type else ""
+        return getattr(rotary, f"{kind}inv_freq"), getattr(rotary, f"{kind}attention_scaling")
+
+    return Rotary(frequencies, interleaved)
+
+
+def rope_refusals(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Why rotary positions with these parameters of transformers have no rotation by an offset."""
+    kind = parameters.get("rope_type", "default")
+    if kind in ("dynamic", "longrope"):
+        return {
+            "rope_offset": f"the frequencies of its rope_type {kind} depend on the sequence length"
+        }
+    if kind not in ("default", "linear", "llama3", "proportional", "yarn"):
+        return {"rope_offset": f"its rope_type {kind} is not known"}
+    return {}

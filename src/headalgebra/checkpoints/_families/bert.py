@@ -1,18 +1,19 @@
-"""BERT: separate query and key matrices, Linear weights [out, in]."""
+"""BERT: separate Linear weights [out, in], norms after attention."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from headalgebra.checkpoints._families._family import (
+    BLOCK,
     BOOKKEEPING,
+    NO_ROTARY,
+    NORM_AFTER,
     OFF,
-    AttentionShape,
-    Family,
-    HeadSlices,
-    equal_heads,
+    SeparateProjections,
 )
 
 
-class Bert(Family):
+class Bert(SeparateProjections):
     """Encoders of Devlin et al. (2018), https://arxiv.org/abs/1810.04805.
 
     Positions are added to the token embeddings; the relative variants, which put a position
@@ -22,49 +23,35 @@ class Bert(Family):
     handled = frozenset(
         {"hidden_size", "initializer_range", "num_attention_heads", "num_hidden_layers"}
     )
-    ignored = BOOKKEEPING | {
-        "attention_probs_dropout_prob",
-        "classifier_dropout",
-        "directionality",
-        "hidden_act",
-        "hidden_dropout_prob",
-        "intermediate_size",
-        "is_decoder",
-        "layer_norm_eps",
-        "max_position_embeddings",
-        "pooler_fc_size",
-        "pooler_num_attention_heads",
-        "pooler_num_fc_layers",
-        "pooler_size_per_head",
-        "pooler_type",
-        "type_vocab_size",
-    }
+    ignored = (
+        BOOKKEEPING
+        | BLOCK
+        | {
+            "attention_probs_dropout_prob",
+            "directionality",
+            "hidden_dropout_prob",
+            "is_decoder",
+            "pooler_fc_size",
+            "pooler_num_attention_heads",
+            "pooler_num_fc_layers",
+            "pooler_size_per_head",
+            "pooler_type",
+            "type_vocab_size",
+        }
+    )
     harmless = OFF | {"position_embedding_type": "absolute"}
+    sizes: ClassVar[Mapping[str, str]] = {
+        "layers": "num_hidden_layers",
+        "heads": "num_attention_heads",
+        "width": "hidden_size",
+    }
+    tensors = (
+        "encoder.layer.{}.attention.self.query.weight",
+        "encoder.layer.{}.attention.self.key.weight",
+        "encoder.layer.{}.attention.self.value.weight",
+        "encoder.layer.{}.attention.output.dense.weight",
+    )
 
-    def attention_shape(self, config: Any, where: str) -> AttentionShape:
-        """Heads of equal width, a key each."""
-        return equal_heads(
-            config,
-            where,
-            layers="num_hidden_layers",
-            heads="num_attention_heads",
-            width="hidden_size",
-        )
-
-    def head_slices(self, shape: AttentionShape, layer: int) -> tuple[HeadSlices, HeadSlices]:
-        """Rows h*r to (h+1)*r of either matrix."""
-        starts = tuple(range(0, shape.d_model, shape.d_head))
-        queries, keys = (
-            HeadSlices(
-                tensor=f"encoder.layer.{layer}.attention.self.{projection}.weight",
-                shape=(shape.d_model, shape.d_model),
-                head_axis=0,
-                starts=starts,
-            )
-            for projection in ("query", "key")
-        )
-        return queries, keys
-
-    def initial_std(self, config: Any) -> float:
-        """Every Linear weight starts from a normal law of this width."""
-        return float(config.initializer_range)
+    def refusals(self, config: Any) -> Mapping[str, str]:
+        """No norm in front, no rotary positions."""
+        return NORM_AFTER | NO_ROTARY

@@ -1,0 +1,192 @@
+"""Where the weights of attention are stored, and what the model does with them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class AttentionShape:
+    """Sizes of a transformer's attention.
+
+    Attributes
+    ----------
+    n_layers
+        Number of attention layers.
+    n_heads
+        Query heads of a layer, H.
+    n_kv_heads
+        Key/value heads of a layer, G; a divisor of H.
+    d_model
+        Width of the residual stream, d.
+    d_head
+        Width of a head, r.
+    """
+
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    d_model: int
+    d_head: int
+
+    def key_of_head(self) -> Int64[Tensor, " H"]:
+        """Key/value head of each query head: groups of H/G neighbours share one."""
+        return torch.arange(self.n_heads) // (self.n_heads // self.n_kv_heads)
+
+
+@dataclass(frozen=True)
+class HeadSlices:
+    """Where the heads of a projection lie in a stored matrix.
+
+    Attributes
+    ----------
+    tensor
+        The matrix's name, without the prefix of the model around it.
+    shape
+        Its shape.
+    head_axis
+        The axis along which heads lie; the other one is that of the residual stream.
+    starts
+        Index along that axis where each head begins.
+    width
+        How far it reaches.
+    """
+
+    tensor: str
+    shape: tuple[int, int]
+    head_axis: int
+    starts: tuple[int, ...]
+    width: int
+
+
+@dataclass(frozen=True)
+class Norm:
+    """The weights of a normalisation, gamma.
+
+    Attributes
+    ----------
+    tensor
+        Their name, without the prefix of the model around it.
+    size
+        How many there are.
+    centred
+        Whether the mean is taken off first, as LayerNorm does and RMSNorm does not.
+    plus_one
+        Whether the model multiplies by 1 + gamma.
+    initial
+        What it multiplies by at initialisation.
+    """
+
+    tensor: str
+    size: int
+    centred: bool = False
+    plus_one: bool = False
+    initial: float = 1.0
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Linear maps between the residual stream and each head, as d x r factors.
+
+    Attributes
+    ----------
+    heads
+        The stored matrix.
+    initial_std
+        Standard deviation of the independent normal numbers that its entries start from; None
+        where they start from another law.
+    norm
+        Normalisation of what comes out, whose gamma [r], or [heads * r], multiplies the columns.
+        The division by the size of each token's vector is no part of the factors.
+    latent
+        What stands between the residual stream and `heads`, where those read a narrower space.
+    """
+
+    heads: HeadSlices
+    initial_std: float | None
+    norm: Norm | None = None
+    latent: "Projection | None" = None
+
+
+@dataclass(frozen=True)
+class Rotary:
+    """Rotary positions: pairs of a head's coordinates turn with the position.
+
+    Attributes
+    ----------
+    frequencies
+        Gives the angle by which each pair turns from one position to the next, and the factor by
+        which the model multiplies sines and cosines. Coordinates without a pair stay.
+    interleaved
+        Whether pairs are neighbours (0,1), (2,3), ... of the rotated coordinates; otherwise
+        coordinate j pairs with the one half of them further on.
+
+    References
+    ----------
+    Su et al. (2021), "RoFormer: enhanced transformer with rotary position embedding",
+    https://arxiv.org/abs/2104.09864.
+    """
+
+    frequencies: Callable[[], tuple[Tensor, float]] = field(repr=False)
+    interleaved: bool = False
+
+    def rotation(self, offset: int, width: int) -> Float[Tensor, "r r"]:
+        """R with ``x @ R @ y`` the score of a query x and a key y that lies `offset` before it."""
+        frequencies, factor = self.frequencies()
+        pairs = torch.arange(len(frequencies))
+        first, second = (
+            (2 * pairs, 2 * pairs + 1) if self.interleaved else (pairs, pairs + len(pairs))
+        )
+        angles = offset * frequencies.double()
+        rotation = torch.eye(width, dtype=torch.float64)
+        rotation[first, first] = rotation[second, second] = factor**2 * angles.cos()
+        rotation[first, second] = factor**2 * angles.sin()
+        rotation[second, first] = -rotation[first, second]
+        return rotation
+
+
+@dataclass(frozen=True)
+class AttentionLayer:
+    """The projections of one layer and what surrounds them.
+
+    Attributes
+    ----------
+    queries, keys, values, outputs
+        Its projections. The outputs map a head to the residual stream.
+    scale
+        Factor of the scores before the softmax.
+    norm
+        The normalisation in front; None where the layer reads the residual stream as it is.
+    rotary
+        Its rotary positions; None where it has none.
+    """
+
+    queries: Projection
+    keys: Projection
+    values: Projection
+    outputs: Projection
+    scale: float
+    norm: Norm | None = None
+    rotary: Rotary | None = None
+
+
+@dataclass(frozen=True)
+class Attention:
+    """The attention of a transformer.
+
+    Attributes
+    ----------
+    shape
+        Its sizes.
+    layers
+        Its layers, in order.
+    refusals
+        Why an option of `headalgebra.convention.Convention` has no meaning here, by its name.
+    """
+
+    shape: AttentionShape
+    layers: tuple[AttentionLayer, ...]
+    refusals: Mapping[str, str]
