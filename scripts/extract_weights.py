@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from headalgebra.checkpoints import (
     open_package,
     save_factors,
 )
+from headalgebra.convention import Convention
 from stage import aside, job, progress
 
 if TYPE_CHECKING:
@@ -25,19 +27,19 @@ if TYPE_CHECKING:
 PACKAGES = ("headalgebra", "torch", "numpy", "safetensors", "transformers", "huggingface_hub")
 
 
-def open_source(source: Mapping[str, Any], seed: int) -> Checkpoint:
+def open_source(source: Mapping[str, Any], seed: int, convention: Convention) -> Checkpoint:
     """The checkpoint that a model file names."""
     match source:
         case {"source": "hub", "id": id_, "revision": revision, "sha256": sha256}:
-            return open_hub(id_, revision, sha256=sha256)
+            return open_hub(id_, revision, sha256=sha256, convention=convention)
         case {"source": "path", "path": path, "sha256": sha256}:
-            return open_folder(path, sha256=sha256)
+            return open_folder(path, sha256=sha256, convention=convention)
         case {"source": "package", "package": package, "folder": folder, "sha256": sha256}:
-            return open_package(package, folder, sha256=sha256)
+            return open_package(package, folder, sha256=sha256, convention=convention)
         case {"source": "init", "config": dict(config)}:
-            return initialise(config, seed=seed)
+            return initialise(config, seed=seed, convention=convention)
         case {"source": "init", "id": id_, "revision": revision}:
-            return initialise_from_hub(id_, revision or "main", seed=seed)
+            return initialise_from_hub(id_, revision or "main", seed=seed, convention=convention)
     raise ValueError(f"no way to open {source}")
 
 
@@ -58,19 +60,25 @@ def layers_to_read(checkpoint: Checkpoint, asked: list[int] | None, model: str) 
 with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     source, seed = snakemake.params.source, snakemake.params.seed
-    checkpoint = open_source(source, seed)
+    convention = Convention(**{field.name: source[field.name] for field in fields(Convention)})
+    checkpoint = open_source(source, seed, convention)
     layers = layers_to_read(checkpoint, source["layers"], source["name"])
     dtype = source["dtype"] or str(checkpoint.dtype).removeprefix("torch.")
     identity = {"family": checkpoint.family, "revision": checkpoint.revision}
     with aside(snakemake.output.factors) as folder:
         folder.mkdir()
         for layer in progress(layers, f"extract_weights {source['name']}"):
-            factors = checkpoint.read_layer(layer).astype(dtype)
+            factors = checkpoint.read_layer(layer, source["dtype"])
             save_factors(folder / f"{layer:03d}.safetensors", factors, identity)
     provenance = {
         **identity,
         "source": {key: value for key, value in source.items() if value},
         "files": dict(checkpoint.files),
+        "convention": asdict(convention),
+        "initialisation": {
+            str(layer): law and asdict(law)
+            for layer, law in ((layer, checkpoint.initialisation(layer)) for layer in layers)
+        },
         "layers": layers,
         "n_layers": checkpoint.n_layers,
         "n_heads": checkpoint.n_heads,

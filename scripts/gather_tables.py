@@ -8,25 +8,34 @@ import pandas as pd
 
 from headalgebra import columns
 from headalgebra.phases import phase_table
-from headalgebra.tables import layer_table, sampling_table, stack
+from headalgebra.tables import layer_table, sampling_table, stack, tower_table
 from stage import job, write_csv
 
 if TYPE_CHECKING:
     snakemake: Any
 
-STAGES = ("basis", "epsilon", "linf_dense", "linf_sampled", "sampling", "precision", "coherence")
+STAGES = (
+    *("basis", "epsilon", "linf_dense", "linf_sampled", "sampling", "precision", "associator"),
+    *("coherence", "nulls", "tower", "gauge"),
+)
 
 with job(snakemake):
-    layers, sampling, precision = [], [], []
+    layers, sampling, tower = [], [], []
+    as_measured: dict[str, list[pd.DataFrame]] = {"precision": [], "associator": [], "nulls": []}
     for index, model in enumerate(snakemake.params.models):
         provenance = json.loads(Path(snakemake.input.provenance[index]).read_text())
         stages = {stage: pd.read_parquet(snakemake.input[stage][index]) for stage in STAGES}
         layers.append(layer_table(model, provenance, stages, snakemake.params.phases))
         sampling.append(sampling_table(model, stages))
-        precision.append(stages["precision"].assign(model=model))
+        tower.append(tower_table(model, stages))
+        for stage, frames in as_measured.items():
+            frames.append(stages[stage].assign(model=model))
     every_layer = stack(layers)
     output = snakemake.output
     write_csv(output.layers, every_layer, columns.LAYERS)
     write_csv(output.phases, phase_table(every_layer), columns.PHASES)
     write_csv(output.sampling, stack(sampling), columns.MODEL_SAMPLING)
-    write_csv(output.precision, stack(precision), columns.MODEL_PRECISION)
+    write_csv(output.tower, stack(tower), columns.MODEL_TOWER)
+    write_csv(output.precision, stack(as_measured["precision"]), columns.MODEL_PRECISION)
+    write_csv(output.associator, stack(as_measured["associator"]), columns.MODEL_ASSOCIATOR)
+    write_csv(output.nulls, stack(as_measured["nulls"]), columns.MODEL_NULLS)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 
@@ -16,6 +17,13 @@ def layers_of(factors: str, only: Sequence[int] | None) -> list[int]:
     """Layers whose factors were extracted, or those of them that the job works on."""
     extracted = sorted(int(path.stem) for path in Path(factors).glob("*.safetensors"))
     return extracted if only is None else [layer for layer in extracted if layer in set(only)]
+
+
+def evenly_spaced(layers: list[int], at_most: int, only: Sequence[int] | None) -> list[int]:
+    """So many layers from the first to the last, those of them that the job works on."""
+    places = np.linspace(0, len(layers) - 1, min(at_most, len(layers)))
+    chosen = [layers[place] for place in np.round(places).astype(int)]
+    return chosen if only is None else [layer for layer in chosen if layer in set(only)]
 
 
 def gram_blocks_by_layer(snakemake: Any, layers: Sequence[int]) -> Iterator[tuple[int, GramBlocks]]:

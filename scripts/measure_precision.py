@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from headalgebra import columns
@@ -14,25 +13,17 @@ from headalgebra.linf.jacobiator import (
 )
 from headalgebra.rounding import UNIT_ROUNDOFF
 from headalgebra.seeds import layer_seed
-from layers import basis_coefficients, gram_blocks_by_layer, origin
+from layers import basis_coefficients, evenly_spaced, gram_blocks_by_layer, origin
 from stage import job, write_table
 
 if TYPE_CHECKING:
     snakemake: Any
 
 
-def evenly_spaced(layers: list[int], at_most: int) -> list[int]:
-    """The first, the last and those between, so many in all."""
-    places = np.linspace(0, len(layers) - 1, min(at_most, len(layers)))
-    return [layers[place] for place in np.round(places).astype(int)]
-
-
 with job(snakemake):
     settings = snakemake.params.settings
     analysed = json.loads(Path(snakemake.input.provenance).read_text())["layers"]
-    chosen = evenly_spaced(analysed, settings["precision"]["layers"])
-    if snakemake.params.layers is not None:
-        chosen = [layer for layer in chosen if layer in snakemake.params.layers]
+    chosen = evenly_spaced(analysed, settings["precision"]["layers"], snakemake.params.layers)
     coefficients = basis_coefficients(snakemake.input.coefficients)
     rows = []
     for layer, blocks in gram_blocks_by_layer(snakemake, chosen):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from headalgebra import columns
 from headalgebra.coherence.structure import structure_constants
@@ -62,6 +63,8 @@ with job(snakemake):
             projected_jacobiator_rms(constants.f),
             rho3,
             float(np.max(residuals)),
+            float(torch.linalg.vector_norm(structure.l2)),
+            float(torch.linalg.vector_norm(structure.l3)),
             "; ".join(notes),
         )
         rows.append(dict(zip(columns.COHERENCE, row, strict=True)))

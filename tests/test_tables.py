@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from headalgebra import columns
-from headalgebra.tables import layer_table, sampling_table, stack
+from headalgebra.tables import layer_table, sampling_table, stack, tower_table
 
 THRESHOLDS = {"weak_below": 0.1, "topological_above": 1.0}
 PROVENANCE = {
@@ -17,6 +17,7 @@ PROVENANCE = {
     "d_model": 8,
     "d_head": 2,
     "revision": "r",
+    "convention": {"circuit": "ov", "scale": False, "fold_norm": True, "rope_offset": 0},
 }
 NAN = math.nan
 
@@ -54,9 +55,28 @@ def stages() -> dict[str, pd.DataFrame]:
         ),
         "coherence": frame(
             columns.COHERENCE,
-            (0, 0.9, 2.0, 1e-3, 1.1, 1e-17, ""),
-            (1, 0.9, 2.0, 1e-3, 1.2, 1e-17, "a remark"),
-            (2, NAN, NAN, NAN, NAN, NAN, "the brackets vanish"),
+            (0, 0.9, 2.0, 1e-3, 1.1, 1e-17, 3.0, 4.0, ""),
+            (1, 0.9, 2.0, 1e-3, 1.2, 1e-17, 3.0, 4.0, "a remark"),
+            (2, NAN, NAN, NAN, NAN, NAN, 0.0, 0.0, "the brackets vanish"),
+        ),
+        "gauge": frame(
+            columns.GAUGE,
+            (0, -2.0, 1.001, ""),
+            (1, 3.0, 0.999, "too wide: no W* level"),
+            (2, 0.0, NAN, ""),
+        ),
+        "nulls": frame(
+            columns.NULLS,
+            *((layer, "epsilon", "haar", 9.0, 0.1, 8) for layer in range(3)),
+            *((layer, "rho3", "gaussian", 8.0, 0.1, 8) for layer in range(3)),
+            (0, "rho3", "haar", 1.3, 0.04, 8),
+            (1, "rho3", "haar", 1.4, 0.04, 8),
+            (2, "rho3", "haar", NAN, NAN, 0),
+        ),
+        "tower": frame(
+            columns.TOWER,
+            *((layer, "gauge", "action", 1.0) for layer in range(3)),
+            *((layer, "C*", "operator_norm_max", 2.0) for layer in range(3)),
         ),
     }
 
@@ -68,6 +88,16 @@ def test_one_row_a_layer_in_the_promised_columns() -> None:
     assert list(table["phase"]) == ["I", "II", "I"]
     assert set(table["model"]) == {"m"}
     assert set(table["n_kv_heads"]) == {2}
+    assert table["rho3_null"].tolist()[:2] == [1.3, 1.4]
+    assert table["action"].tolist() == [-2.0, 3.0, 0.0]
+    assert table["wilson_mean"].tolist()[:2] == [1.001, 0.999]
+
+
+def test_every_row_records_the_convention() -> None:
+    table = layer_table("m", PROVENANCE, stages(), THRESHOLDS)
+    assert set(table["circuit"]) == {"ov"}
+    assert set(table["fold_norm"]) == {True}
+    assert set(table["scale"]) == {False}
 
 
 def test_a_layer_extracted_both_ways_takes_the_dense_row() -> None:
@@ -80,6 +110,7 @@ def test_a_layer_extracted_both_ways_takes_the_dense_row() -> None:
 def test_what_does_not_exist_is_missing_and_the_note_says_why() -> None:
     row = layer_table("m", PROVENANCE, stages(), THRESHOLDS).set_index("layer").loc[2]
     absent = ["epsilon_relative", "kappa", "obstruction_rms", "closure_defect", "rho3"]
+    absent += ["rho3_null", "wilson_mean"]
     assert row[absent].isna().all()
     for reason in ("a head is zero", "every head is zero", "no brackets", "the brackets vanish"):
         assert reason in row["note"]
@@ -92,7 +123,12 @@ def test_dependent_heads_are_noted() -> None:
     assert "rank 3 of 4" in row["note"]
 
 
-@pytest.mark.parametrize("stage", ["basis", "coherence", "epsilon", "linf_dense"])
+def test_the_gauge_stages_remarks_are_kept() -> None:
+    row = layer_table("m", PROVENANCE, stages(), THRESHOLDS).set_index("layer").loc[1]
+    assert row["note"] == "a remark; too wide: no W* level"
+
+
+@pytest.mark.parametrize("stage", ["basis", "coherence", "epsilon", "gauge", "linf_dense", "nulls"])
 def test_a_layer_that_one_stage_lost_is_refused(stage: str) -> None:
     broken = stages()
     broken[stage] = broken[stage].iloc[:-1]
@@ -114,6 +150,15 @@ def test_sampling_holds_the_dense_value_of_every_triple() -> None:
     assert set(mixed.index) == {"probes", "dense"}
     assert mixed.loc["dense", ["value", "low", "high"]].tolist() == [0.3, 0.3, 0.3]
     assert mixed.loc["dense", "n_triples"] == 4 * 6
+
+
+def test_the_tower_stands_in_order_with_the_brackets_between() -> None:
+    table = tower_table("m", stages())
+    assert tuple(table.columns) == columns.MODEL_TOWER
+    first = table[table["layer"] == 0]
+    assert list(first["level"].unique()) == ["C*", "L∞", "gauge"]
+    brackets = first[first["level"] == "L∞"].set_index("quantity")["value"]
+    assert brackets.to_dict() == {"l2_norm": 3.0, "l3_norm": 4.0, "chi": 0.9, "rho3": 1.1}
 
 
 def test_stacking_leaves_the_types_of_filled_frames() -> None:

@@ -25,9 +25,13 @@ PARTS = ("Snakefile", "config", "workflow", "scripts", "src", "envs", "slurm", "
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
-DRAWN = {"draw_epsilon", "draw_singular_values", "draw_jacobiator", "draw_obstruction"}
+DRAWN = {
+    *("draw_epsilon", "draw_singular_values", "draw_jacobiator", "draw_obstruction"),
+    *("draw_associator", "draw_tower"),
+}
 GATHERED = DRAWN | {"gather_tables"}
-FIGURES = DRAWN | {"draw_commutators"}
+PER_MODEL = {"draw_commutators", "draw_nulls"}
+FIGURES = DRAWN | PER_MODEL
 
 
 def snakemake(
@@ -98,12 +102,16 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
         ("phases", columns.PHASES),
         ("sampling", columns.MODEL_SAMPLING),
         ("precision", columns.MODEL_PRECISION),
+        ("associator", columns.MODEL_ASSOCIATOR),
+        ("nulls", columns.MODEL_NULLS),
+        ("tower", columns.MODEL_TOWER),
     ):
         table = pd.read_csv(smoke / f"results/smoke/tables/{name}.csv")
         assert tuple(table.columns) == expected
         assert len(table)
     names = ["epsilon", "singular_values", "jacobiator", "obstruction"]
-    names += ["commutators_minilm", "commutators_tiny-init"]
+    names += ["associator", "tower"]
+    names += [f"{of}_{m}" for of in ("commutators", "nulls") for m in ("minilm", "tiny-init")]
     for name in names:
         for suffix in ("svg", "png"):
             assert (smoke / f"results/smoke/figures/{name}.{suffix}").stat().st_size > 5_000
@@ -324,11 +332,16 @@ def test_phase_thresholds_reach_the_tables_alone(smoke: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("commutators.py", {"measure_epsilon", "draw_commutators"}),
+        (
+            "commutators.py",
+            {*("measure_epsilon", "measure_nulls", "measure_tower"), *PER_MODEL},
+        ),
         ("linf/dense.py", {"linf_dense"}),
         ("linf/sampled.py", {"linf_sampled"}),
-        ("coherence/two_term.py", {"verify_coherence"}),
-        ("phases.py", {"draw_commutators"}),  # the figures take the phases' order from it
+        ("coherence/two_term.py", {"verify_coherence", "measure_nulls", "draw_nulls"}),
+        ("nulls/_draws.py", {"measure_nulls", "draw_nulls"}),
+        ("tower.py", {"measure_tower"}),
+        ("phases.py", PER_MODEL),  # the figures take the phases' order from it
         ("checkpoints/_families/bert.py", None),
     ],
 )
@@ -361,9 +374,10 @@ def test_a_new_model_file_runs_that_model_alone(smoke: Path) -> None:
     jobs = planned(smoke, *SMOKE, models)
     stages = {
         *("extract_weights", "record_configuration", "decompose_basis", "measure_epsilon"),
-        *("linf_dense", "linf_sampled", "measure_precision", "verify_coherence"),
+        *("linf_dense", "linf_sampled", "measure_precision", "measure_associator"),
+        *("verify_coherence", "measure_nulls", "measure_tower"),
     }
-    assert set(jobs) == stages | GATHERED | {"draw_commutators"}
+    assert set(jobs) == stages | GATHERED | PER_MODEL
     assert all(jobs[stage] == 1 for stage in stages)
 
 

@@ -81,6 +81,12 @@ def nullable(kind: Kind) -> Kind:
     return Kind(f"null or {kind.allowed}", read, kind.open)
 
 
+def _read_flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError
+    return value
+
+
 def _read_names(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise ValueError
@@ -122,6 +128,7 @@ def _read_architecture(value: Any) -> dict[str, Any]:
     return value
 
 
+FLAG = Kind("true or false", _read_flag)
 LINE = text("a line of text", r"\S[^\n]*")
 NAME = text(
     "a name of letters, digits, '.', '_' and '-' that starts with a letter or digit",

@@ -11,6 +11,7 @@ from kinds import (
     COLOUR,
     COLOUR_MAPS,
     DIGESTS,
+    FLAG,
     HUB_ID,
     LAYERS,
     LINE,
@@ -136,6 +137,15 @@ class Analysis:
     relation_exhaustive_max_dim: Annotated[
         int, integer(1), "up to this dimension they are also checked on all basis tuples"
     ] = 40
+    null_draws: Annotated[
+        int, integer(2), "random layers drawn for each null of a layer; their spread needs two"
+    ] = 8
+    commutant_max_d: Annotated[
+        int, integer(1), "the widest model whose W* level is computed; its cost grows as d³"
+    ] = 512
+    lie_max_heads: Annotated[
+        int, integer(1), "the most heads of a layer whose Lie level is computed"
+    ] = 32
     precision: Precision = field(default_factory=Precision)
 
 
@@ -199,6 +209,16 @@ class Model:
         nullable(one_of("float64", "float32", "float16", "bfloat16")),
         "round the weights to this; null leaves the checkpoint's own",
     ] = None
+    circuit: Annotated[
+        str, one_of("qk", "ov"), "qk: operators W_q W_kᵀ of the scores; ov: W_v W_o of the values"
+    ] = "qk"
+    scale: Annotated[bool, FLAG, "qk: multiply by the model's softmax scale"] = False
+    fold_norm: Annotated[
+        bool, FLAG, "fold the norm before attention: its weights and, for LayerNorm, its centring"
+    ] = False
+    rope_offset: Annotated[
+        int, integer(-(2**20), 2**20), "qk: rotary operators at this query minus key position"
+    ] = 0
     threads: Annotated[int, integer(1), "of a job; another number may change last digits"] = 1
     layers_per_job: Annotated[
         int | None, nullable(integer(1)), "split stages into jobs of so many layers; needs layers"
@@ -222,6 +242,11 @@ class Model:
             )
         if self.revision is not None and self.id is None:
             raise SchemaError(("revision", "id"), "is of an id, and there is none")
+        if self.circuit == "ov":
+            for key in ("scale", "rope_offset"):
+                if getattr(self, key):
+                    why = "belongs to query-key scores, and circuit ov has none"
+                    raise SchemaError((key, "circuit"), why)
         if self.layers_per_job is not None and self.layers is None:
             why = "needs layers; write layers: 0-<number of layers - 1>"
             raise SchemaError(("layers_per_job", "layers"), why)

@@ -29,8 +29,20 @@ COHERENCE = (
     "jacobi_projected_rms",
     "rho3",
     "coherence_residual",
+    "l2_norm",
+    "l3_norm",
     "note",
 )
+
+NULLS = ("layer", "quantity", "null", "mean", "sd", "n")
+
+TOWER = ("layer", "level", "quantity", "value")
+
+GAUGE = ("layer", "action", "wilson_mean", "note")
+
+SPECTRA = ("layer", "head", "index", "singular_value", "eigenvalue_real", "eigenvalue_imag")
+
+ASSOCIATOR = ("layer", "t", "associator", "predicted")
 
 SAMPLING = ("layer", "estimator", "n_triples", "n_probes", "value", "low", "high")
 
@@ -68,7 +80,10 @@ LAYERS = (
     "closure_isotropy",
     "jacobi_projected_rms",
     "rho3",
+    "rho3_null",
     "coherence_residual",
+    "action",
+    "wilson_mean",
     *CONVENTION,
     "revision",
     "note",
@@ -89,3 +104,9 @@ PHASES = (
 MODEL_SAMPLING = ("model", *SAMPLING)
 
 MODEL_PRECISION = ("model", *PRECISION)
+
+MODEL_NULLS = ("model", *NULLS)
+
+MODEL_TOWER = ("model", *TOWER)
+
+MODEL_ASSOCIATOR = ("model", *ASSOCIATOR)

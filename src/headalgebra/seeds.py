@@ -6,7 +6,19 @@ nor on what was drawn before.
 
 import numpy as np
 
-PURPOSES = ("probes", "literal_triples", "uniform_tuples", "weighted_triples", "relations")
+PURPOSES = (
+    "probes",
+    "literal_triples",
+    "uniform_tuples",
+    "weighted_triples",
+    "relations",
+    "haar_null",
+    "gaussian_null",
+    "init_null",
+    "layers_null",
+    "commutant",
+)
+"""New ones go to the end: the place of a purpose is part of its seed."""
 
 
 def layer_seed(seed: int, purpose: str, layer: int) -> np.random.SeedSequence:

@@ -5,8 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from headalgebra import columns, convention
+from headalgebra import columns
 from headalgebra.phases import phase
+
+LEVELS = ("C*", "W*", "Lie", "L∞", "gauge")
+"""The tower from the bottom up."""
 
 
 def layer_table(
@@ -22,8 +25,8 @@ def layer_table(
     provenance
         Shape, layers and revision of the model.
     stages
-        Frames ``basis``, ``epsilon``, ``linf_dense``, ``linf_sampled`` and ``coherence``. Layers
-        extracted both ways take the dense row.
+        Frames ``basis``, ``epsilon``, ``linf_dense``, ``linf_sampled``, ``coherence``, ``gauge``
+        and ``nulls``. Layers extracted both ways take the dense row.
     thresholds
         ``weak_below`` and ``topological_above``, between the phases.
 
@@ -35,14 +38,22 @@ def layer_table(
     dense, sampled = stages["linf_dense"], stages["linf_sampled"]
     sampled = sampled[~sampled["layer"].isin(dense["layer"])]
     extracted = stack([dense, sampled])
-    for stage in ("basis", "coherence", "epsilon", "linf"):
-        found = extracted if stage == "linf" else stages[stage]
+    haar = stages["nulls"].query("null == 'haar' and quantity == 'rho3'")
+    complete = {"linf": extracted, "nulls": haar} | {
+        stage: stages[stage] for stage in ("basis", "coherence", "epsilon", "gauge")
+    }
+    for stage, found in complete.items():
         if lost := set(provenance["layers"]) ^ set(found["layer"]):
             raise ValueError(f"{model}: layers {sorted(lost)} are not those of {stage}; rerun it")
     table = stages["epsilon"].merge(stages["basis"], on="layer", validate="1:1")
     table = table.merge(extracted, on="layer", validate="1:1")
     table = table.merge(
         stages["coherence"], on="layer", validate="1:1", suffixes=("_linf", "_coherence")
+    )
+    table = table.merge(stages["gauge"], on="layer", validate="1:1")
+    table = table.rename(columns={"note": "note_gauge"})
+    table = table.merge(
+        haar[["layer", "mean"]].rename(columns={"mean": "rho3_null"}), on="layer", validate="1:1"
     )
     table["note"] = [
         "; ".join(dict.fromkeys(filter(None, remarks(row, provenance["n_heads"]))))
@@ -53,7 +64,7 @@ def layer_table(
     for column in (*columns.SHAPE, "revision"):
         table[column] = provenance[column]
     for column in columns.CONVENTION:
-        table[column] = convention.PAPER[column]
+        table[column] = provenance["convention"][column]
     return table.sort_values("layer")[list(columns.LAYERS)]
 
 
@@ -69,6 +80,7 @@ def remarks(row: pd.Series, n_heads: int) -> Iterable[str]:
         yield f"rank {row['rank']} of {n_heads} heads: the others depend on them"
     yield row["note_linf"]
     yield row["note_coherence"]
+    yield row["note_gauge"]
 
 
 def sampling_table(model: str, stages: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -84,6 +96,18 @@ def sampling_table(model: str, stages: Mapping[str, pd.DataFrame]) -> pd.DataFra
     table = stack([stages["sampling"], dense[list(columns.SAMPLING)]])
     table.insert(0, "model", model)
     return table.sort_values("layer", kind="stable")
+
+
+def tower_table(model: str, stages: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Every level of the tower, layer by layer; the L∞ level is the coherence stage's."""
+    brackets = stages["coherence"].rename(columns={"closure_defect": "chi"})
+    brackets = brackets.melt(
+        id_vars="layer", value_vars=["l2_norm", "l3_norm", "chi", "rho3"], var_name="quantity"
+    ).assign(level="L∞")
+    table = stack([stages["tower"], brackets[list(columns.TOWER)]])
+    table["level"] = pd.Categorical(table["level"], categories=LEVELS)
+    table.insert(0, "model", model)
+    return table.sort_values(["layer", "level"], kind="stable")
 
 
 def stack(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:

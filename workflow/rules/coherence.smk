@@ -1,6 +1,10 @@
 rule coherence:
     input:
         of_every_model(paths.model_table("coherence")),
+        of_every_model(paths.model_table("nulls")),
+        of_every_model(paths.model_table("tower")),
+        of_every_model(paths.model_table("gauge")),
+        of_every_model(paths.model_table("spectra")),
 
 
 rule verify_coherence:
@@ -34,3 +38,69 @@ rule verify_coherence:
         ),
     script:
         "../../scripts/verify_coherence.py"
+
+
+rule measure_nulls:
+    input:
+        code=modules_behind("measure_nulls"),
+        factors=factors,
+        provenance=provenance,
+        basis=paths.span_table("basis"),
+    output:
+        nulls=paths.span_table("nulls"),
+    log:
+        paths.log("measure_nulls", "{span}"),
+    benchmark:
+        paths.benchmark("measure_nulls", "{span}")
+    conda:
+        "../../envs/environment.yaml"
+    threads: model_threads
+    resources:
+        mem_mb=model_resource("mem_mb", 8000),
+        runtime=model_resource("runtime", 240),
+        gpu=0,
+    params:
+        layers=layers,
+        settings=analysis(
+            "balance_above",
+            "cancellation_below",
+            "gram_floor",
+            "null_draws",
+            "rank_cutoff",
+            "seed",
+        )
+        | {"well_below": ANALYSIS["conditioning"]["well_below"]},
+    script:
+        "../../scripts/measure_nulls.py"
+
+
+rule measure_tower:
+    input:
+        code=modules_behind("measure_tower"),
+        factors=factors,
+    output:
+        gauge=paths.span_table("gauge"),
+        tower=paths.span_table("tower"),
+        spectra=paths.span_table("spectra"),
+    log:
+        paths.log("measure_tower", "{span}"),
+    benchmark:
+        paths.benchmark("measure_tower", "{span}")
+    conda:
+        "../../envs/environment.yaml"
+    threads: model_threads
+    resources:
+        mem_mb=model_resource("mem_mb", 8000),
+        runtime=model_resource("runtime", 240),
+        gpu=0,
+    params:
+        layers=layers,
+        settings=analysis(
+            "balance_above",
+            "cancellation_below",
+            "commutant_max_d",
+            "lie_max_heads",
+            "seed",
+        ),
+    script:
+        "../../scripts/measure_tower.py"

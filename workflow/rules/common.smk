@@ -19,13 +19,16 @@ SPANS = {
     for model in STUDY.models
     for name, span in spans_of(model, STUDY.models[model]).items()
 }
-STUDY_TABLES = ("layers", "phases", "sampling", "precision")
+STUDY_TABLES = ("layers", "phases", "sampling", "precision", "associator", "nulls", "tower")
 FIGURES = [
     "epsilon",
     *(f"commutators_{model}" for model in STUDY.models),
+    *(f"nulls_{model}" for model in STUDY.models),
     "singular_values",
     "jacobiator",
     "obstruction",
+    "associator",
+    "tower",
 ]
 SPLIT_MODELS = sorted({span.model for span in SPANS.values() if span.layers})
 

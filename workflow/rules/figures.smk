@@ -110,3 +110,68 @@ rule draw_commutators:
         style=STUDY.figures,
     script:
         "../../scripts/draw_commutators.py"
+
+
+rule draw_associator:
+    input:
+        code=modules_behind("draw_associator"),
+        associator=paths.study_table(STUDY.study, "associator"),
+    output:
+        **report_figure("associator", "associator"),
+    log:
+        paths.log("draw_associator", STUDY.study),
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    params:
+        style=STUDY.figures,
+    script:
+        "../../scripts/draw_associator.py"
+
+
+rule draw_tower:
+    input:
+        code=modules_behind("draw_tower"),
+        tower=paths.study_table(STUDY.study, "tower"),
+    output:
+        **report_figure("tower", "tower"),
+    log:
+        paths.log("draw_tower", STUDY.study),
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    params:
+        style=STUDY.figures,
+    script:
+        "../../scripts/draw_tower.py"
+
+
+rule draw_nulls:
+    input:
+        code=modules_behind("draw_nulls"),
+        epsilon=paths.model_table("epsilon"),
+        coherence=paths.model_table("coherence"),
+        nulls=paths.model_table("nulls"),
+    output:
+        **report_figure("nulls_{model}", "nulls"),
+    log:
+        paths.log(f"draw_nulls.{STUDY.study}", "{model}"),
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    params:
+        style=STUDY.figures,
+    script:
+        "../../scripts/draw_nulls.py"

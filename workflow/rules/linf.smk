@@ -4,6 +4,7 @@ rule linf:
         of_every_model(paths.model_table("linf_sampled")),
         of_every_model(paths.model_table("sampling")),
         of_every_model(paths.model_table("precision")),
+        of_every_model(paths.model_table("associator")),
 
 
 rule linf_dense:
@@ -89,3 +90,29 @@ rule measure_precision:
         settings=analysis("balance_above", "precision", "seed"),
     script:
         "../../scripts/measure_precision.py"
+
+
+rule measure_associator:
+    input:
+        code=modules_behind("measure_associator"),
+        factors=factors,
+        provenance=provenance,
+        coefficients=paths.BASIS_COEFFICIENTS,
+    output:
+        associator=paths.span_table("associator"),
+    log:
+        paths.log("measure_associator", "{span}"),
+    benchmark:
+        paths.benchmark("measure_associator", "{span}")
+    conda:
+        "../../envs/environment.yaml"
+    threads: model_threads
+    resources:
+        mem_mb=model_resource("mem_mb", 8000),
+        runtime=model_resource("runtime", 120),
+        gpu=0,
+    params:
+        layers=layers,
+        settings=analysis("balance_above", "precision", "seed"),
+    script:
+        "../../scripts/measure_associator.py"

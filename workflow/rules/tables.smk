@@ -34,12 +34,19 @@ rule gather_tables:
         linf_sampled=of_every_model(paths.model_table("linf_sampled")),
         sampling=of_every_model(paths.model_table("sampling")),
         precision=of_every_model(paths.model_table("precision")),
+        associator=of_every_model(paths.model_table("associator")),
         coherence=of_every_model(paths.model_table("coherence")),
+        nulls=of_every_model(paths.model_table("nulls")),
+        tower=of_every_model(paths.model_table("tower")),
+        gauge=of_every_model(paths.model_table("gauge")),
     output:
         layers=paths.study_table(STUDY.study, "layers"),
         phases=paths.study_table(STUDY.study, "phases"),
         sampling=paths.study_table(STUDY.study, "sampling"),
         precision=paths.study_table(STUDY.study, "precision"),
+        associator=paths.study_table(STUDY.study, "associator"),
+        nulls=paths.study_table(STUDY.study, "nulls"),
+        tower=paths.study_table(STUDY.study, "tower"),
     log:
         paths.log("gather_tables", STUDY.study),
     benchmark:

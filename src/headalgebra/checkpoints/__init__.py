@@ -10,7 +10,7 @@ files only, head by head; nothing in a checkpoint is ever executed.
 from headalgebra.checkpoints._assembly import FactorInitialisation
 from headalgebra.checkpoints._checkpoint import Checkpoint
 from headalgebra.checkpoints._errors import CheckpointError
-from headalgebra.checkpoints._factors import LayerFactors, load_factors, save_factors
+from headalgebra.checkpoints._factors import LayerFactors, load_factors, load_group, save_factors
 from headalgebra.checkpoints._sources import (
     initialise,
     initialise_from_hub,
@@ -27,6 +27,7 @@ __all__ = [
     "initialise",
     "initialise_from_hub",
     "load_factors",
+    "load_group",
     "open_folder",
     "open_hub",
     "open_package",

@@ -1,7 +1,7 @@
 """The canonical factors of one attention layer, and the file that keeps them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +118,42 @@ def load_factors(path: Path) -> LayerFactors:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
+        raise CheckpointError(str(path), str(error), "write it again with save_factors") from error
+    refuse_unsound_factors(tensors, str(path))
+    return LayerFactors(**tensors)
+
+
+def load_group(path: Path, heads: Sequence[int]) -> LayerFactors:
+    """Read some heads of a layer that `save_factors` wrote, and no more than them.
+
+    Parameters
+    ----------
+    path
+        As in `load_factors`.
+    heads
+        Heads of the layer, in the order wanted.
+
+    Returns
+    -------
+    LayerFactors
+        Of these heads alone; `key_of_head` counts the keys they use, in the layer's order.
+
+    Raises
+    ------
+    CheckpointError
+        As in `load_factors`, or if the layer has no such head.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            key_of_head = file.get_tensor("key_of_head")[torch.tensor(heads)]
+            keys_used, key_of_head = key_of_head.unique(return_inverse=True)
+            queries, keys = file.get_slice("queries"), file.get_slice("keys")
+            tensors = {
+                "queries": torch.cat([queries[head : head + 1] for head in heads]),
+                "keys": torch.cat([keys[key : key + 1] for key in keys_used.tolist()]),
+                "key_of_head": key_of_head,
+            }
+    except (IndexError, OSError, SafetensorError) as error:
         raise CheckpointError(str(path), str(error), "write it again with save_factors") from error
     refuse_unsound_factors(tensors, str(path))
     return LayerFactors(**tensors)

@@ -1,0 +1,131 @@
+"""What a layer has, beside what chance gives it, by depth."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from headalgebra.plots._panels import (
+    layer_axis,
+    legend_below,
+    log_axis,
+    log_limits,
+    numbers,
+    plot_positive,
+    require_columns,
+    title_panel,
+    zero_legend,
+)
+from headalgebra.plots._style import INK, FigureStyle, paper_style
+
+PANELS = {
+    "epsilon": ("ε", "no ε: it needs two heads"),
+    "epsilon_relative": ("ε̂", "no ε̂: a head is zero, or alone"),
+    "rho3": (r"$ρ_3$", r"no $ρ_3$: it needs three basis elements"),
+    "closure_isotropy": (r"$(1-χ)\,d^2/n$", "no brackets to close"),
+}
+"""Quantities in the order of the panels: their symbols, and why one may be missing."""
+
+NULLS: dict[str, tuple[str, Any]] = {
+    "haar": ("heads turned at random (Haar)", "-"),
+    "layers": ("heads of other layers", (0, (5, 1))),
+    "gaussian": ("Gaussian factors, same norms", (0, (3, 1.5))),
+    "init": ("the architecture at initialisation", (0, (1, 1.2))),
+}
+"""What the nulls are called and the lines that show them."""
+
+SPREADS = 2.0
+"""Standard deviations that a band reaches to either side of its mean."""
+
+MEASURED_LOOK: dict[str, Any] = {
+    "color": INK,
+    "marker": "o",
+    "markerfacecolor": "white",
+    "markeredgecolor": INK,
+    "linewidth": 1.1,
+    "zorder": 4,
+}
+BAND_LOOK: dict[str, Any] = {"alpha": 0.25, "linewidth": 0, "zorder": 1}
+
+
+@paper_style()
+def beside_chance(
+    layers: pd.DataFrame, nulls: pd.DataFrame, style: FigureStyle, *, model: str
+) -> Figure:
+    """ε, ε̂, ρ₃ and (1 - χ) d²/n of a model by layer, with the nulls' means and spreads.
+
+    Parameters
+    ----------
+    layers
+        Rows of the model: ``layer`` and a column for each quantity.
+    nulls
+        Rows of the model: ``layer``, ``quantity``, ``null``, ``mean`` and ``sd``.
+    style
+        How it looks.
+    model
+        Title of the figure.
+
+    Raises
+    ------
+    ValueError
+        When a table lacks a column.
+    """
+    require_columns(layers, "layers", ("layer", *PANELS))
+    require_columns(nulls, "nulls", ("layer", "quantity", "null", "mean", "sd"))
+    figure = Figure(figsize=(style.width_inches, 4.4), layout="constrained")
+    figure.suptitle(model)
+    layers = layers.sort_values("layer", kind="stable")
+    colours = dict(zip(NULLS, sns.color_palette(style.model_palette, len(NULLS)), strict=True))
+    for axes, (quantity, (symbol, reason)) in zip(
+        figure.subplots(2, 2).flat, PANELS.items(), strict=True
+    ):
+        of_quantity = nulls[nulls["quantity"] == quantity].sort_values("layer", kind="stable")
+        values = numbers(layers[quantity])
+        log_axis(axes.yaxis, log_limits(values, numbers(of_quantity["mean"])))
+        layer_axis(axes, numbers(layers["layer"]))
+        for null, colour in colours.items():
+            _draw_null(axes, of_quantity[of_quantity["null"] == null], null, colour)
+        plot_positive(axes, numbers(layers["layer"]), values, **MEASURED_LOOK)
+        title_panel(axes, "", {reason: values})
+        axes.set_ylabel(symbol)
+        axes.set_xlabel("layer")
+    found = set(nulls["null"])
+    legend_below(
+        figure,
+        [
+            Line2D([], [], label="measured", **MEASURED_LOOK),
+            *(
+                Line2D([], [], label=name, color=colours[null], linestyle=line)
+                for null, (name, line) in NULLS.items()
+                if null in found
+            ),
+            Patch(label=f"± {SPREADS:g} standard deviations", color="0.5", **BAND_LOOK),
+            *zero_legend(*(layers[quantity] for quantity in PANELS)),
+        ],
+    )
+    return figure
+
+
+def _draw_null(axes: Axes, rows: pd.DataFrame, null: str, colour: tuple[float, ...]) -> None:
+    layer, mean, sd = (numbers(rows[name]) for name in ("layer", "mean", "sd"))
+    lowest = axes.get_ylim()[0]
+    low = np.maximum(mean - SPREADS * np.nan_to_num(sd), lowest)
+    high = mean + SPREADS * np.nan_to_num(sd)
+    axes.fill_between(layer, low, high, color=colour, **BAND_LOOK)
+    # A band needs neighbours; bars show the spread of a layer that stands alone too.
+    axes.vlines(layer, low, high, color=colour, linewidth=0.6, zorder=2)
+    plot_positive(
+        axes,
+        layer,
+        mean,
+        color=colour,
+        linestyle=NULLS[null][1],
+        marker="_",
+        markersize=4,
+        zorder=3,
+    )
