@@ -40,6 +40,17 @@ def sl2() -> Tensor:
     return torch.stack([unit(2, 0, 0) - unit(2, 1, 1), unit(2, 0, 1), unit(2, 1, 0)])
 
 
+def special_linear(d: int) -> Tensor:
+    """Traceless matrices: the units off the diagonal, and e_ii - e_{i+1,i+1}."""
+    off = [unit(d, i, j) for i in range(d) for j in range(d) if i != j]
+    return torch.stack([*off, *(unit(d, i, i) - unit(d, i + 1, i + 1) for i in range(d - 1))])
+
+
+def skew_symmetric(d: int) -> Tensor:
+    """so(d): e_ij - e_ji."""
+    return torch.stack([unit(d, i, j) - unit(d, j, i) for i in range(d) for j in range(i)])
+
+
 def direct_sum(left: Tensor, right: Tensor) -> Tensor:
     """Both sets of matrices, on the two halves of a space."""
     return torch.cat(

@@ -1,19 +1,24 @@
 """Layers of heads to test on, and the numbers of a layer under the default thresholds."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from hypothesis import strategies as st
+from jaxtyping import config
 from torch import Tensor
 
 import thresholds
-from headalgebra.basis import OperatorBasis, orthonormal_basis
+from headalgebra.basis import OperatorBasis, basis_elements, orthonormal_basis
 from headalgebra.coherence import (
     StructureConstants,
     jacobiator_ratio,
+    projected_jacobiator_rms,
     structure_constants,
 )
 from headalgebra.commutators import PairCommutators, pair_commutators
+from headalgebra.linf import ProbedWords, extract_dense
 from headalgebra.operators import GramBlocks, HeadOperators, gram_blocks
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -60,6 +65,16 @@ def from_matrices(matrices: Tensor) -> HeadOperators:
     )
 
 
+def heavy_tailed(seed: int, n: int = 7, d: int = 8) -> HeadOperators:
+    """Two heads that do not commute at all, and others that nearly commute with one another."""
+    turn = orthogonal(seed, d)
+    spike = torch.outer(turn[0], turn[1])
+    signs = gaussian(seed + 1, n - 2, d).sign()
+    mild = turn.T @ torch.diag_embed(signs) @ turn / math.sqrt(d)
+    noise = 0.3 * gaussian(seed + 2, n, d, d) / d
+    return from_matrices(torch.cat([spike[None], spike.T[None], mild]) + noise)
+
+
 def to_matrices(layer: HeadOperators) -> Tensor:
     return layer.queries @ layer.keys[layer.key_of_head].mT
 
@@ -92,6 +107,31 @@ def basis_of(layer: HeadOperators, max_dim: int | None = None) -> OperatorBasis:
     )
 
 
+def elements_of(layer: HeadOperators) -> Tensor:
+    """Its orthonormal basis as dense operators."""
+    return basis_elements(blocks_of(layer).operators, basis_of(layer).coefficients)
+
+
+@contextmanager
+def unchecked_shapes() -> Iterator[None]:
+    """Without the checks of every call, which are most of the time of many small estimates."""
+    checked = not config.jaxtyping_disable
+    config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        config.update("jaxtyping_disable", not checked)
+
+
+def complete_directions(d: int) -> Tensor:
+    """Probes that see every column alike: their mean square is the Frobenius norm, exactly."""
+    return math.sqrt(d) * torch.eye(d, dtype=torch.float64)
+
+
+def words_of(layer: HeadOperators, probes: Tensor) -> ProbedWords:
+    return ProbedWords(blocks_of(layer).operators, basis_of(layer).coefficients, probes)
+
+
 def structure_of(layer: HeadOperators) -> StructureConstants:
     basis = basis_of(layer)
     return structure_constants(
@@ -111,7 +151,10 @@ def numbers_of(layer: HeadOperators) -> dict[str, float]:
         "epsilon_relative": pairs.epsilon_relative,
         "epsilon_haar": pairs.epsilon_haar,
         "kappa": basis.kappa,
+        "obstruction_rms": extract_dense(elements_of(layer)).obstruction_rms,
         "closure_defect": structure.closure_defect,
+        "closure_isotropy": structure.closure_isotropy,
+        "jacobi_projected_rms": projected_jacobiator_rms(structure.f),
         "rho3": jacobiator_ratio(structure.f),
     }
 

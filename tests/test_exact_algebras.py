@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algebras import commutators, direct_sum, heisenberg, sl2, so3, structure_tensor, su2
-from headalgebra.basis import basis_elements
 from headalgebra.coherence import (
     TwoTermLinf,
     jacobiator_ratio,
@@ -21,7 +20,7 @@ from headalgebra.operators import HeadOperators
 from heads import (
     SEEDS,
     basis_of,
-    blocks_of,
+    elements_of,
     from_matrices,
     gaussian,
     of_condition,
@@ -40,10 +39,6 @@ def turned(matrices, seed):
     turn = orthogonal(seed, matrices.shape[-1])
     layer = from_matrices(matrices)
     return HeadOperators.from_factors(turn @ layer.queries, turn @ layer.keys, layer.key_of_head)
-
-
-def dense_basis(layer):
-    return basis_elements(blocks_of(layer).operators, basis_of(layer).coefficients)
 
 
 @NAMES
@@ -104,7 +99,7 @@ def test_numbers_by_hand(name, epsilon, epsilon_relative, kappa, norm_of_f, seed
 def test_rotations_have_the_rotations_obstruction():
     """[E_b,[E_c,E_a]] with E = L/√2 has norm 1/2 unless b is the third: 6 of 9 triples."""
     for seed in (0, 1):
-        dense = extract_dense(dense_basis(turned(so3(), seed)))
+        dense = extract_dense(elements_of(turned(so3(), seed)))
         assert dense.obstruction_rms == pytest.approx(math.sqrt(1 / 6), rel=1e-13)
         assert dense.coherence_residual <= 16 * U
 
@@ -126,7 +121,7 @@ def test_structure_constants_are_the_textbook_ones():
 def test_structure_constants_are_those_of_the_algebra(name):
     """In the basis that the layer's own heads give, whatever its rotation."""
     layer = turned(ALGEBRAS[name], 3)
-    E = dense_basis(layer)
+    E = elements_of(layer)
     expected = structure_tensor(E, commutators(E))
     torch.testing.assert_close(structure_of(layer).f, expected, rtol=0, atol=64 * U)
 

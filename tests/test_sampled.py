@@ -10,7 +10,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headalgebra.basis import basis_elements
 from headalgebra.hochschild import commutator, obstruction
 from headalgebra.linf import (
     ProbedWords,
@@ -27,11 +26,15 @@ from heads import (
     SEEDS,
     basis_of,
     blocks_of,
+    complete_directions,
+    elements_of,
     from_matrices,
     gaussian,
     gaussian_heads,
+    heavy_tailed,
     layers,
-    orthogonal,
+    unchecked_shapes,
+    words_of,
 )
 
 N_SEEDS, N_PROBES, N_DRAWN = 250, 16, 400
@@ -44,41 +47,19 @@ def seed_of(*entropy):
     return np.random.SeedSequence(entropy)
 
 
-def words_of(layer, probes):
-    return ProbedWords(blocks_of(layer).operators, basis_of(layer).coefficients, probes)
-
-
-def elements_of(layer):
-    return basis_elements(blocks_of(layer).operators, basis_of(layer).coefficients)
-
-
-def complete(d):
-    """Directions that see every column alike: their mean square is the Frobenius norm, exactly."""
-    return math.sqrt(d) * torch.eye(d, dtype=torch.float64)
-
-
-def heavy_tailed(seed, n=7, d=8):
-    """Two heads that do not commute at all, and others that nearly commute with one another."""
-    turn = orthogonal(seed, d)
-    spike = torch.outer(turn[0], turn[1])
-    signs = gaussian(seed + 1, n - 2, d).sign()
-    mild = turn.T @ torch.diag_embed(signs) @ turn / math.sqrt(d)
-    noise = 0.3 * gaussian(seed + 2, n, d, d) / d
-    return from_matrices(torch.cat([spike[None], spike.T[None], mild]) + noise)
-
-
 @pytest.fixture(scope="module")
 def repeated_estimates():
     """The three estimators over many seeds on one heavy-tailed layer, and the truth."""
     layer = heavy_tailed(0)
     operators, coefficients = blocks_of(layer).operators, basis_of(layer).coefficients
     estimates = {"all": [], "uniform": [], "weighted": []}
-    for k in range(N_SEEDS):
-        probes = sphere_probes(operators.d_model, N_PROBES, seed_of(k, 0))
-        words = ProbedWords(operators, coefficients, probes)
-        estimates["all"].append(all_triples(census(words)))
-        estimates["uniform"].append(uniform_tuples(words, N_DRAWN, seed_of(k, 1)))
-        estimates["weighted"].append(weighted_triples(words, N_DRAWN, seed_of(k, 2)))
+    with unchecked_shapes():
+        for k in range(N_SEEDS):
+            probes = sphere_probes(operators.d_model, N_PROBES, seed_of(k, 0))
+            words = ProbedWords(operators, coefficients, probes)
+            estimates["all"].append(all_triples(census(words)))
+            estimates["uniform"].append(uniform_tuples(words, N_DRAWN, seed_of(k, 1)))
+            estimates["weighted"].append(weighted_triples(words, N_DRAWN, seed_of(k, 2)))
     return estimates, extract_dense(elements_of(layer)).obstruction_rms
 
 
@@ -141,7 +122,7 @@ def test_a_complete_set_of_directions_is_exact(layer):
     dense = extract_dense(elements_of(layer))
     if dense.n_triples == 0:
         return
-    estimate = all_triples(census(words_of(layer, complete(layer.d_model))))
+    estimate = all_triples(census(words_of(layer, complete_directions(layer.d_model))))
     assert estimate.n_triples == dense.n_triples
     rounding = 1e-12 * basis_of(layer).kappa ** 2
     assert estimate.value == pytest.approx(dense.obstruction_rms, rel=1e-9, abs=rounding)
@@ -174,12 +155,6 @@ def test_mean_square_is_unbiased(repeated_estimates, estimator):
     assert bias_in_standard_errors(estimates[estimator], 1.1 * truth) > 4
 
 
-@pytest.mark.parametrize("estimator", ["all", "weighted"])
-def test_interval_covers(repeated_estimates, estimator):
-    estimates, truth = repeated_estimates
-    assert LEAST_COVERAGE <= coverage(estimates[estimator], truth) <= 0.995
-
-
 @pytest.mark.parametrize("n_drawn", [60, 140])
 def test_weighted_interval_covers_when_the_draws_decide(n_drawn):
     """Many probes and few draws. With repetition: even N draws do not see all N triples."""
@@ -187,10 +162,11 @@ def test_weighted_interval_covers_when_the_draws_decide(n_drawn):
     operators, coefficients = blocks_of(layer).operators, basis_of(layer).coefficients
     truth = extract_dense(elements_of(layer)).obstruction_rms
     estimates = []
-    for k in range(100):
-        probes = sphere_probes(operators.d_model, 128, seed_of(k, 0))
-        words = ProbedWords(operators, coefficients, probes)
-        estimates.append(weighted_triples(words, n_drawn, seed_of(k, 2)))
+    with unchecked_shapes():
+        for k in range(100):
+            probes = sphere_probes(operators.d_model, 128, seed_of(k, 0))
+            words = ProbedWords(operators, coefficients, probes)
+            estimates.append(weighted_triples(words, n_drawn, seed_of(k, 2)))
     assert coverage(estimates, truth) >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / 100)
 
 
