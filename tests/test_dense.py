@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headalgebra.hochschild import commutator, obstruction
-from headalgebra.linf import commutator_tensor, extract_dense
+from headalgebra.linf import commutator_tensor, dense, extract_dense
+from headalgebra.linf.dense import dense_bytes
 from heads import SEEDS, gaussian, orthogonal
 from thresholds import U
 
@@ -39,12 +40,14 @@ def test_obstruction_over_every_triple(seed, n, d):
         for b in range(n)
         for a, c in combinations(range(n), 2)
     ]
-    dense = extract_dense(E)
-    assert dense.n_triples == len(squares) == n * math.comb(n, 2)
-    assert dense.obstruction_rms == pytest.approx(math.sqrt(sum(squares) / len(squares)), rel=1e-12)
+    extraction = extract_dense(E)
+    assert extraction.n_triples == len(squares) == n * math.comb(n, 2)
+    assert extraction.obstruction_rms == pytest.approx(
+        math.sqrt(sum(squares) / len(squares)), rel=1e-12
+    )
     every = torch.stack([obstruction(a, b, c) for a in E for b in E for c in E])
     over_all = float(every.square().sum()) / n**3
-    expected = dense.obstruction_rms * math.sqrt((n - 1) / n)
+    expected = extraction.obstruction_rms * math.sqrt((n - 1) / n)
     assert math.sqrt(over_all) == pytest.approx(expected, rel=1e-12)
 
 
@@ -89,19 +92,62 @@ def test_root_mean_squares_do_not_depend_on_the_basis(seed):
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_without_pairs_there_is_nothing(n):
-    dense = extract_dense(gaussian(0, n, 4, 4))
-    assert dense.n_triples == 0
-    assert math.isnan(dense.obstruction_rms) and math.isnan(dense.coherence_residual)
+    extraction = extract_dense(gaussian(0, n, 4, 4))
+    assert extraction.n_triples == 0
+    assert math.isnan(extraction.obstruction_rms) and math.isnan(extraction.coherence_residual)
 
 
 def test_a_pair_has_an_obstruction_and_no_coherence():
     E = unit_matrices(0, 2, 4)
-    dense = extract_dense(E)
-    assert dense.n_triples == 2
-    assert dense.obstruction_rms > 0.1
-    assert math.isnan(dense.coherence_residual)
+    extraction = extract_dense(E)
+    assert extraction.n_triples == 2
+    assert extraction.obstruction_rms > 0.1
+    assert math.isnan(extraction.coherence_residual)
 
 
 def test_commuting_elements():
-    dense = extract_dense(torch.diag_embed(unit_matrices(0, 4, 6)[:, 0]))
-    assert (dense.obstruction_rms, dense.coherence_residual) == (0.0, 0.0)
+    extraction = extract_dense(torch.diag_embed(unit_matrices(0, 4, 6)[:, 0]))
+    assert (extraction.obstruction_rms, extraction.coherence_residual) == (0.0, 0.0)
+
+
+@given(SEEDS, st.integers(2, 6), st.integers(1, 12), st.integers(1, 4))
+def test_blocks_and_chunks_do_not_show(seed, n, brackets, matrices):
+    """Whether brackets are held or recomputed, and in chunks of any size."""
+    E, d = unit_matrices(seed, n, 5), 5
+    whole = extract_dense(E)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dense, "BRACKET_NUMBERS", brackets * d * d)
+        patch.setattr(dense, "CHUNK_NUMBERS", matrices * d * d)
+        parts = extract_dense(E)
+        for spoiled in range(n if n > 2 else 0):
+            bad = E.clone()
+            bad[spoiled] *= math.nan
+            assert math.isnan(extract_dense(bad).coherence_residual)
+    assert parts.n_triples == whole.n_triples
+    assert parts.obstruction_rms == pytest.approx(whole.obstruction_rms, rel=20 * d * U)
+    if n > 2:
+        assert 0 < parts.coherence_residual <= (12 * math.sqrt(2) * d + 22) * U
+
+
+def test_a_wrong_bracket_shows_in_the_coherence(monkeypatch):
+    """Control: ℓ₃ is not zero by construction."""
+    bracket = dense._bracket
+    monkeypatch.setattr(dense, "_bracket", lambda x, stack: bracket(x, stack) + 1e-6 * stack)
+    assert extract_dense(unit_matrices(0, 4, 6)).coherence_residual > 1e-8
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_bytes_where_every_bracket_is_held(dtype):
+    for n, d in ((2, 3), (6, 384), (12, 384)):
+        numbers = (n + math.comb(n, 2) + 2 * max(n - 2, 1)) * d * d
+        assert dense_bytes(n, d, dtype) == numbers * dtype.itemsize
+    assert dense_bytes(1, 8, dtype) == 64 * dtype.itemsize
+
+
+def test_bytes_of_a_large_layer_are_bounded():
+    """32 elements of size 4096: all brackets alone would be 66.6 GB."""
+    n, d = 32, 4096
+    largest = (n * d * d + dense.BRACKET_NUMBERS + 3 * dense.CHUNK_NUMBERS) * 8
+    assert n * d * d * 8 < dense_bytes(n, d) <= largest < 24e9
+    # One index's brackets are held whatever the bound.
+    assert dense_bytes(2, 2**17) == (2 + 1 + 2) * 2**34 * 8
