@@ -14,6 +14,7 @@ from headalgebra.coherence import (
     projected_jacobiator_rms,
     structure_constants,
 )
+from headalgebra.coherence.structure import projected_bracket
 from headalgebra.operators import HeadOperators
 from heads import (
     SEEDS,
@@ -197,3 +198,22 @@ def test_scale_and_rotation_do_not_show(seed, scale):
     reference, structure = structure_of(layer), structure_of(turned)
     assert structure.closure_defect == pytest.approx(reference.closure_defect, rel=1e-11)
     assert jacobiator_ratio(structure.f) == pytest.approx(jacobiator_ratio(reference.f), rel=1e-9)
+
+
+@given(layers(min_heads=1, min_d=3))
+def test_the_projected_bracket_alone(layer):
+    """The same products, summed by the same calls, with or without the squared commutators."""
+    blocks, basis = blocks_of(layer), basis_of(layer)
+    f = projected_bracket(blocks, basis.coefficients)
+    assert torch.equal(f, by_blocks(layer).f)
+
+
+def test_the_projected_bracket_of_fewer_elements_than_heads():
+    layer = gaussian_heads(0, heads=5, d=16, r=3, key_of_head=[0, 0, 1, 1, 2])
+    coefficients = basis_of(layer, max_dim=3).coefficients
+    dense = dense_structure_constants(basis_elements(layer, coefficients)).f
+    f = projected_bracket(blocks_of(layer), coefficients)
+    assert relative_error(f, dense) < 256 * U
+    # Control: the heads must keep their own keys.
+    other = gaussian_heads(0, heads=5, d=16, r=3, key_of_head=[0, 1, 1, 2, 2])
+    assert relative_error(projected_bracket(blocks_of(other), coefficients), dense) > 0.1
