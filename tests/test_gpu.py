@@ -4,19 +4,25 @@ import numpy as np
 import pytest
 import torch
 
+from headalgebra.coherence import dense_structure_constants
 from headalgebra.devices import compute_device
 from headalgebra.linf import (
     UNIT_ROUNDOFF,
     ProbedWords,
     all_triples,
     census,
+    dense,
     extract_dense,
     jacobiator_norms_by_precision,
     literal_triple,
     sphere_probes,
+    uniform_tuples,
+    weighted_triples,
 )
+from headalgebra.linf.dense import dense_bytes
 from headalgebra.operators import HeadOperators
 
+DTYPES = [torch.float64, torch.float32]
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 
 
@@ -39,38 +45,80 @@ def test_a_gpu_that_is_not_there_is_refused_with_the_mend() -> None:
 
 @pytest.mark.gpu
 @needs_cuda
-def test_dense_extraction_agrees_with_the_cpu() -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("brackets", [1, 10])
+def test_dense_extraction_agrees_with_the_cpu(dtype, brackets, monkeypatch) -> None:
+    """With every bracket held, and with some recomputed in small chunks."""
     elements = unit_operators(5, 96)
-    here, there = extract_dense(elements), extract_dense(elements.cuda())
+    here = extract_dense(elements)
+    monkeypatch.setattr(dense, "BRACKET_NUMBERS", brackets * 96**2)
+    monkeypatch.setattr(dense, "CHUNK_NUMBERS", 2 * 96**2)
+    there = extract_dense(elements.to("cuda", dtype))
     # Three products deep: a few d·u of relative error on either side.
-    assert there.obstruction_rms == pytest.approx(here.obstruction_rms, rel=20 * 96 * 2**-53)
-    assert there.coherence_residual < 20 * 96 * 2**-53
+    tolerance = 20 * 96 * UNIT_ROUNDOFF[dtype]
+    assert there.obstruction_rms == pytest.approx(here.obstruction_rms, rel=tolerance)
+    assert 0 < there.coherence_residual < tolerance
     assert there.n_triples == here.n_triples
+    changed = extract_dense(1.001 * elements.to("cuda", dtype)).obstruction_rms
+    assert changed != pytest.approx(here.obstruction_rms, rel=tolerance)
 
 
 @pytest.mark.gpu
 @needs_cuda
-def test_sampled_extraction_agrees_with_the_cpu() -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dense_extraction_holds_the_bytes_predicted(dtype) -> None:
+    n, d = 8, 1024
+    elements = unit_operators(n, d).to("cuda", dtype)
+    extract_dense(elements[:3])  # the library's own workspace
+    before = torch.cuda.memory_allocated() - elements.nbytes
+    torch.cuda.reset_peak_memory_stats()
+    extract_dense(elements)
+    growth = torch.cuda.max_memory_allocated() - before
+    assert 0.9 < growth / dense_bytes(n, d, dtype) < 1.05
+
+
+@pytest.mark.gpu
+@needs_cuda
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sampled_extraction_agrees_with_the_cpu(dtype) -> None:
     generator = torch.Generator().manual_seed(1)
     queries, keys = (
         torch.randn(4, 64, 16, dtype=torch.float64, generator=generator) for _ in range(2)
     )
-    operators = HeadOperators.from_factors(queries, keys)
     coefficients = torch.randn(4, 4, dtype=torch.float64, generator=generator)
-    probes = sphere_probes(64, 16, np.random.SeedSequence(2))
     values = []
-    for device in ("cpu", "cuda"):
-        on_device = (coefficients.to(device), probes.to(device))
-        words = ProbedWords(operators.to(torch.device(device)), *on_device)
-        values.append(all_triples(census(words)).value)
-    assert values[1] == pytest.approx(values[0], rel=100 * 64 * 2**-53)
+    for device, precision in (("cpu", torch.float64), ("cuda", dtype)):
+        operators = HeadOperators.from_factors(queries, keys, dtype=precision)
+        probes = sphere_probes(64, 16, np.random.SeedSequence(2), precision).to(device)
+        words = ProbedWords(
+            operators.to(torch.device(device)), coefficients.to(device, precision), probes
+        )
+        drawn = [
+            f(words, 50, np.random.SeedSequence(3)) for f in (uniform_tuples, weighted_triples)
+        ]
+        values.append([e.value for e in (all_triples(census(words)), *drawn)])
+    assert values[1] == pytest.approx(values[0], rel=100 * 64 * UNIT_ROUNDOFF[dtype])
 
 
 @pytest.mark.gpu
 @needs_cuda
-def test_the_literal_jacobiator_is_rounding_on_the_gpu_too() -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_structure_constants_agree_with_the_cpu(dtype) -> None:
+    """Brackets of unit operators: inner products of d² terms."""
+    elements = unit_operators(4, 48)
+    here = dense_structure_constants(elements)
+    there = dense_structure_constants(elements.to("cuda", dtype))
+    tolerance = 48**2 * UNIT_ROUNDOFF[dtype]
+    torch.testing.assert_close(there.f.cpu().double(), here.f, rtol=0, atol=tolerance)
+    assert there.commutator_squared == pytest.approx(here.commutator_squared, rel=tolerance)
+
+
+@pytest.mark.gpu
+@needs_cuda
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_literal_jacobiator_is_rounding_on_the_gpu_too(dtype) -> None:
     compute_device("cuda")
-    a, b, c = unit_operators(3, 128).cuda()
+    a, b, c = unit_operators(3, 128).to("cuda", dtype)
     triple = literal_triple(a, b, c)
     assert 0 < triple.jacobiator < triple.bound
     assert triple.jacobiator / triple.noise < 20

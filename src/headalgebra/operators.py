@@ -37,8 +37,9 @@ class HeadOperators:
         queries: Float[Tensor, "H d r"],
         keys: Float[Tensor, "G d r"],
         key_of_head: Int[Tensor, "H"] | None = None,
+        dtype: torch.dtype = torch.float64,
     ) -> "HeadOperators":
-        """Build the operators in float64 from factors of any floating dtype.
+        """Build the operators in ``dtype`` from factors of any floating dtype.
 
         ``key_of_head`` may be left out when every head has its own key factor.
 
@@ -61,7 +62,7 @@ class HeadOperators:
             raise ValueError(f"key_of_head must lie in 0..{len(keys) - 1}")
 
         def side_by_side(factors: Tensor) -> Tensor:
-            return factors.to(torch.float64).permute(1, 0, 2).reshape(d_model, -1).contiguous()
+            return factors.to(dtype).permute(1, 0, 2).reshape(d_model, -1).contiguous()
 
         return cls(side_by_side(queries), side_by_side(keys), key_of_head)
 
@@ -201,7 +202,7 @@ class GramBlocks:
 
 
 def gram_blocks(operators: HeadOperators, *, balance_above: float) -> GramBlocks:
-    """Three Gram products of the layer's factors, in float64.
+    """Three Gram products of the layer's factors, in their dtype.
 
     A head whose ``Q_h^T Q_h`` or ``K_h^T K_h`` has a condition number above ``balance_above`` is
     first rebuilt (:func:`balance`): the operator depends on the product of its factors alone, but
@@ -247,7 +248,7 @@ def balance(operators: HeadOperators, heads: Int[Tensor, "B"]) -> HeadOperators:
     key_of_head[heads] = torch.arange(first_own, first_own + len(heads), device=heads.device)
     keys = torch.cat([operators.keys, own_keys])
     in_use, key_of_head = torch.unique(key_of_head, return_inverse=True)
-    return HeadOperators.from_factors(queries, keys[in_use], key_of_head)
+    return HeadOperators.from_factors(queries, keys[in_use], key_of_head, queries.dtype)
 
 
 def symmetric_gram(factors: Float[Tensor, "d N"], panels: int = 8) -> Float[Tensor, "N N"]:

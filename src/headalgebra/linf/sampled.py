@@ -47,10 +47,16 @@ class Estimate:
     n_probes: int
 
 
-def sphere_probes(d: int, n_probes: int, seed: np.random.SeedSequence) -> Float[Tensor, "d p"]:
-    """Directions uniform on the sphere of radius √d in R^d, one a column."""
+def sphere_probes(
+    d: int, n_probes: int, seed: np.random.SeedSequence, dtype: torch.dtype = torch.float64
+) -> Float[Tensor, "d p"]:
+    """Directions uniform on the sphere of radius √d in R^d, one a column.
+
+    The same directions in every dtype, but for their rounding.
+    """
     gaussian = np.random.default_rng(seed).standard_normal((n_probes, d)).T
-    return torch.from_numpy(gaussian * (math.sqrt(d) / np.linalg.norm(gaussian, axis=0)))
+    directions = gaussian * (math.sqrt(d) / np.linalg.norm(gaussian, axis=0))
+    return torch.from_numpy(directions).to(dtype)
 
 
 class ProbedWords:
@@ -174,6 +180,7 @@ def weighted_triples(words: ProbedWords, n_drawn: int, seed: np.random.SeedSeque
     weight = torch.outer(element_weight, pair_weight).flatten()
     if not weight.sum() > 0:  # every commutator is exactly zero, and so is every triple
         return Estimate(0.0, 0.0, 0.0, n_drawn, words.n_probes)
+    weight = weight.double()  # probabilities that add up to 1 in numpy's arithmetic
     probability = (weight / weight.sum()).cpu().numpy()
     drawn = generator.choice(len(probability), size=n_drawn, p=probability)
     squared = words.drawn_squared(torch.from_numpy(drawn))
@@ -196,7 +203,7 @@ def spectral_norms(
     A lower bound, close enough to weight a draw by.
     """
     start = torch.from_numpy(generator.standard_normal((operators.d_model, 1)))
-    start = start.to(operators.query_matrix.device)
+    start = start.to(operators.query_matrix)
     transposed = HeadOperators(
         operators.keys_by_head(),
         operators.query_matrix,
@@ -205,8 +212,9 @@ def spectral_norms(
     by_head = coefficients.T[:, None]  # H 1 n
     vectors = start.expand(-1, len(coefficients))
     norms = torch.zeros_like(vectors[0])
+    smallest = torch.finfo(norms.dtype).tiny
     for _ in range(iterations):
-        vectors = vectors / torch.linalg.vector_norm(vectors, dim=0).clamp(min=1e-300)
+        vectors = vectors / torch.linalg.vector_norm(vectors, dim=0).clamp(min=smallest)
         image = operators.query_combination(by_head * operators.key_products(vectors))
         norms = torch.linalg.vector_norm(image, dim=0)
         vectors = transposed.query_combination(by_head * transposed.key_products(image))
