@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import torch
 
 from headalgebra import columns
 from headalgebra.basis import basis_elements
@@ -37,7 +38,8 @@ with job(snakemake):
     for layer, blocks in gram_blocks_by_layer(snakemake, routed):
         operators = blocks.operators.to(device)
         combination = coefficients[layer].to(device)
-        dense = extract_dense(basis_elements(operators, combination))
+        elements = basis_elements(operators, combination)
+        dense = extract_dense(elements.to(getattr(torch, settings["dense_dtype"])))
         row = {
             "layer": layer,
             "n_probes": 0,
@@ -47,4 +49,5 @@ with job(snakemake):
             "note": note(len(combination), dense.coherence_residual, settings["literal_tolerance"]),
         }
         rows.append(row | literal_columns(operators, combination, layer, settings))
-    write_table(snakemake.output.linf, rows, columns.LINF, origin(snakemake, device))
+    computed_on = origin(snakemake, device) | {"dense_dtype": settings["dense_dtype"]}
+    write_table(snakemake.output.linf, rows, columns.LINF, computed_on)

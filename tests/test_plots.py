@@ -20,11 +20,14 @@ from matplotlib.lines import Line2D
 from headalgebra.phases import PHASES
 from headalgebra.plots import (
     FigureStyle,
+    associator_by_parameter,
+    beside_chance,
     commutator_maps,
     epsilon_by_depth,
     jacobiator_by_precision,
     obstruction_by_depth,
     singular_values,
+    tower_by_depth,
     write_figure,
 )
 
@@ -47,6 +50,16 @@ PHASE_ENDS = {"weak_below": 0.1, "topological_above": 1.0}
 KAPPA_BANDS = {"well_below": 100.0, "poor_from": 1000.0}
 CLAIMED = (1e-3, 1e-1)
 
+QUANTITIES = ("epsilon", "epsilon_relative", "rho3", "closure_isotropy")
+LEVELS = (
+    ("C*", "operator_norm_mean"),
+    ("W*", "commutant_gap"),
+    ("Lie", "rank"),
+    ("L∞", "rho3"),
+    ("gauge", "action_normalised"),
+    ("gauge", "wilson_deviation"),
+)
+
 DEMO = {"minilm": (6, 12), "minilm-init": (6, 12), "gpt2-medium-init": (24, 16)}
 FULL = {f"family-{size}m": (12, 4) for size in range(70, 84)}
 FULL |= {"an-organisation-and-its-very-long-model-name_v2": (24, 16), "gpt2-xl": (48, 25)}
@@ -58,6 +71,7 @@ def draw_study(models, *, span_phases=True, seed=0):
     """Tables of the shape that a study has, by name."""
     rng = np.random.default_rng(seed)
     layer_rows, sigma_rows, precision_rows, pair_rows = [], [], [], []
+    null_rows, tower_rows, associator_rows = [], [], []
     for model, (n_layers, n_heads) in models.items():
         for layer in range(n_layers):
             depth = layer / max(n_layers - 1, 1)
@@ -70,6 +84,9 @@ def draw_study(models, *, span_phases=True, seed=0):
                     "layer": layer,
                     "epsilon": epsilon if n_heads > 1 else np.nan,
                     "epsilon_haar": 1.1 * epsilon if n_heads > 1 else np.nan,
+                    "epsilon_relative": rng.uniform(0.05, 0.1) if n_heads > 1 else np.nan,
+                    "rho3": rng.uniform(0.2, 1.4) if n_heads > 2 else np.nan,
+                    "closure_isotropy": rng.uniform(2, 400) if n_heads > 1 else np.nan,
                     "kappa": kappa if n_heads > 1 else 1.0,
                     "obstruction_rms": rms if n_heads > 1 else np.nan,
                     "obstruction_ci_low": 0.9 * rms if n_heads > 1 else np.nan,
@@ -85,6 +102,22 @@ def draw_study(models, *, span_phases=True, seed=0):
                     for operand, size in (("raw", 1e3), ("basis", 1e-1))
                     for dtype, unit in ROUNDOFF.items()
                 ]
+            null_rows += [
+                (model, layer, quantity, null, mean, 0.1 * mean)
+                for quantity, mean in zip(QUANTITIES, (epsilon, 0.08, 1.3, 3.0), strict=True)
+                for null in ("haar", "gaussian", "init", "layers")
+                if n_heads > 2
+            ]
+            tower_rows += [
+                (model, layer, level, quantity, rng.lognormal(0, 1) * sign)
+                for level, quantity in LEVELS
+                for sign in [rng.choice([1, -1]) if quantity == "action_normalised" else 1]
+            ]
+            if n_heads > 2 and layer in (0, n_layers - 1):
+                associator_rows += [
+                    (model, layer, t, abs(t + t * t) * rms + 1e-17, abs(t + t * t) * rms)
+                    for t in np.linspace(-1.5, 0.5, 9)
+                ]
             pair_rows += [
                 (model, layer, i, j, rng.lognormal(-2.5, 0.5))
                 for i, j in itertools.combinations(range(n_heads), 2)
@@ -92,7 +125,13 @@ def draw_study(models, *, span_phases=True, seed=0):
     sigma_columns = ["model", "layer", "index", "sigma"]
     precision_columns = ["model", "layer", "operand", "dtype", "unit_roundoff", "jacobi_mean"]
     pair_columns = ["model", "layer", "i", "j", "commutator_relative"]
+    null_columns = ["model", "layer", "quantity", "null", "mean", "sd"]
+    tower_columns = ["model", "layer", "level", "quantity", "value"]
+    associator_columns = ["model", "layer", "t", "associator", "predicted"]
     return {
+        "nulls": pd.DataFrame(null_rows, columns=null_columns),
+        "tower": pd.DataFrame(tower_rows, columns=tower_columns),
+        "associator": pd.DataFrame(associator_rows, columns=associator_columns),
         "layers": pd.DataFrame(layer_rows),
         "singular_values": pd.DataFrame(sigma_rows, columns=sigma_columns),
         "precision": pd.DataFrame(precision_rows, columns=precision_columns),
@@ -102,7 +141,7 @@ def draw_study(models, *, span_phases=True, seed=0):
 
 def draw_figures(study, style=STYLE):
     """Every figure of a study, by name; of the maps, those of the last model."""
-    layers, pairs = study["layers"], study["pairs"]
+    layers, pairs, nulls = study["layers"], study["pairs"], study["nulls"]
     last = layers["model"].iloc[-1]
     return {
         "epsilon": epsilon_by_depth(layers, style, **PHASE_ENDS),
@@ -110,6 +149,11 @@ def draw_figures(study, style=STYLE):
         "jacobiator": jacobiator_by_precision(study["precision"], style, claimed_range=CLAIMED),
         "obstruction": obstruction_by_depth(layers, style),
         "commutators": commutator_maps(pairs[pairs["model"] == last], style, model=last),
+        "nulls": beside_chance(
+            layers[layers["model"] == last], nulls[nulls["model"] == last], style, model=str(last)
+        ),
+        "tower": tower_by_depth(study["tower"], style),
+        "associator": associator_by_parameter(study["associator"], style),
     }
 
 
@@ -237,6 +281,73 @@ def test_maps_are_the_pairs_both_ways_with_a_blank_diagonal(study, figures):
     assert figures["commutators"].get_suptitle() == "all"
 
 
+def test_measured_and_nulls_are_the_tables(study, figures):
+    layers = study["layers"][study["layers"]["model"] == "all"]
+    nulls = study["nulls"][study["nulls"]["model"] == "all"]
+    for axes, quantity in zip(figures["nulls"].axes, QUANTITIES, strict=True):
+        assert drawn_as(curve(axes, "o"), layers["layer"], layers[quantity])
+        means = [line for line in axes.lines if line.get_marker() == "_"]
+        spreads = [bars for bars in axes.collections if isinstance(bars, LineCollection)]
+        of_quantity = nulls[nulls["quantity"] == quantity]
+        assert len({line.get_color() for line in means}) == len(means) == len(spreads) == 4
+        assert len({line.get_linestyle() for line in means}) >= 2
+        for mean, spread, null in zip(
+            means, spreads, ("haar", "layers", "gaussian", "init"), strict=True
+        ):
+            rows = of_quantity[of_quantity["null"] == null]
+            assert drawn_as(mean, rows["layer"], rows["mean"])
+            ends = np.array([segment[:, 1] for segment in spread.get_segments()])
+            lowest = axes.get_ylim()[0]
+            expected = (rows["mean"] - 2 * rows["sd"]).clip(lower=lowest)
+            np.testing.assert_allclose(ends[:, 0], expected, rtol=1e-12)
+            np.testing.assert_allclose(ends[:, 1], rows["mean"] + 2 * rows["sd"], rtol=1e-12)
+    assert figures["nulls"].get_suptitle() == "all"
+
+
+def test_a_null_that_does_not_exist_is_not_in_the_legend():
+    study = draw_study({"m": (3, 4)})
+    nulls = study["nulls"]
+    for missing, entries in (("layers", 5), ("none", 6)):
+        figure = beside_chance(study["layers"], nulls[nulls["null"] != missing], STYLE, model="m")
+        assert len(figure.legends[0].get_texts()) == entries
+
+
+def test_levels_are_the_tables_with_negative_actions_open(study, figures):
+    for axes, (level, quantity) in zip(figures["tower"].axes, LEVELS, strict=True):
+        table = study["tower"]
+        chosen = table[(table["level"] == level) & (table["quantity"] == quantity)]
+        lines = [line for line in axes.lines if line.get_markerfacecolor() != "white"]
+        for line, model in zip(lines, SMALL, strict=True):
+            rows = chosen[chosen["model"] == model]
+            depth = rows["layer"] / max(rows["layer"].max(), 1)
+            assert drawn_as(line, depth, rows["value"].abs())
+        open_points = sum(
+            len(line.get_xdata()) for line in axes.lines if line.get_markerfacecolor() == "white"
+        )
+        assert open_points == (chosen["value"] < 0).sum()
+        assert (open_points > 0) == (quantity == "action_normalised")
+
+
+def test_associators_lie_on_their_prediction_and_fall_at_both_ends(study, figures):
+    rows = study["associator"][study["associator"]["model"] == "all"]
+    axes = panel(figures["associator"], "all")
+    points = [line for line in axes.lines if line.get_marker() == "o"]
+    assert len(points) == rows["layer"].nunique()
+    for line, (_, of_layer) in zip(points, rows.groupby("layer"), strict=True):
+        assert drawn_as(line, of_layer["t"], of_layer["associator"])
+    for line in (line for line in axes.lines if line.get_marker() != "o"):
+        t, height = line.get_data()
+        (of_layer,) = [
+            part
+            for _, part in rows.groupby("layer")
+            if np.isclose(np.nanmax(height), part["predicted"].max(), rtol=1e-9)
+        ]
+        at = np.isin(t, of_layer["t"]) & ~np.isnan(height)
+        known = of_layer[of_layer["predicted"] > 0]
+        np.testing.assert_allclose(height[at], known["predicted"], rtol=1e-9)
+        assert set(t[np.isnan(height)]) == {-1.0, 0.0}
+
+
 def test_a_line_that_fills_a_gap_or_loses_a_point_is_noticed(study, figures):
     rows = study["layers"][study["layers"]["model"] == "all"]
     line = curve(panel(figures["epsilon"], "all"), "o")
@@ -297,7 +408,7 @@ def test_what_does_not_exist_is_said_in_the_panel(figures):
 def test_a_study_without_pairs_or_triples_still_has_figures():
     study = draw_study({"one-head": (3, 1)})
     figures = draw_figures(study)
-    for name in ("commutators", "jacobiator"):
+    for name in ("commutators", "jacobiator", "associator"):
         figure = figures[name]
         assert any(text.get_text().startswith("no ") for text in figure.texts), name
 
@@ -308,6 +419,9 @@ def test_columns_that_are_empty_throughout_still_give_figures():
     study["singular_values"]["sigma"] = np.nan
     study["precision"]["jacobi_mean"] = np.nan
     study["pairs"]["commutator_relative"] = np.nan
+    study["nulls"][["mean", "sd"]] = np.nan
+    study["tower"]["value"] = np.nan
+    study["associator"][["associator", "predicted"]] = np.nan
     for name, figure in draw_figures(study).items():
         assert find_empty_panels(figure) == [], name
         assert find_collisions(figure) == [], name
@@ -515,7 +629,7 @@ def test_a_second_write_and_a_fresh_process_give_the_same_bytes(tmp_path):
             for name, figure in figures.items():
                 write_figure(figure, folder / f"{name}.svg", folder / f"{name}.png", STYLE.dpi)
     assert fresh.wait() == 0
-    assert len(files(here)) == 10
+    assert len(files(here)) == 16
     assert files(here) == files(again)
     assert files(here) == files(elsewhere)
     for name, content in files(here).items():

@@ -456,3 +456,86 @@ def test_a_wrong_setting_stops_before_any_job(
     assert len(lines) == 1, failed.stderr
     assert all(word in lines[0] for word in words), lines[0]
     assert not (folder / "results").exists()
+
+
+def test_dense_extraction_in_float32_agrees_to_its_rounding(smoke: Path) -> None:
+    narrow = 'hydra=["analysis.dense_dtype=float32"]'
+    assert set(planned(smoke, *SMOKE, narrow)) == {"linf_dense", "record_configuration"} | GATHERED
+    models = ("--config", "models=tiny-init")
+    rms = []
+    for setting in ((narrow,), ()):
+        run(smoke, "tables", *models, *setting)
+        layers = pd.read_csv(smoke / "results/custom/tables/layers.csv")
+        assert set(layers["route"]) == {"dense"}
+        rms.append(layers["obstruction_rms"])
+    # Three products deep, of unit operators of width 64.
+    difference = (rms[0] / rms[1] - 1).abs()
+    assert ((difference > 0) & (difference < 20 * 64 * 2.0**-24)).all()
+
+
+def test_every_null_and_level_has_its_rows(smoke: Path) -> None:
+    nulls = pd.read_csv(smoke / "results/smoke/tables/nulls.csv")
+    assert set(nulls["null"]) == {"haar", "gaussian", "init", "layers"}
+    assert len(nulls) == (6 + 4) * 4 * 4
+    assert (nulls["sd"] > 0).all()
+    layers = pd.read_csv(smoke / "results/smoke/tables/layers.csv")
+    haar = nulls.query("null == 'haar'").set_index(["model", "layer", "quantity"])["mean"]
+    keys = list(zip(layers["model"], layers["layer"], strict=True))
+    assert [haar[(*key, "rho3")] for key in keys] == layers["rho3_null"].tolist()
+    # The closed form is the mean of the square, and eight draws have an error of their own.
+    drawn = np.array([haar[(*key, "epsilon")] for key in keys])
+    assert np.abs(drawn / layers["epsilon_haar"] - 1).max() < 0.05
+    tower = pd.read_csv(smoke / "results/smoke/tables/tower.csv")
+    assert list(tower["level"].unique()) == ["C*", "W*", "Lie", "L∞", "gauge"]
+    actions = tower.query("quantity == 'action'")["value"]
+    assert actions.tolist() == layers["action"].tolist()
+    spectra = pd.read_parquet(smoke / "results/models/minilm/spectra.parquet")
+    assert len(spectra) == 6 * 12 * 32
+
+
+@pytest.mark.parametrize(
+    ("setting", "model", "reason"),
+    [
+        ("fold_norm=true", "minilm", "norm"),
+        ("rope_offset=3", "minilm", "rotary"),
+        ("rope_offset=3", "tiny-init", "rotary"),
+    ],
+)
+def test_an_option_that_a_family_cannot_honour_stops_with_the_reason(
+    tmp_path: Path, setting: str, model: str, reason: str
+) -> None:
+    folder = copy_of_repository(tmp_path)
+    failed = snakemake(
+        folder, "weights", "--config", f"models={model}", f'hydra=["model.{setting}"]'
+    )
+    assert failed.returncode != 0
+    (complaint,) = [
+        line for line in failed.stderr.splitlines() if line.startswith("extract_weights:")
+    ]
+    assert setting.partition("=")[0] in complaint
+    assert reason in complaint
+    assert not (folder / f"results/models/{model}/factors").exists()
+
+
+def test_two_readings_of_one_checkpoint_stand_side_by_side(smoke: Path) -> None:
+    tiny = (smoke / "config/model/tiny-init.yaml").read_text()
+    for name, options in (
+        ("tiny-scaled", "scale: true\n"),
+        ("tiny-folded", "fold_norm: true\n"),
+        ("tiny-values", "circuit: ov\n"),
+    ):
+        (smoke / f"config/model/{name}.yaml").write_text(tiny + options)
+    run(smoke, "tables", "--config", "models=tiny-init,tiny-scaled,tiny-folded,tiny-values")
+    layers = pd.read_csv(smoke / "results/custom/tables/layers.csv").set_index("model")
+    assert layers.loc["tiny-scaled", "scale"].all() and not layers.loc["tiny-init", "scale"].any()
+    assert set(layers.loc["tiny-values", "circuit"]) == {"ov"}
+    assert layers.loc["tiny-folded", "fold_norm"].all()
+    plain, scaled = (
+        layers.loc[name, "epsilon"].to_numpy() for name in ("tiny-init", "tiny-scaled")
+    )
+    # Heads are 16 wide, so every operator is a quarter of what it was.
+    np.testing.assert_allclose(scaled, plain / 16, rtol=1e-6)
+    for name in ("tiny-folded", "tiny-values"):
+        assert (np.abs(layers.loc[name, "epsilon"].to_numpy() / plain - 1) > 1e-3).all()
+    for column in ("rho3", "rho3_null", "action", "wilson_mean", "obstruction_rms"):
+        assert layers[column].notna().all()

@@ -128,6 +128,11 @@ class Analysis:
     uniform_tuples: Annotated[
         int, integer(2), "index tuples of the uniform sampling that is kept for comparison"
     ] = 200
+    dense_dtype: Annotated[
+        str,
+        one_of("float64", "float32"),
+        "arithmetic of dense extraction; many GPUs are far faster in float32",
+    ] = "float64"
     literal_tolerance: Annotated[
         float, number(0, 1), "what the residual of the literal relations is held against"
     ] = 1e-6

@@ -27,7 +27,14 @@ rule linf_dense:
         runtime=model_resource("runtime", 240),
         gpu=one_gpu_for_dense_layers,
     params:
-        settings=analysis("balance_above", "device", "jacobi_triples", "literal_tolerance", "seed"),
+        settings=analysis(
+            "balance_above",
+            "dense_dtype",
+            "device",
+            "jacobi_triples",
+            "literal_tolerance",
+            "seed",
+        ),
     script:
         "../../scripts/extract_linf_dense.py"
 

@@ -61,7 +61,7 @@ def associator_by_parameter(associator: pd.DataFrame, style: FigureStyle) -> Fig
             height = np.abs(curve + curve * curve)
             # The line breaks at its zeros, where only what was computed is to be seen.
             height[height == 0] = np.nan
-            scale = np.nanmax(predicted) / np.abs(t + t * t).max()
+            scale = predicted[~np.isnan(predicted)].max(initial=0) / np.abs(t + t * t).max()
             plot_positive(axes, curve, scale * height, **PREDICTED_LOOK)
             plot_positive(axes, t, measured, color=colours[model], **MEASURED_LOOK)
         title_panel(axes, model, {"no associators": numbers(rows["associator"])})
