@@ -1,18 +1,58 @@
-"""The benchmark prints what others read, and its four ways agree."""
+"""The benchmarks print what others read, and their routes agree."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_epsilon_benchmark_ends_with_one_json_object() -> None:
-    command = [sys.executable, "benchmarks/epsilon.py", "--d-model", "96", "--heads", "4", "--json"]
+def figures_of(name: str, *arguments: str) -> dict:
+    """The JSON object on the last line of a benchmark's output."""
+    command = [sys.executable, f"benchmarks/{name}.py", *arguments, "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    figures = json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_epsilon() -> None:
+    figures = figures_of("epsilon", "--d-model", "96", "--heads", "4")
     assert set(figures) == {"dense_s", "thin_s", "factored_s", "gemm_floor_s", "relative_error"}
     assert all(value > 0 for value in figures.values())
     # Its last two heads differ by 1e-6, where plain blocks would be 1e-4 off.
     assert figures["relative_error"] < 1e-10
+
+
+def test_obstruction() -> None:
+    by_size = figures_of(
+        "obstruction", "--d-model", "32", "48", "--heads", "4", "--tuples", "400", "--repeats", "1"
+    )
+    assert set(by_size) == {"32", "48"}
+    for figures in by_size.values():
+        assert figures["n_triples"] == 4 * math.comb(4, 2)
+        assert all(figures[name] > 0 for name in figures if name.endswith("_s"))
+        assert figures["dense_over_probes"] == figures["dense_s"] / figures["probes_s"]
+        # 16 random directions, and 400 draws of 24 triples, whose norms are of like size.
+        for route in ("probes", "uniform_dense", "uniform_factors"):
+            assert 0 < abs(figures[f"{route}_error"]) < 0.2
+
+
+def test_structure() -> None:
+    figures = figures_of("structure", "--d-model", "48", "--heads", "4", "--elements", "3")
+    assert figures["dense_pairs"] == 3
+    assert all(figures[name] > 0 for name in figures if name.endswith("_s"))
+    assert 0 < figures["relative_error"] < 1e-13
+
+
+@pytest.mark.parametrize(("dtype", "digits"), [("float64", 1e-13), ("float32", 1e-4)])
+def test_dense_on_a_gpu_or_a_line_that_there_is_none(dtype: str, digits: float) -> None:
+    figures = figures_of("dense_gpu", "--d-model", "64", "--elements", "4", "--dtype", dtype)
+    assert figures["predicted_bytes"] > 4 * 64 * 64 * 4
+    if figures["device"] == "cpu":
+        assert set(figures) == {"device", "predicted_bytes"}
+        return
+    assert figures["seconds"] > 0 and figures["tflops"] > 0
+    assert 0 < figures["coherence_residual"] < digits < figures["obstruction_rms"]
