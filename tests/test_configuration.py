@@ -110,11 +110,37 @@ def test_models_are_what_hydra_gives_one_by_one() -> None:
 def test_every_key_of_a_model_can_be_read() -> None:
     """A model has each key of the schema, the defaults too, and its file's name."""
     model = compose({"models": "gpt2-medium-init"}, SHIPPED).models["gpt2-medium-init"]
-    assert list(model) == sorted(field.name for field in fields(Model))
+    assert list(model) == sorted({field.name for field in fields(Model)} - {"revisions"})
     assert model["name"] == "gpt2-medium-init"
     assert (model["layers"], model["layers_per_job"]) == (list(range(24)), 12)
     assert (model["threads"], model["sha256"]) == (1, {})
     assert model["resources"] == {"mem_mb": None, "runtime": None}
+
+
+def test_a_training_run_is_a_model_for_each_revision(config: Path) -> None:
+    """In the place of the file, each with its own revision, and nothing else differs."""
+    (config / "model/run.yaml").write_text(
+        "source: hub\nid: a/b\nrevisions: [step0, step512, ckpt/final]\nlayers: 0-1\n"
+    )
+    composed = compose({"models": "minilm,run,gpt2"}, config)
+    names = ["run.step0", "run.step512", "run.ckpt-final"]
+    assert list(composed.models) == ["minilm", *names, "gpt2"]
+    assert composed.series == {"run": names}
+    found = [composed.models[name] for name in names]
+    assert [model["revision"] for model in found] == ["step0", "step512", "ckpt/final"]
+    assert [model["name"] for model in found] == names
+    for model in found:
+        assert_plain_and_sorted(model)
+        assert {**model, "name": "", "revision": ""} == {**found[0], "name": "", "revision": ""}
+    assert compose({"models": "minilm"}, config).series == {}
+
+
+def test_a_revision_that_takes_another_models_name_is_refused(config: Path) -> None:
+    """Two models cannot share a folder of results."""
+    (config / "model/run.yaml").write_text("source: hub\nid: a/b\nrevisions: [one, two]\n")
+    shutil.copy(config / "model/gpt2.yaml", config / "model/run.two.yaml")
+    message = refusal({"models": "run.two,run"}, config)
+    assert message == ("config/model/run.yaml: model.revisions: another model is named run.two")
 
 
 # ------ No drift between the schema, the files and the documentation
@@ -232,11 +258,31 @@ MODEL_FAULTS = [
     ("source: git", "source: 'git' is not one of hub, path, package, init"),
     (
         "source: hub\nid: a/b",
-        "revision: missing; source hub takes id, revision, sha256 (optional)",
+        "revision: source hub takes either a revision or revisions",
+    ),
+    (
+        "source: hub\nid: a/b\nrevision: main\nrevisions: [main]",
+        "revision: source hub takes either a revision or revisions",
+    ),
+    (
+        "source: hub\nid: a/b\nrevisions: [main, main]",
+        "revisions: ['main', 'main'] is not null or a list of different branches, tags or commits "
+        "(those of digits alone in quotes)",
+    ),
+    (
+        f"{HERE}circuit: ov\nscale: true",
+        "scale: belongs to query-key scores, and circuit ov has none",
+    ),
+    (f"{HERE}circuit: vo", "circuit: 'vo' is not one of qk, ov"),
+    (f"{HERE}fold_norm: 1", "fold_norm: 1 is not true or false"),
+    (
+        f"{HERE}rope_offset: 1.5",
+        "rope_offset: 1.5 is not an integer from -1048576 to 1048576",
     ),
     (
         "source: hub\nrevision: main",
-        "id: missing; source hub takes id, revision, sha256 (optional)",
+        "id: missing; source hub takes id, revision (optional), revisions (optional), "
+        "sha256 (optional)",
     ),
     ("source: path", "path: missing; source path takes path, sha256 (optional)"),
     (

@@ -59,7 +59,10 @@ class Configuration:
     title
         What its report is headed with.
     models
-        `Model` as a dict for each model's name, in the study's order.
+        `Model` as a dict for each model's name, in the study's order. A file with `revisions` is
+        one model for each of them, named ``<file>.<revision>``.
+    series
+        The models of each file with `revisions`, in its order.
     analysis, figures
         `Analysis` and `Figures` as dicts.
     """
@@ -67,6 +70,7 @@ class Configuration:
     study: str
     title: str
     models: dict[str, dict[str, Any]]
+    series: dict[str, list[str]]
     analysis: dict[str, Any]
     figures: dict[str, Any]
 
@@ -135,12 +139,35 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
             lines.append(f"+model@models.m{index}='{name}'")
             lines += [f"++models.m{index}.{setting}" for setting in for_models]
         composed = _hydra(lines, settings, folder)
-    models = {}
+    models: dict[str, dict[str, Any]] = {}
+    series: dict[str, list[str]] = {}
     for index, name in enumerate(names):
         with _blaming({"model": folder.called("model", name)}, settings):
             raw = _resolved(composed, f"models.m{index}", "model")
-            models[name] = plain(read_model(name, raw))
-    return Configuration(choices["study"], study.title, models, plain(analysis), plain(figures))
+            members = _by_revision(plain(read_model(name, raw)))
+            if taken := sorted(members.keys() & models.keys()):
+                raise SchemaError(
+                    ("model.revisions",), f"model.revisions: another model is named {taken[0]}"
+                )
+        if list(members) != [name]:
+            series[name] = list(members)
+        models |= members
+    return Configuration(
+        choices["study"], study.title, models, series, plain(analysis), plain(figures)
+    )
+
+
+def _by_revision(model: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The model itself, or one for each of its revisions."""
+    revisions = model.pop("revisions")
+    if revisions is None:
+        return {model["name"]: model}
+    # A revision may have a slash, a name that is a folder's may not.
+    names = [f"{model['name']}.{revision.replace('/', '-')}" for revision in revisions]
+    return {
+        name: model | {"name": name, "revision": revision}
+        for name, revision in zip(names, revisions, strict=True)
+    }
 
 
 class _Folder:

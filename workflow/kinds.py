@@ -93,6 +93,12 @@ def _read_names(value: Any) -> list[str]:
     return value
 
 
+def _read_revisions(value: Any) -> list[str]:
+    if not isinstance(value, list) or not value or len(set(map(REVISION.read, value))) < len(value):
+        raise ValueError
+    return value
+
+
 def _read_layers(value: Any) -> list[int]:
     if isinstance(value, str):
         ends = re.fullmatch(r"([0-9]{1,4})-([0-9]{1,4})", value)
@@ -141,6 +147,10 @@ NAMES = Kind(
 HUB_ID = text("a hub id such as openai-community/gpt2", r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 REVISION = text(
     "a branch, tag or commit (one of digits alone in quotes)", r"[A-Za-z0-9_][A-Za-z0-9._/-]*"
+)
+REVISIONS = Kind(
+    "a list of different branches, tags or commits (those of digits alone in quotes)",
+    _read_revisions,
 )
 RELATIVE = text("a relative path without '..'", r"(?!/)(?!(.*/)?\.\.(/|$))\S.*")
 DIGEST = text("64 hexadecimal digits", r"[0-9a-fA-F]{64}")

@@ -20,6 +20,7 @@ from kinds import (
     PALETTES,
     RELATIVE,
     REVISION,
+    REVISIONS,
     Kind,
     integer,
     nullable,
@@ -184,7 +185,7 @@ class Resources:
 
 # source -> the keys it needs, the keys it may have besides
 SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "hub": (("id", "revision"), ("sha256",)),
+    "hub": (("id",), ("revision", "revisions", "sha256")),
     "path": (("path",), ("sha256",)),
     "package": (("package", "folder"), ("sha256",)),
     "init": ((), ("id", "revision", "config")),
@@ -198,7 +199,14 @@ class Model:
     name: Annotated[str, NAME, "may be left out; anything but the file's name is an error"]
     source: Annotated[str, one_of(*SOURCES), "where the weights come from"]
     id: Annotated[str | None, nullable(HUB_ID), "hub: the model; init: whose architecture"] = None
-    revision: Annotated[str | None, nullable(REVISION), "hub: required; init: of the id"] = None
+    revision: Annotated[
+        str | None, nullable(REVISION), "hub: required, or revisions; init: of the id"
+    ] = None
+    revisions: Annotated[
+        list[str] | None,
+        nullable(REVISIONS),
+        "hub: checkpoints of one training run in its order, each a model `<name>.<revision>`",
+    ] = None
     path: Annotated[str | None, nullable(LINE), "path: the checkpoint's folder"] = None
     package: Annotated[str | None, nullable(NAME), "package: an installed Python package"] = None
     folder: Annotated[str | None, nullable(RELATIVE), "package: the folder inside it"] = None
@@ -236,7 +244,7 @@ class Model:
         own = needed + optional
         listed = ", ".join([*needed, *(f"{key} (optional)" for key in optional)])
         takes = f"source {self.source} takes {listed}"
-        for key in ("id", "revision", "path", "package", "folder", "config", "sha256"):
+        for key in ("id", "revision", "revisions", "path", "package", "folder", "config", "sha256"):
             if getattr(self, key) and key not in own:
                 raise SchemaError((key, "source"), f"belongs to another source; {takes}")
             if getattr(self, key) is None and key in needed:
@@ -245,6 +253,9 @@ class Model:
             raise SchemaError(
                 ("config", "id", "source"), "source init takes either a config or an id"
             )
+        if self.source == "hub" and (self.revision is None) == (self.revisions is None):
+            why = "source hub takes either a revision or revisions"
+            raise SchemaError(("revision", "revisions", "source"), why)
         if self.revision is not None and self.id is None:
             raise SchemaError(("revision", "id"), "is of an id, and there is none")
         if self.circuit == "ov":

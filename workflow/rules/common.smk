@@ -20,10 +20,13 @@ SPANS = {
     for name, span in spans_of(model, STUDY.models[model]).items()
 }
 STUDY_TABLES = ("layers", "phases", "sampling", "precision", "associator", "nulls", "tower")
+# Of a training run there are many checkpoints: one figure for all of them.
+ALONE = [m for m in STUDY.models if not any(m in series for series in STUDY.series.values())]
 FIGURES = [
     "epsilon",
-    *(f"commutators_{model}" for model in STUDY.models),
-    *(f"nulls_{model}" for model in STUDY.models),
+    *(f"commutators_{model}" for model in ALONE),
+    *(f"nulls_{model}" for model in ALONE),
+    *(f"training_{series}" for series in STUDY.series),
     "singular_values",
     "jacobiator",
     "obstruction",
@@ -36,6 +39,7 @@ SPLIT_MODELS = sorted({span.model for span in SPANS.values() if span.layers})
 wildcard_constraints:
     model="|".join(map(re.escape, STUDY.models)),
     span="|".join(map(re.escape, SPANS)),
+    series="|".join(map(re.escape, STUDY.series)) or "(?!)",
 
 
 def model_of(wildcards):

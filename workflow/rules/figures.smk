@@ -175,3 +175,25 @@ rule draw_nulls:
         style=STUDY.figures,
     script:
         "../../scripts/draw_nulls.py"
+
+
+rule draw_training:
+    input:
+        code=modules_behind("draw_training"),
+        layers=paths.study_table(STUDY.study, "layers"),
+    output:
+        **report_figure("training_{series}", "training"),
+    log:
+        paths.log(f"draw_training.{STUDY.study}", "{series}"),
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    params:
+        style=STUDY.figures,
+        models=lambda wildcards: STUDY.series[wildcards.series],
+    script:
+        "../../scripts/draw_training.py"

@@ -12,6 +12,7 @@ from headalgebra.plots._obstruction import obstruction_by_depth
 from headalgebra.plots._singular_values import singular_values
 from headalgebra.plots._style import FigureStyle
 from headalgebra.plots._tower import tower_by_depth
+from headalgebra.plots._training import epsilon_over_training
 from headalgebra.plots._write import write_figure
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "beside_chance",
     "commutator_maps",
     "epsilon_by_depth",
+    "epsilon_over_training",
     "jacobiator_by_precision",
     "obstruction_by_depth",
     "singular_values",
