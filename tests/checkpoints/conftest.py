@@ -13,6 +13,20 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TinyMo
     return partial(build, new_folder=tmp_path_factory.mktemp)
 
 
+@pytest.fixture(scope="session")
+def shared_model(tiny_model: Callable[..., TinyModel]) -> Callable[..., TinyModel]:
+    """The same, each built once: for tests that leave model and folder as they are."""
+    built: dict[str, TinyModel] = {}
+
+    def find(family: str, **settings: object) -> TinyModel:
+        key = f"{family} {settings}"
+        if key not in built:
+            built[key] = tiny_model(family, **settings)
+        return built[key]
+
+    return find
+
+
 @pytest.fixture(params=BLUEPRINTS)
 def family(request: pytest.FixtureRequest) -> str:
     """Each known family in turn."""

@@ -1,9 +1,14 @@
 """Scores of factors, and how far two evaluations of them can be apart."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from headalgebra.checkpoints import LayerFactors
+from headalgebra.checkpoints import Checkpoint, LayerFactors
+from headalgebra.checkpoints._assembly import Weights, assemble
+from headalgebra.checkpoints._families import Norm, Projection
+from headalgebra.convention import Convention
 
 UNIT = 2.0**-53
 TABLE_UNIT = 2.0**-24
@@ -17,9 +22,29 @@ def scores(inputs: Tensor, factors: LayerFactors) -> Tensor:
     return queries @ keys.mT
 
 
-def absolute(factors: LayerFactors) -> LayerFactors:
-    """Factors of the absolute values."""
-    return LayerFactors(factors.queries.abs(), factors.keys.abs(), factors.key_of_head)
+@dataclass(frozen=True)
+class AbsoluteWeights(Weights):
+    """The absolute values of weights."""
+
+    weights: Weights
+
+    def heads(self, projection: Projection) -> Tensor:
+        """Of a projection."""
+        return self.weights.heads(projection).abs()
+
+    def gamma(self, norm: Norm) -> Tensor:
+        """Of a normalisation."""
+        return self.weights.gamma(norm).abs()
+
+
+def absolute_factors(checkpoint: Checkpoint, layer: int) -> LayerFactors:
+    """What the absolute values of a layer's weights give without options, in float64.
+
+    Nothing in them cancels, so they bound what rounding can do on the way to the factors.
+    """
+    circuit = Convention(circuit=checkpoint.convention.circuit)
+    weights = AbsoluteWeights(checkpoint._weights(layer))
+    return assemble(weights, checkpoint.layers[layer], checkpoint, circuit).astype("float64")
 
 
 def gamma(terms: int, unit: float = UNIT) -> float:
@@ -28,16 +53,16 @@ def gamma(terms: int, unit: float = UNIT) -> float:
 
 
 def score_rounding(
-    inputs: Tensor, factors: LayerFactors, *, more_terms: int = 0, unit: float = UNIT
+    inputs: Tensor, bounds: LayerFactors, *, more_terms: int = 0, unit: float = UNIT
 ) -> Tensor:
     """Bound on the difference of two evaluations of the scores, in any summation order.
 
     Each evaluation nests inner products of length d, d and r, so it is off by at most
-    gamma(2d + r) times the scores of the absolute values (Higham 2002, section 3.5); `more_terms`
-    are those of what else is computed.
+    gamma(2d + r) times the scores of the absolute values, `bounds` (Higham 2002, section 3.5).
+    `more_terms` are those of what else is computed: norms, and products with narrow spaces.
     """
-    terms = 2 * factors.queries.shape[1] + factors.queries.shape[2] + more_terms
-    return 2 * gamma(terms, unit) * scores(inputs.abs(), absolute(factors))
+    terms = 2 * bounds.queries.shape[1] + bounds.queries.shape[2] + more_terms
+    return 2 * gamma(terms, unit) * scores(inputs.abs(), bounds)
 
 
 def rotation_rounding(queries: Tensor, keys: Tensor, positions: Tensor) -> Tensor:

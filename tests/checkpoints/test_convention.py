@@ -11,7 +11,8 @@ import pytest
 import torch
 from score_rounding import (
     TABLE_UNIT,
-    absolute,
+    UNIT,
+    absolute_factors,
     deviation,
     gamma,
     random_inputs,
@@ -19,17 +20,27 @@ from score_rounding import (
     score_rounding,
     scores,
 )
-from tiny_models import BLUEPRINTS
+from tiny_models import BLUEPRINTS, TinyModel, model_type
 
 from headalgebra.checkpoints import Checkpoint, CheckpointError, LayerFactors, open_folder
 from headalgebra.convention import PAPER, Convention
 
+YARN = {
+    "rope_type": "yarn",
+    "rope_theta": 9.0,
+    "factor": 4.0,
+    "original_max_position_embeddings": 16,
+}
 SCALE = Convention(scale=True)
 FOLD = Convention(fold_norm=True)
 OV = Convention(circuit="ov")
 WITH_NORM = [family for family, blueprint in BLUEPRINTS.items() if blueprint.norm]
 WITHOUT_NORM = sorted(BLUEPRINTS.keys() - WITH_NORM)
-WITH_ROTARY = [family for family, blueprint in BLUEPRINTS.items() if blueprint.rotary]
+WITH_ROTARY = [
+    family
+    for family, blueprint in BLUEPRINTS.items()
+    if blueprint.rotary and blueprint.content is None
+]
 WITHOUT_ROTARY = sorted(BLUEPRINTS.keys() - WITH_ROTARY)
 
 
@@ -53,16 +64,21 @@ def with_layers(checkpoint: Checkpoint, **changes: Callable[[Any], Any]) -> Chec
     ("family", "settings"),
     [
         *((family, {}) for family in BLUEPRINTS),
+        ("gpt_bigcode", {"scale_attn_weights": False}),
+        ("falcon", {"alibi": True, "hidden_size": 32}),
+        ("deepseek_v3", {"rope_parameters": YARN | {"mscale": 1.0, "mscale_all_dim": 0.8}}),
+        ("deepseek_v2", {"rope_parameters": YARN | {"mscale": 0.7, "mscale_all_dim": 0.7}}),
+        ("deepseek_v3", {"rope_parameters": YARN}),
         ("gpt2", {"scale_attn_weights": False}),
         ("gpt2", {"scale_attn_by_inverse_layer_idx": True}),
         ("gpt2", {"scale_attn_weights": False, "scale_attn_by_inverse_layer_idx": True}),
     ],
 )
 def test_scale_is_the_factor_before_the_softmax(
-    tiny_model: Callable, family: str, settings: Mapping[str, Any]
+    shared_model: Callable, family: str, settings: Mapping[str, Any]
 ) -> None:
     """The module's own factor times its own products, in every layer."""
-    tiny = tiny_model(family, **settings)
+    tiny = shared_model(family, **settings)
     checkpoint = open_folder(tiny.folder, convention=SCALE)
     plain = open_folder(tiny.folder)
     for layer in range(checkpoint.n_layers):
@@ -70,7 +86,8 @@ def test_scale_is_the_factor_before_the_softmax(
         scored = tiny.score(layer, inputs)
         expected = scored.scaling * scored.queries @ scored.keys.mT
         factors = checkpoint.read_layer(layer)
-        rounding = score_rounding(inputs, factors, more_terms=2)
+        bounds = absolute_factors(checkpoint, layer)
+        rounding = scored.scaling * score_rounding(inputs, bounds, more_terms=42, unit=tiny.unit)
         assert (scores(inputs, factors) - expected).abs().le(rounding).all()
         if scored.scaling != 1:
             assert deviation(scores(inputs, plain.read_layer(layer)), expected) > 0.1
@@ -81,34 +98,49 @@ def test_scale_is_the_factor_before_the_softmax(
 # The norm in front
 
 
+def normalised_rows(
+    tiny: TinyModel, checkpoint: Checkpoint, layer: int, inputs: torch.Tensor
+) -> tuple[torch.Tensor, int, float]:
+    """Bounds on normalised rows [n, d] when nothing cancels, and how they are computed.
+
+    A row is centred, divided by its size, multiplied by gamma and by its size again; a mean of d
+    terms and a sum of d squares go into it, in float32 where there is no mean. Returns the rows,
+    the number of terms and the unit roundoff.
+    """
+    norm, terms = checkpoint.layers[layer].norm, 2 * checkpoint.d_model + 8
+    if norm is None:
+        return inputs.abs(), terms, UNIT
+    weight = tiny.part(tiny.blueprint.norm, layer).weight.detach().abs() + norm.plus_one
+    size = inputs.abs() + norm.centred * inputs.abs().mean(dim=1, keepdim=True)
+    return size * weight, terms, UNIT if norm.centred else TABLE_UNIT
+
+
 @pytest.mark.parametrize("family", WITH_NORM)
-def test_folded_norms_are_those_of_the_model(tiny_model: Callable, family: str) -> None:
+def test_folded_norms_are_those_of_the_model(shared_model: Callable, family: str) -> None:
     """What the live norm makes of rows that it does not divide by their size is scored alike."""
-    tiny = tiny_model(family)
+    tiny = shared_model(family)
     checkpoint, plain = open_folder(tiny.folder, convention=FOLD), open_folder(tiny.folder)
     for layer in range(checkpoint.n_layers):
         inputs = random_inputs(9, checkpoint.d_model) + 1.0
-        normalised = tiny.normalise(layer, inputs)
-        scored = tiny.score(layer, normalised)
+        scored = tiny.score(layer, tiny.normalise(layer, inputs))
         expected = scored.queries @ scored.keys.mT
         norm = checkpoint.layers[layer].norm
-        # A row is centred, divided, multiplied by gamma and by its size again; a mean of d terms
-        # and a sum of d squares go into it, in float32 where there is no mean.
-        terms, unit = 2 * checkpoint.d_model + 8, 2.0**-53 if norm.centred else TABLE_UNIT
-        size = inputs.abs() + norm.centred * inputs.abs().mean(dim=1, keepdim=True)
-        weight = dict(tiny.part(tiny.blueprint.norm, layer).named_parameters())["weight"].abs()
-        rows = size * (weight + norm.plus_one).detach()
-        rounding = 4 * gamma(terms, unit) * scores(rows, absolute(plain.read_layer(layer)))
-        rounding = rounding + score_rounding(rows, plain.read_layer(layer), more_terms=terms)
+        rows, terms, unit = normalised_rows(tiny, checkpoint, layer, inputs)
+        bounds = absolute_factors(plain, layer)
+        rounding = 4 * gamma(terms, unit) * scores(rows, bounds)
+        rounding = rounding + score_rounding(rows, bounds, more_terms=40, unit=tiny.unit)
         found = checkpoint.read_layer(layer)
         assert found.queries.dtype == found.keys.dtype == torch.float64
         assert (scores(inputs, found) - expected).abs().le(rounding).all()
 
+        if norm is None:  # nothing stands in front of this one
+            assert torch.equal(found.queries, plain.read_layer(layer).queries.double())
+            continue
         wrong = {
             "no norm": plain,
-            "mean": with_layers(checkpoint, norm=lambda n: replace(n, centred=not n.centred)),
+            "mean": with_layers(checkpoint, norm=lambda n: n and replace(n, centred=not n.centred)),
             "1 + gamma": with_layers(
-                checkpoint, norm=lambda n: replace(n, plus_one=not n.plus_one)
+                checkpoint, norm=lambda n: n and replace(n, plus_one=not n.plus_one)
             ),
         }
         for mistake, other in wrong.items():
@@ -120,9 +152,11 @@ def test_folded_norms_are_those_of_the_model(tiny_model: Callable, family: str) 
 
 @pytest.mark.parametrize("offset", [1, 5, -3])
 @pytest.mark.parametrize("family", WITH_ROTARY)
-def test_offsets_turn_queries_against_keys(tiny_model: Callable, family: str, offset: int) -> None:
+def test_offsets_turn_queries_against_keys(
+    shared_model: Callable, family: str, offset: int
+) -> None:
     """Scores of positions m and m - D are those of the live module, for all m; D = 0 is none."""
-    tiny = tiny_model(family)
+    tiny = shared_model(family)
     checkpoint = open_folder(tiny.folder, convention=Convention(rope_offset=offset))
     plain = open_folder(tiny.folder)
     positions = torch.arange(9)
@@ -130,7 +164,9 @@ def test_offsets_turn_queries_against_keys(tiny_model: Callable, family: str, of
         inputs = random_inputs(9, checkpoint.d_model)
         scored = tiny.score(layer, inputs, positions)
         rounding = rotation_rounding(scored.queries, scored.keys, positions)
-        rounding = rounding + score_rounding(inputs, plain.read_layer(layer), more_terms=8)
+        bounds = absolute_factors(plain, layer)
+        # A rotated pair mixes its two coordinates, so either can be as large as their sum.
+        rounding = rounding + 4 * score_rounding(inputs, bounds, more_terms=40, unit=tiny.unit)
 
         def at_offset(every_pair: torch.Tensor) -> torch.Tensor:
             return every_pair.diagonal(-offset, dim1=1, dim2=2)
@@ -164,7 +200,7 @@ SCALED_ROPE = {
         "high_freq_factor": 4.0,
         "original_max_position_embeddings": 16,
     },
-    "yarn": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16},
+    "yarn": {name: value for name, value in YARN.items() if name != "rope_theta"},
 }
 
 
@@ -181,7 +217,8 @@ def test_scaled_frequencies_are_honoured(tiny_model: Callable, kind: str, former
     scored = tiny.score(0, inputs, positions)
     expected = (scored.queries @ scored.keys.mT).diagonal(-2, dim1=1, dim2=2)
     rounding = rotation_rounding(scored.queries, scored.keys, positions)
-    rounding = rounding + score_rounding(inputs, checkpoint.read_layer(0), more_terms=8)
+    bounds = absolute_factors(checkpoint, 0)
+    rounding = rounding + 4 * score_rounding(inputs, bounds, more_terms=40)
     found = scores(inputs, checkpoint.read_layer(0)).diagonal(-2, dim1=1, dim2=2)
     assert (found - expected).abs().le(rounding.diagonal(-2, dim1=1, dim2=2)).all()
 
@@ -209,11 +246,11 @@ def write_former_rope(folder: Path, scaling: Mapping[str, Any]) -> None:
     ],
 )
 def test_frequencies_that_depend_on_the_length_are_refused(
-    tiny_model: Callable, kind: str, parameters: Mapping[str, Any]
+    shared_model: Callable, kind: str, parameters: Mapping[str, Any]
 ) -> None:
     """For an offset; without one the weights are read."""
     rope = {"rope_type": kind, "rope_theta": 9.0, **parameters}
-    folder = tiny_model("llama", rope_parameters=rope).folder
+    folder = shared_model("llama", rope_parameters=rope).folder
     open_folder(folder).read_layer(0)
     open_folder(folder, convention=SCALE).read_layer(0)
     with pytest.raises(CheckpointError, match=f"rope_offset .* llama: .* {kind} depend on"):
@@ -222,13 +259,13 @@ def test_frequencies_that_depend_on_the_length_are_refused(
 
 @pytest.mark.parametrize(("family", "law"), [("llama", True), ("gpt_neox", False)])
 def test_a_scaled_table_widens_the_law_of_whole_heads(
-    tiny_model: Callable, family: str, law: bool
+    shared_model: Callable, family: str, law: bool
 ) -> None:
     """Where a part of each head is not rotated there are two widths, and so no law."""
     rope = {"rope_theta": 9.0, **SCALED_ROPE["yarn"]}
     if family == "gpt_neox":
         rope |= {"partial_rotary_factor": 0.5}
-    folder = tiny_model(family, rope_parameters=rope).folder
+    folder = shared_model(family, rope_parameters=rope).folder
     plain = open_folder(folder).initialisation(0)
     turned = open_folder(folder, convention=Convention(rope_offset=2)).initialisation(0)
     assert plain is not None and plain.query_std == plain.key_std == 0.02
@@ -242,15 +279,15 @@ def test_a_scaled_table_widens_the_law_of_whole_heads(
 # Values and outputs
 
 
-@pytest.mark.parametrize("fold", [False, True])
-@pytest.mark.parametrize("family", BLUEPRINTS)
+@pytest.mark.parametrize(
+    ("family", "fold"),
+    [*((family, False) for family in BLUEPRINTS), *((family, True) for family in WITH_NORM)],
+)
 def test_the_other_circuit_is_what_heads_write(
-    tiny_model: Callable, family: str, fold: bool
+    shared_model: Callable, family: str, fold: bool
 ) -> None:
     """For each head alone, when every token attends to itself."""
-    if fold and family in WITHOUT_NORM:
-        pytest.skip("no norm in front")
-    tiny = tiny_model(family)
+    tiny = shared_model(family)
     checkpoint = open_folder(tiny.folder, convention=replace(OV, fold_norm=fold))
     plain = open_folder(tiny.folder, convention=OV)
     for layer in range(checkpoint.n_layers):
@@ -262,34 +299,44 @@ def test_the_other_circuit_is_what_heads_write(
         assert factors.keys.shape == factors.queries.shape and n_heads == checkpoint.n_heads
         assert factors.key_of_head.tolist() == list(range(n_heads))
         written = torch.stack([tiny.write(layer, scored, head, r) for head in range(n_heads)])
+        factors = factors.astype("float64")
         found = inputs @ factors.queries @ factors.keys.mT
-        raw, rows, relative = plain.read_layer(layer), read.abs(), 2 * gamma(2 * d + r)
+        rows, terms, unit = read.abs(), 0, UNIT
         if fold:
-            norm = checkpoint.layers[layer].norm
-            rows = rows + norm.centred * inputs.abs().mean(dim=1, keepdim=True) * 4
-            relative += 4 * gamma(2 * d + 8, 2.0**-53 if norm.centred else TABLE_UNIT)
-            assert deviation(inputs @ raw.queries @ raw.keys.mT, written) > 0.1
-        bound = relative * (rows @ raw.queries.abs() @ raw.keys.abs().mT)
+            rows, terms, unit = normalised_rows(tiny, checkpoint, layer, inputs)
+            if checkpoint.layers[layer].norm:
+                raw = plain.read_layer(layer).astype("float64")
+                assert deviation(inputs @ raw.queries @ raw.keys.mT, written) > 0.1
+        bounds = absolute_factors(plain, layer)
+        relative = 4 * gamma(terms, unit) + 2 * gamma(2 * d + r + 40, tiny.unit)
+        bound = relative * (rows @ bounds.queries @ bounds.keys.mT)
         assert (found - written).abs().le(bound).all()
 
-        for mistake, wrong in {
-            "transposed": inputs @ factors.keys @ factors.queries.mT,
-            "neighbour's output": inputs @ factors.queries @ factors.keys.roll(1, 0).mT,
-            "neighbour's value": inputs @ factors.queries.roll(1, 0) @ factors.keys.mT,
-            "outputs read the other way": inputs
-            @ factors.queries
-            @ factors.keys.permute(1, 0, 2).reshape(d, r, n_heads).permute(2, 0, 1).mT,
-        }.items():
-            assert deviation(wrong, written) > 0.1, mistake
+        queries, outputs = factors.queries, factors.keys
+        dealt_out = outputs.permute(1, 0, 2).reshape(d, r, n_heads).permute(2, 0, 1)
+        mistakes = {
+            "transposed": (outputs, queries),
+            "neighbour's output": (queries, outputs.roll(1, 0)),
+            "outputs dealt out": (queries, dealt_out),
+        }
+        if checkpoint.n_kv_heads > 1:
+            mistakes["neighbour's value"] = (queries.roll(1, 0), outputs)
+        if 1 < checkpoint.n_kv_heads < n_heads:
+            tiled = (
+                torch.arange(n_heads) % checkpoint.n_kv_heads * (n_heads // checkpoint.n_kv_heads)
+            )
+            mistakes["groups tiled"] = (queries[tiled], outputs)
+        for mistake, (reading, writing) in mistakes.items():
+            assert deviation(inputs @ reading @ writing.mT, written) > 0.1, mistake
 
 
 # Together
 
 
 @pytest.mark.parametrize("family", [name for name in WITH_ROTARY if name in WITH_NORM])
-def test_options_compose(tiny_model: Callable, family: str) -> None:
+def test_options_compose(shared_model: Callable, family: str) -> None:
     """The scores before the softmax of normalised rows at an offset."""
-    tiny = tiny_model(family)
+    tiny = shared_model(family)
     every = Convention(scale=True, fold_norm=True, rope_offset=2)
     checkpoint = open_folder(tiny.folder, convention=every)
     positions, inputs = torch.arange(9), random_inputs(9, checkpoint.d_model)
@@ -302,9 +349,9 @@ def test_options_compose(tiny_model: Callable, family: str) -> None:
         assert deviation(scores(inputs, other).diagonal(-2, dim1=1, dim2=2), expected) > 0.1
 
 
-def test_the_paper_leaves_the_bits(tiny_model: Callable, family: str) -> None:
+def test_the_paper_leaves_the_bits(shared_model: Callable, family: str) -> None:
     """Nothing is asked for, nothing is done: the default, and all options at their zeros."""
-    folder = tiny_model(family, dtype=torch.float32).folder
+    folder = shared_model(family, dtype=torch.float32).folder
     for convention in (PAPER, Convention("qk", False, False, 0)):
         checkpoint = open_folder(folder, convention=convention)
         assert checkpoint.convention == PAPER
@@ -313,13 +360,16 @@ def test_the_paper_leaves_the_bits(tiny_model: Callable, family: str) -> None:
             assert torch.equal(tensor, getattr(default, name))
 
 
+@pytest.mark.parametrize(
+    "family", [name for name, blueprint in BLUEPRINTS.items() if not blueprint.score_norms]
+)
 @pytest.mark.parametrize("convention", [PAPER, SCALE, OV], ids=["paper", "scale", "ov"])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_weights_are_rounded_before_anything_else(
-    tiny_model: Callable, family: str, convention: Convention, dtype: str
+    shared_model: Callable, family: str, convention: Convention, dtype: str
 ) -> None:
     """To the given type, which the paper's factors keep; the rest is done in float64."""
-    folder = tiny_model(family).folder
+    folder = shared_model(family).folder
     checkpoint = open_folder(folder, convention=convention)
     if convention == PAPER:
         found, expected = checkpoint.read_layer(1, dtype), checkpoint.read_layer(1).astype(dtype)
@@ -366,20 +416,32 @@ def test_combinations_without_meaning_are_refused(options: dict[str, Any], reaso
         Convention(**options)
 
 
-@pytest.mark.parametrize("family", WITHOUT_NORM)
-def test_norms_after_attention_are_not_folded(tiny_model: Callable, family: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [*((family, {}) for family in WITHOUT_NORM), ("opt", {"do_layer_norm_before": False})],
+)
+def test_norms_after_attention_are_not_folded(
+    shared_model: Callable, family: str, settings: Mapping[str, Any]
+) -> None:
     """Refused on opening, by family and option, in one line."""
-    folder = tiny_model(family).folder
+    folder = shared_model(family, **settings).folder
     for convention in (FOLD, replace(OV, fold_norm=True)):
-        with pytest.raises(CheckpointError, match=f"fold_norm .*{family}: .*norm") as refusal:
+        with pytest.raises(
+            CheckpointError, match=f"fold_norm .*{model_type(family)}: .*norm"
+        ) as refusal:
             open_folder(folder, convention=convention)
         assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("family", WITHOUT_ROTARY)
-def test_offsets_without_rotary_positions_are_refused(tiny_model: Callable, family: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [*((family, {}) for family in WITHOUT_ROTARY), ("falcon", {"alibi": True})],
+)
+def test_offsets_without_rotary_positions_are_refused(
+    tiny_model: Callable, family: str, settings: Mapping[str, Any]
+) -> None:
     """Before any layer, or any file of weights, is read."""
-    folder = tiny_model(family).folder
+    folder = tiny_model(family, **settings).folder
     (folder / "model.safetensors").write_bytes(b"never read")
-    with pytest.raises(CheckpointError, match=f"rope_offset .*{family}: .*rotary"):
+    with pytest.raises(CheckpointError, match=f"rope_offset .*{model_type(family)}: .*rotary"):
         open_folder(folder, convention=Convention(rope_offset=1))

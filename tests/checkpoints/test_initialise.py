@@ -7,36 +7,48 @@ from typing import Any
 import pytest
 import torch
 from scipy import stats
-from tiny_models import BLUEPRINTS, build
+from tiny_models import BLUEPRINTS, build, model_type
 from torch import Tensor
 
-from headalgebra.checkpoints import CheckpointError, LayerFactors, initialise
+from headalgebra.checkpoints import CheckpointError, LayerFactors, initialise, open_folder
 from headalgebra.convention import PAPER, Convention
 
-WIDTHS = {"head_dim", "hidden_size", "n_embd"}
+WIDTHS = {"d_kv", "d_model", "dim", "head_dim", "hidden_size", "n_embd"}
+LAYERS = {"n_layer", "n_layers", "num_hidden_layers", "num_layers"}
 OV = Convention(circuit="ov")
+NOT_NORMAL = [
+    family
+    for family, blueprint in BLUEPRINTS.items()
+    if family == "modernbert" or blueprint.content is not None
+]
+
+
+@pytest.fixture(params=[family for family in BLUEPRINTS if family not in NOT_NORMAL])
+def family(request: pytest.FixtureRequest) -> str:
+    """Each family whose weights start from a normal law."""
+    return request.param
+
+
+def width_of_the_law(family: str) -> str:
+    """The attribute that it follows from."""
+    return {"opt": "init_std", "t5": "initializer_factor"}.get(family, "initializer_range")
 
 
 def wide(family: str) -> dict[str, Any]:
     """Settings of a model large enough for statistics, with an unusual width of the law."""
     settings = dict(BLUEPRINTS[family].settings)
     settings |= {name: 8 * settings[name] for name in WIDTHS & settings.keys()}
-    return settings | {"initializer_range": 0.05}
+    return settings | {width_of_the_law(family): 0.05}
 
 
 def config(family: str) -> dict[str, Any]:
     """What its config.json would hold."""
-    return {"model_type": family, **wide(family)}
+    return {"model_type": model_type(family), **wide(family)}
 
 
 def equal(one: LayerFactors, other: LayerFactors) -> bool:
     """Whether two layers agree to the bit."""
     return torch.equal(one.queries, other.queries) and torch.equal(one.keys, other.keys)
-
-
-def weights(factors: LayerFactors) -> Tensor:
-    """All query and key weights of a layer, in float64."""
-    return torch.cat([factors.queries.flatten(), factors.keys.flatten()]).double()
 
 
 def is_standard_normal(z: Tensor) -> bool:
@@ -51,8 +63,14 @@ def test_draws_are_normal_with_the_configured_width(family: str) -> None:
     """Another centre, another width or another law would be told apart."""
     drawn = initialise(config(family), seed=0)
     assert drawn.dtype == torch.float32 and drawn.files == {}
-    layers = [drawn.read_layer(layer) for layer in range(drawn.n_layers)]
-    z = torch.cat([weights(factors) for factors in layers]) / 0.05
+    # T5's queries are narrower, so that scores need no scale; its keys are 1/sqrt(d) wide.
+    key_std = 0.05 * drawn.d_model**-0.5 if family == "t5" else 0.05
+    query_std = key_std * drawn.d_head**-0.5 if family == "t5" else 0.05
+    entries = []
+    for factors in (drawn.read_layer(layer) for layer in range(drawn.n_layers)):
+        entries.append(factors.queries.double().flatten() / query_std)
+        entries.append(factors.keys.double().flatten() / key_std)
+    z = torch.cat(entries)
     assert is_standard_normal(z)
     uniform = math.sqrt(12) * (torch.special.ndtr(z) - 0.5)
     for wrong in (z + 0.05, 1.04 * z, uniform):
@@ -63,7 +81,7 @@ def options(family: str) -> list[Convention]:
     """Conventions that have a meaning for a family."""
     blueprint = BLUEPRINTS[family]
     choices = [PAPER, OV, Convention(scale=True)]
-    if blueprint.norm:
+    if blueprint.norm is not None:
         choices += [Convention(fold_norm=True), replace(OV, fold_norm=True)]
     if blueprint.rotary:
         choices.append(Convention(rope_offset=3))
@@ -135,25 +153,41 @@ def test_widths_are_those_of_the_model_itself(family: str, tmp_path_factory: Any
 
 def test_a_layer_depends_on_its_seed_and_number_only(family: str) -> None:
     """Not on the depth of the model, nor on which layers were read before."""
-    layers = "n_layer" if "n_layer" in config(family) else "num_hidden_layers"
+    (layers,) = LAYERS & config(family).keys()
     short = initialise(config(family), seed=4)
     deep = initialise(config(family) | {layers: 20}, seed=4)
     other = initialise(config(family), seed=5)
-    read = [deep.read_layer(layer) for layer in reversed(range(3))][::-1]
-    for layer in range(3):
+    read = [deep.read_layer(layer) for layer in reversed(range(2))][::-1]
+    for layer in range(2):
         assert equal(short.read_layer(layer), read[layer])
         assert not equal(short.read_layer(layer), other.read_layer(layer))
     assert not equal(read[0], read[1])
     assert short.revision == other.revision != deep.revision
     values = initialise(config(family), seed=4, convention=OV).read_layer(0)
-    assert not torch.equal(values.queries[0], short.read_layer(0).queries[0].double())
+    queries = short.read_layer(0).queries
+    assert not torch.equal(values.queries[0].double(), queries[0].double())
 
 
 @pytest.mark.parametrize("width", [0.0, -0.02, float("nan"), float("inf")])
 def test_widths_that_are_not_positive_are_refused(family: str, width: float) -> None:
     """There is no random matrix to draw."""
     with pytest.raises(CheckpointError, match="initializer_range"):
-        initialise(config(family) | {"initializer_range": width}, seed=0)
+        initialise(config(family) | {width_of_the_law(family): width}, seed=0)
+
+
+@pytest.mark.parametrize("family", NOT_NORMAL)
+def test_other_laws_are_refused(family: str) -> None:
+    """A normal law that is cut off, and products of matrices."""
+    settings = {"model_type": model_type(family), **BLUEPRINTS[family].settings}
+    with pytest.raises(CheckpointError, match=f"of {model_type(family)} does not start as one"):
+        initialise(settings, seed=0)
+
+
+@pytest.mark.parametrize("family", NOT_NORMAL)
+def test_other_laws_are_not_described(family: str, tmp_path_factory: Any) -> None:
+    """There is no width to give."""
+    folder = build(family, tmp_path_factory.mktemp).folder
+    assert open_folder(folder).initialisation(0) is None
 
 
 def test_a_negative_seed_is_refused(family: str) -> None:

@@ -1,12 +1,14 @@
 """What transformers' own implementation of each family computes, on tiny random models."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import pytest
 import torch
+from score_rounding import TABLE_UNIT, UNIT
 from torch import Tensor
 
 
@@ -26,9 +28,27 @@ class Blueprint:
         Paths to the attention module of a layer, to the output projection, and to the norm in
         front, from the bare model.
     rotary
-        Whether attention takes ``position_embeddings`` made by the model's ``rotary_emb``.
+        How attention learns of positions: from the tables of the model's ``rotary_emb`` as
+        ``position_embeddings``, from ``position_ids``, or not at all.
     arguments
         What else the attention module wants.
+    layers
+        What to fill into the paths for each layer, if not its number.
+    interface
+        Whether attention goes through transformers' exchangeable attention function.
+    score_norms
+        Modules inside attention that normalise queries and keys, or the latent vectors that they
+        are made from.
+    content
+        How many of a query's and a key's first coordinates belong to the operator, if not all.
+    gated
+        Whether a second half of each head's rows of ``q_proj`` are gates.
+    prescaled
+        Whether queries are multiplied by the scale before they are compared.
+    alibi
+        Whether attention is given a position term to add its products to.
+    single
+        Whether queries and keys are rounded to float32 on the way.
     """
 
     config: str
@@ -39,8 +59,16 @@ class Blueprint:
     attention: str
     outputs: str
     norm: str | None = None
-    rotary: bool = False
+    rotary: Literal["tables", "ids"] | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    layers: tuple[str, ...] | None = None
+    interface: bool = True
+    score_norms: tuple[str, str] | None = None
+    content: int | None = None
+    gated: bool = False
+    prescaled: bool = False
+    alibi: bool = False
+    single: bool = False
 
 
 SMALL = {
@@ -62,6 +90,123 @@ SPECIAL = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
 ROPE = {"rope_theta": 9.0, "rope_type": "default"}
 DECODER = {"attention": "layers.{}.self_attn", "outputs": "layers.{}.self_attn.o_proj"}
 
+GPT = {"n_embd": 12, "n_head": 3, "n_layer": 4, "n_inner": 8, "vocab_size": 16, **SPECIAL}
+MASKED = {"attention_mask": None}
+TABLES = {"rotary": "tables", "arguments": MASKED}
+SCORE_NORMS = {"score_norms": ("q_norm", "k_norm")}
+MOE = {"moe_intermediate_size": 4, "num_experts": 2, "num_experts_per_tok": 1}
+BY_KIND = {"full_attention": ROPE, "sliding_attention": ROPE | {"rope_theta": 4.0}}
+MLA = SMALL | {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 10,
+    "q_lora_rank": 12,
+    "qk_nope_head_dim": 6,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 5,
+    "n_routed_experts": 2,
+    "moe_intermediate_size": 4,
+    "first_k_dense_replace": 2,
+    "rope_parameters": ROPE,
+}
+
+
+def llama_like(name: str, *, more: Mapping[str, Any] = {}, **parts: Any) -> Blueprint:
+    """A decoder with grouped keys, separate weights and the norm in front."""
+    return Blueprint(
+        f"{name}Config",
+        f"{name}Model",
+        f"{name}ForCausalLM",
+        GROUPED | SPECIAL | {"rope_parameters": ROPE} | more,
+        **{"sizes": (4, 4, 2, 16, 6), **DECODER, "norm": "layers.{}.input_layernorm"}
+        | TABLES
+        | parts,
+    )
+
+
+def bert_like(name: str, *, more: Mapping[str, Any] = {}) -> Blueprint:
+    """An encoder with BERT's names."""
+    return Blueprint(
+        f"{name}Config",
+        f"{name}Model",
+        f"{name}ForMaskedLM",
+        SMALL | {"num_hidden_layers": 4} | more,
+        (4, 3, 3, 12, 4),
+        attention="encoder.layer.{}.attention.self",
+        outputs="encoder.layer.{}.attention.output.dense",
+    )
+
+
+def falcon(sizes: tuple[int, int, int, int, int], norm: str, **settings: Any) -> Blueprint:
+    """A layout of Falcon."""
+    return Blueprint(
+        "FalconConfig",
+        "FalconModel",
+        "FalconForCausalLM",
+        SMALL
+        | SPECIAL
+        | {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 4}
+        | {"ffn_hidden_size": 8, "rope_parameters": ROPE}
+        | settings,
+        sizes,
+        attention="h.{}.self_attention",
+        outputs="h.{}.self_attention.dense",
+        norm=norm,
+        rotary="tables",
+        arguments={"alibi": None, "attention_mask": None},
+        interface=False,
+    )
+
+
+def gpt_bigcode(n_kv_heads: int, **settings: Any) -> Blueprint:
+    """A layout of GPT-BigCode."""
+    return Blueprint(
+        "GPTBigCodeConfig",
+        "GPTBigCodeModel",
+        "GPTBigCodeForCausalLM",
+        GPT | settings,
+        (4, 3, n_kv_heads, 12, 4),
+        attention="h.{}.attn",
+        outputs="h.{}.attn.c_proj",
+        norm="h.{}.ln_1",
+    )
+
+
+def gptj_like(name: str, n_heads: int) -> Blueprint:
+    """A decoder that pairs neighbouring coordinates."""
+    return Blueprint(
+        f"{name}Config",
+        f"{name}Model",
+        f"{name}ForCausalLM",
+        GPT | {"n_embd": 8 * n_heads, "n_head": n_heads, "n_layer": 3, "rotary_dim": 6},
+        (3, n_heads, n_heads, 8 * n_heads, 8),
+        attention="h.{}.attn",
+        outputs="h.{}.attn.out_proj",
+        norm="h.{}.ln_1",
+        rotary="ids",
+        interface=False,
+    )
+
+
+def deepseek(name: str, **settings: Any) -> Blueprint:
+    """A decoder with latent spaces; only the content part of each head is compared."""
+    return Blueprint(
+        f"{name}Config",
+        f"{name}Model",
+        f"{name}ForCausalLM",
+        MLA | SPECIAL | settings,
+        (2, 4, 4, 16, 6),
+        **DECODER,
+        norm="layers.{}.input_layernorm",
+        rotary="tables",
+        arguments=MASKED,
+        score_norms=("q_a_layernorm", "kv_a_layernorm"),
+        content=6,
+    )
+
+
 BLUEPRINTS = {
     "bert": Blueprint(
         "BertConfig",
@@ -72,54 +217,174 @@ BLUEPRINTS = {
         attention="encoder.layer.{}.attention.self",
         outputs="encoder.layer.{}.attention.output.dense",
     ),
+    "roberta": bert_like("Roberta"),
+    "xlm-roberta": bert_like("XLMRoberta"),
+    "camembert": bert_like("Camembert"),
+    "electra": bert_like("Electra", more={"embedding_size": 8}),
+    "distilbert": Blueprint(
+        "DistilBertConfig",
+        "DistilBertModel",
+        "DistilBertForMaskedLM",
+        {"dim": 12, "n_layers": 4, "n_heads": 3, "hidden_dim": 8, "vocab_size": 16},
+        (4, 3, 3, 12, 4),
+        attention="transformer.layer.{}.attention",
+        outputs="transformer.layer.{}.attention.out_lin",
+    ),
+    "modernbert": Blueprint(
+        "ModernBertConfig",
+        "ModernBertModel",
+        "ModernBertForMaskedLM",
+        SMALL
+        | SPECIAL
+        | {"num_hidden_layers": 4, "hidden_size": 18, "rope_parameters": BY_KIND}
+        | {"cls_token_id": None, "sep_token_id": None},
+        (4, 3, 3, 18, 6),
+        attention="layers.{}.attn",
+        outputs="layers.{}.attn.Wo",
+        norm="layers.{}.attn_norm",
+        rotary="tables",
+        single=True,
+    ),
+    "vit": Blueprint(
+        "ViTConfig",
+        "ViTModel",
+        "ViTForImageClassification",
+        SMALL | {"num_hidden_layers": 4, "image_size": 8, "patch_size": 4},
+        (4, 3, 3, 12, 4),
+        attention="layers.{}.attention",
+        outputs="layers.{}.attention.o_proj",
+        norm="layers.{}.layernorm_before",
+    ),
+    "t5": Blueprint(
+        "T5Config",
+        "T5Model",
+        "T5ForConditionalGeneration",
+        {"d_model": 16, "d_kv": 5, "d_ff": 8, "num_layers": 2, "num_decoder_layers": 3}
+        | {"num_heads": 4, "vocab_size": 16, "pad_token_id": None, "eos_token_id": None},
+        (5, 4, 4, 16, 5),
+        attention="{}.layer.0.SelfAttention",
+        outputs="{}.layer.0.SelfAttention.o",
+        norm="{}.layer.0.layer_norm",
+        layers=tuple(f"encoder.block.{i}" for i in range(2))
+        + tuple(f"decoder.block.{i}" for i in range(3)),
+    ),
     "gpt2": Blueprint(
         "GPT2Config",
         "GPT2Model",
         "GPT2LMHeadModel",
-        {"n_embd": 12, "n_head": 3, "n_layer": 12, "n_inner": 8, "vocab_size": 16, **SPECIAL},
+        GPT | {"n_layer": 12},
         (12, 3, 3, 12, 4),
         attention="h.{}.attn",
         outputs="h.{}.attn.c_proj",
         norm="h.{}.ln_1",
     ),
+    "gpt_bigcode": gpt_bigcode(1),
+    "gpt_bigcode, a key each": gpt_bigcode(3, multi_query=False),
+    "gptj": gptj_like("GPTJ", 3),
+    "codegen": gptj_like("CodeGen", 8),
     "gpt_neox": Blueprint(
         "GPTNeoXConfig",
         "GPTNeoXModel",
         "GPTNeoXForCausalLM",
         SMALL
         | SPECIAL
-        | {
-            "hidden_size": 24,
-            "num_hidden_layers": 11,
-            "rope_parameters": ROPE | {"partial_rotary_factor": 0.5},
-        },
+        | {"hidden_size": 24, "num_hidden_layers": 11}
+        | {"rope_parameters": ROPE | {"partial_rotary_factor": 0.5}},
         (11, 3, 3, 24, 8),
         attention="layers.{}.attention",
         outputs="layers.{}.attention.dense",
         norm="layers.{}.input_layernorm",
-        rotary=True,
-        arguments={"attention_mask": None},
+        rotary="tables",
+        arguments=MASKED,
     ),
-    **{
-        family: Blueprint(
-            f"{name}Config",
-            f"{name}Model",
-            f"{name}ForCausalLM",
-            GROUPED | SPECIAL | {"rope_parameters": ROPE} | more,
-            (4, 4, 2, 16, 6),
-            **DECODER,
-            norm="layers.{}.input_layernorm",
-            rotary=True,
-            arguments={"attention_mask": None},
-        )
-        for family, name, more in (
-            ("llama", "Llama", {}),
-            ("mistral", "Mistral", {}),
-            ("mixtral", "Mixtral", {"num_local_experts": 2}),
-            ("qwen2", "Qwen2", {}),
-        )
-    },
+    "bloom": Blueprint(
+        "BloomConfig",
+        "BloomModel",
+        "BloomForCausalLM",
+        {"hidden_size": 12, "n_head": 3, "n_layer": 4, "vocab_size": 16, **SPECIAL},
+        (4, 3, 3, 12, 4),
+        attention="h.{}.self_attention",
+        outputs="h.{}.self_attention.dense",
+        norm="h.{}.input_layernorm",
+        arguments=MASKED,
+        interface=False,
+        alibi=True,
+    ),
+    "opt": Blueprint(
+        "OPTConfig",
+        "OPTModel",
+        "OPTForCausalLM",
+        {"hidden_size": 12, "num_hidden_layers": 4, "num_attention_heads": 3, "ffn_dim": 8}
+        | {"vocab_size": 16, "max_position_embeddings": 16, **SPECIAL},
+        (4, 3, 3, 12, 4),
+        attention="decoder.layers.{}.self_attn",
+        outputs="decoder.layers.{}.self_attn.out_proj",
+        norm="decoder.layers.{}.self_attn_layer_norm",
+        prescaled=True,
+    ),
+    "falcon": falcon((3, 4, 1, 16, 4), "h.{}.input_layernorm"),
+    "falcon, groups": falcon(
+        (3, 4, 2, 16, 4), "h.{}.ln_attn", new_decoder_architecture=True, num_kv_heads=2
+    ),
+    "falcon, a key each": falcon(
+        (3, 4, 4, 16, 4), "h.{}.input_layernorm", multi_query=False, parallel_attn=False
+    ),
+    "llama": llama_like("Llama"),
+    "mistral": llama_like("Mistral"),
+    "mixtral": llama_like("Mixtral", more={"num_local_experts": 2}),
+    "qwen2": llama_like("Qwen2"),
+    "qwen3": llama_like("Qwen3", **SCORE_NORMS),
+    "qwen3_next": llama_like(
+        "Qwen3Next",
+        more=MOE
+        | {"num_hidden_layers": 8, "shared_expert_intermediate_size": 4}
+        | {"linear_num_value_heads": 2, "linear_num_key_heads": 2}
+        | {"linear_key_head_dim": 4, "linear_value_head_dim": 4, "head_dim": 8}
+        | {"rope_parameters": ROPE | {"partial_rotary_factor": 0.5}},
+        sizes=(2, 4, 2, 16, 8),
+        layers=("3", "7"),
+        gated=True,
+        **SCORE_NORMS,
+    ),
+    "olmo2": llama_like("Olmo2", norm=None, **SCORE_NORMS),
+    "gemma": llama_like("Gemma"),
+    "gemma2": llama_like("Gemma2", more={"query_pre_attn_scalar": 5}),
+    "gemma3_text": Blueprint(
+        "Gemma3TextConfig",
+        "Gemma3TextModel",
+        "Gemma3ForCausalLM",
+        GROUPED
+        | SPECIAL
+        | {"query_pre_attn_scalar": 5, "rope_parameters": BY_KIND}
+        | {"sliding_window_pattern": 2},
+        (4, 4, 2, 16, 6),
+        **DECODER,
+        norm="layers.{}.input_layernorm",
+        rotary="tables",
+        **SCORE_NORMS,
+    ),
+    "phi": llama_like(
+        "Phi",
+        more={"hidden_size": 32, "rope_parameters": ROPE | {"partial_rotary_factor": 0.5}}
+        | {"head_dim": 8},
+        sizes=(4, 4, 2, 32, 8),
+        outputs="layers.{}.self_attn.dense",
+    ),
+    "phi3": llama_like(
+        "Phi3",
+        more={"hidden_size": 32, "rope_parameters": ROPE | {"partial_rotary_factor": 0.5}}
+        | {"head_dim": 8},
+        sizes=(4, 4, 2, 32, 8),
+    ),
+    "deepseek_v2": deepseek("DeepseekV2"),
+    "deepseek_v2, queries at once": deepseek("DeepseekV2", q_lora_rank=None),
+    "deepseek_v3": deepseek("DeepseekV3"),
 }
+
+
+def model_type(family: str) -> str:
+    """The `model_type` of a blueprint, whose name may say more."""
+    return family.partition(",")[0]
 
 
 @dataclass(frozen=True)
@@ -150,38 +415,82 @@ class TinyModel:
     folder: Path
     model: Any
 
+    @property
+    def unit(self) -> float:
+        """Unit roundoff of what comes before the scores."""
+        return TABLE_UNIT if self.blueprint.score_norms or self.blueprint.single else UNIT
+
     def part(self, path: str, layer: int) -> Any:
         """A module of a layer."""
-        return self.model.base_model.get_submodule(path.format(layer))
+        names = self.blueprint.layers
+        return self.model.base_model.get_submodule(path.format(names[layer] if names else layer))
 
     def score(self, layer: int, inputs: Tensor, positions: Tensor | None = None) -> Scored:
-        """Run the attention module of a layer on inputs [n, d], by default all at position 0."""
+        """Run the attention module of a layer on inputs [n, d], by default all at position 0.
+
+        What queries, keys and values were divided by when they were normalised, they are
+        multiplied by again.
+        """
         if positions is None:
             positions = torch.zeros(len(inputs), dtype=torch.int64)
-        attention = self.part(self.blueprint.attention, layer)
-        outputs = self.part(self.blueprint.outputs, layer)
-        arguments = dict(self.blueprint.arguments)
-        with torch.no_grad(), recorded(self.model) as scored, inputs_of(outputs) as contexts:
-            if self.blueprint.rotary:
-                rotary = self.model.base_model.rotary_emb
-                arguments["position_embeddings"] = rotary(inputs[None], positions[None])
+        blueprint = self.blueprint
+        attention = self.part(blueprint.attention, layer)
+        outputs = self.part(blueprint.outputs, layer)
+        with ExitStack() as stack:
+            stack.enter_context(torch.no_grad())
+            calls = stack.enter_context(recorded(self.model, attention, blueprint.interface))
+            contexts = stack.enter_context(inputs_of(outputs))
+            normalised = [
+                stack.enter_context(inputs_of(module))
+                for name in blueprint.score_norms or ()
+                if (module := getattr(attention, name, None)) is not None
+            ]
+            arguments = self._arguments(attention, inputs, positions, calls)
             result = attention(inputs[None], **arguments)[0]
             if not contexts:  # the output projection is in another module
                 outputs(result)
-        queries, keys, scaling = scored[0]
-        return Scored(queries, keys, scaling, contexts[0].reshape(len(inputs), -1))
+        queries, keys, scaling = calls[0]
+        context = contexts[0].reshape(len(inputs), -1)
+        if blueprint.prescaled:
+            queries, scaling = queries / attention.scaling, scaling * attention.scaling
+        sizes = [rows_sizes(given[0][0], len(inputs)) for given in normalised]
+        if blueprint.content is not None:
+            context = context * sizes[-1][0]
+            queries, keys = queries[..., : blueprint.content], keys[..., : blueprint.content]
+        if sizes:
+            keys = keys * sizes[-1].repeat_interleave(len(keys) // len(sizes[-1]), dim=0)
+        if len(sizes) == 2:
+            queries = queries * sizes[0]
+        if blueprint.gated:  # gates of zero let half through
+            context = 2 * context
+        return Scored(queries, keys, scaling, context)
+
+    def _arguments(
+        self, attention: Any, inputs: Tensor, positions: Tensor, calls: list[Any]
+    ) -> dict[str, Any]:
+        """What the attention module wants beside its inputs."""
+        arguments = dict(self.blueprint.arguments)
+        if self.blueprint.rotary == "ids":
+            arguments["position_ids"] = positions[None]
+        elif self.blueprint.rotary == "tables":
+            config = self.model.config
+            by_kind = set(config.rope_parameters) <= {"full_attention", "sliding_attention"}
+            kind = {"layer_type": config.layer_types[attention.layer_idx]} if by_kind else {}
+            tables = self.model.base_model.rotary_emb(inputs[None], positions[None], **kind)
+            arguments["position_embeddings"] = tables
+        if self.blueprint.alibi:
+            arguments |= {"alibi": Alibi(calls), "residual": torch.zeros_like(inputs)[None]}
+        return arguments
 
     def normalise(self, layer: int, inputs: Tensor) -> Tensor:
         """The norm in front of a layer, without its division by the size of each row [n, d]."""
         norm = self.part(self.blueprint.norm, layer)
-        for name in ("eps", "variance_epsilon"):
-            if hasattr(norm, name):
-                setattr(norm, name, 0.0)
+        if isinstance(norm, torch.nn.Identity):
+            return inputs
         centred = isinstance(norm, torch.nn.LayerNorm)
         centre = inputs.mean(dim=1, keepdim=True) if centred else torch.zeros_like(inputs[:, :1])
-        size = (inputs - centre).square().mean(dim=1, keepdim=True).sqrt()
         with torch.no_grad():
-            return norm(inputs) * size
+            return norm(inputs) * rows_sizes(inputs - centre, len(inputs))[0]
 
     def write(self, layer: int, scored: Scored, head: int, width: int) -> Tensor:
         """What one head adds to the residual stream [n, d] when each token attends to itself."""
@@ -193,26 +502,64 @@ class TinyModel:
             return outputs(alone)
 
 
+@dataclass(frozen=True)
+class Alibi:
+    """What BLOOM takes for its position term: notes the products, and leaves only the diagonal."""
+
+    calls: list[tuple[Tensor, Tensor, float]]
+
+    def baddbmm(self, batch1: Tensor, batch2: Tensor, beta: float, alpha: float) -> Tensor:
+        """Scores of 0 on the diagonal, minus infinity elsewhere."""
+        self.calls.append((batch1, batch2.mT, alpha))
+        n_heads, n, _ = batch1.shape
+        return torch.where(torch.eye(n).bool(), 0.0, -torch.inf).expand(n_heads, n, n)
+
+
+def rows_sizes(rows: Tensor, n: int) -> Tensor:
+    """Root mean square of each of n rows [n, w], [heads, n, w] or [n, heads, w], heads first."""
+    size = rows.square().mean(dim=-1, keepdim=True).sqrt()
+    if size.ndim == 2:
+        return size[None]
+    return size if size.shape[1] == n else size.transpose(0, 1)
+
+
 @contextmanager
-def recorded(model: Any) -> Iterator[list[tuple[Tensor, Tensor, float]]]:
+def recorded(
+    model: Any, attention: Any, interface: bool
+) -> Iterator[list[tuple[Tensor, Tensor, float]]]:
     """Queries, keys and scaling of the attention calls inside; each token attends to itself."""
     from transformers import AttentionInterface
     from transformers.models.llama.modeling_llama import repeat_kv
 
     calls: list[tuple[Tensor, Tensor, float]] = []
 
-    def attend(
-        module: Any, query: Tensor, key: Tensor, value: Tensor, *_: Any, **named: Any
-    ) -> Any:
+    def attend(query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
         shared = query.shape[1] // key.shape[1]
-        scaling = named.get("scaling")
-        scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-        calls.append((query[0], repeat_kv(key, shared)[0], scaling))
-        return repeat_kv(value, query.shape[1] // value.shape[1]).transpose(1, 2), None
+        calls.append((query[0], repeat_kv(key, shared)[0], scaling or query.shape[-1] ** -0.5))
+        return repeat_kv(value, shared)
 
-    AttentionInterface.register("recorded", attend)
-    model.set_attn_implementation("recorded")
-    yield calls
+    if interface:
+
+        def exchanged(module: Any, query: Tensor, key: Tensor, value: Tensor, *_: Any, **n: Any):
+            return attend(query, key, value, n.get("scaling")).transpose(1, 2), None
+
+        AttentionInterface.register("recorded", exchanged)
+        model.set_attn_implementation("recorded")
+        yield calls
+    elif hasattr(attention, "_attn"):
+        attention._attn = lambda query, key, value, _: (
+            attend(query, key, value, 1 / float(attention.scale_attn)),
+            None,
+        )
+        yield calls
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                torch.nn.functional,
+                "scaled_dot_product_attention",
+                lambda query, key, value, **_: attend(query, key, value, None),
+            )
+            yield calls
 
 
 @contextmanager
@@ -249,6 +596,12 @@ def build(
             parameter.data.normal_(mean=1.0, std=0.5, generator=generator)
         else:
             parameter.data.normal_(std=0.5, generator=generator)
-    folder = new_folder(family)
+    for module in model.modules():
+        if blueprint.gated and hasattr(module, "q_proj"):
+            module.q_proj.weight.data.unflatten(0, (-1, 2, module.head_dim))[:, 1] = 0.0
+        for name in ("eps", "variance_epsilon"):  # divide by the size of a row alone
+            if hasattr(module, name):
+                setattr(module, name, 0.0)
+    folder = new_folder(model_type(family))
     model.save_pretrained(folder, max_shard_size=max_shard_size)
     return TinyModel(blueprint, folder, model)

@@ -141,7 +141,7 @@ def assemble(
     key_of_head = shape.key_of_head()
     if convention.circuit == "ov":
         reading, key_of_head = reading[key_of_head], torch.arange(shape.n_heads)
-    if convention != PAPER:
+    if convention != PAPER or reading.dtype != writing.dtype:
         reading, writing = reading.double(), writing.double()
     if convention.fold_norm and layer.norm:
         gamma = _multiplier(weights, layer.norm)

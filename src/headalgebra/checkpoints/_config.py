@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headalgebra.checkpoints._errors import CheckpointError
-from headalgebra.checkpoints._families import FAMILIES, Attention, Family
+from headalgebra.checkpoints._families import FAMILIES, TEXT_PARTS, Attention, Family
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,26 @@ def recognise(config: Mapping[str, Any], where: str) -> Architecture:
     from huggingface_hub.errors import StrictDataclassError
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    model_type = config.get("model_type")
-    if not isinstance(model_type, str) or model_type not in FAMILIES:
-        raise CheckpointError(
-            where,
-            f"model_type {reprlib.repr(model_type)} is not known",
-            f"use a checkpoint of one of these: {', '.join(FAMILIES)}; or write the family's "
-            "module in headalgebra.checkpoints._families",
-        )
     if config.get("quantization_config") is not None:
         raise CheckpointError(
             where,
             "quantization_config: the weights are quantised",
             "use the checkpoint they were quantised from",
+        )
+    model_type = config.get("model_type")
+    if isinstance(model_type, str) and model_type in TEXT_PARTS:
+        text = config.get("text_config")
+        if not isinstance(text, dict):
+            raise CheckpointError(
+                where, f"{model_type} has no text_config", "fetch the whole config.json"
+            )
+        return recognise({"model_type": TEXT_PARTS[model_type], **text}, f"{where}, text_config")
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        raise CheckpointError(
+            where,
+            f"model_type {reprlib.repr(model_type)} is not known",
+            f"use a checkpoint of one of these: {', '.join(FAMILIES | TEXT_PARTS)}; or write the "
+            "family's module in headalgebra.checkpoints._families",
         )
     family, config_class = FAMILIES[model_type], CONFIG_MAPPING[model_type]
     attributes = _under_own_names(config, config_class.attribute_map, where)
@@ -91,13 +98,14 @@ def _under_own_names(
     attributes: dict[str, Any] = {}
     for name, value in config.items():
         own = aliases.get(name, name)
-        if attributes.setdefault(own, value) != value:
+        if own in attributes and attributes[own] != value:
             raise CheckpointError(
                 where,
                 f"{own} is given twice, as {reprlib.repr(attributes[own])} "
                 f"and {reprlib.repr(value)}",
                 "keep the one that describes the weights",
             )
+        attributes[own] = value
     return attributes
 
 

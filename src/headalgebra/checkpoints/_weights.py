@@ -21,6 +21,14 @@ from headalgebra.convention import Convention
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLED = (".bin", ".ckpt", ".pt", ".pth")
+QUANTISED = (
+    ".SCB",
+    ".absmax",
+    ".qweight",
+    ".weight_packed",
+    ".weight_scale",
+    ".weight_scale_inv",
+)
 CONVERSION = (
     'convert them with: python -c "import transformers as t; '
     "t.AutoModel.from_pretrained('CHECKPOINT').save_pretrained('FOLDER')\" and open FOLDER"
@@ -131,7 +139,8 @@ def locate(
         norm.tensor: (norm.size,) for layer in attention.layers for norm in norms(layer, convention)
     }
     first = next(iter(projections))
-    prefix = _prefix(first, file_of_tensor, files.origin)
+    _refuse_quantised(file_of_tensor, files)
+    prefix = _prefix(first, file_of_tensor, attention.other_parts, files.origin)
     tensors = {
         name: _stored(name, shape, prefix, file_of_tensor, files)
         for name, shape in (projections | gammas).items()
@@ -171,9 +180,25 @@ def _file_of_tensor(files: VerifiedFiles) -> dict[str, str]:
     )
 
 
-def _prefix(suffix: str, names: Iterable[str], where: str) -> str:
+def _refuse_quantised(file_of_tensor: Mapping[str, str], files: VerifiedFiles) -> None:
+    """Raise on the first tensor that only quantised checkpoints have."""
+    for name, file in sorted(file_of_tensor.items()):
+        if name.endswith(QUANTISED):
+            raise CheckpointError(
+                files.where(file),
+                f"tensor {name}: the weights are quantised",
+                "use the checkpoint they were quantised from",
+            )
+
+
+def _prefix(suffix: str, names: Iterable[str], other_parts: frozenset[str], where: str) -> str:
     """What stands before the family's own tensor names, such as ``bert.``, or nothing."""
-    matches = sorted(name for name in names if name == suffix or name.endswith(f".{suffix}"))
+    matches = sorted(
+        name
+        for name in names
+        if name == suffix
+        or (name.endswith(f".{suffix}") and other_parts.isdisjoint(name.split(".")))
+    )
     if not matches:
         raise CheckpointError(
             where, f"tensor {suffix} is missing", "use a checkpoint with this family's own names"

@@ -185,8 +185,11 @@ class Attention:
         Its layers, in order.
     refusals
         Why an option of `headalgebra.convention.Convention` has no meaning here, by its name.
+    other_parts
+        Parts of the checkpoint, such as a vision tower, that have weights of the same names.
     """
 
     shape: AttentionShape
     layers: tuple[AttentionLayer, ...]
     refusals: Mapping[str, str]
+    other_parts: frozenset[str] = frozenset()

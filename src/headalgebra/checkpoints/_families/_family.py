@@ -1,7 +1,7 @@
 """What a family of transformers has to say for the weights of its attention to be read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -74,18 +74,49 @@ BOOKKEEPING = frozenset(
 BLOCK = frozenset(
     {
         "attention_bias",
+        "activation_function",
         "attention_dropout",
+        "attn_pdrop",
         "classifier_dropout",
+        "embd_pdrop",
         "hidden_act",
+        "hidden_activation",
         "hidden_dropout",
         "intermediate_size",
         "layer_norm_eps",
+        "layer_norm_epsilon",
         "max_position_embeddings",
         "max_window_layers",
         "mlp_bias",
+        "n_inner",
+        "resid_pdrop",
         "rms_norm_eps",
         "sliding_window",
         "use_sliding_window",
+    }
+)
+
+# How experts are chosen and weighed; attention has none.
+EXPERTS = frozenset(
+    {
+        "decoder_sparse_step",
+        "first_k_dense_replace",
+        "mlp_only_layers",
+        "moe_intermediate_size",
+        "n_group",
+        "n_routed_experts",
+        "n_shared_experts",
+        "norm_topk_prob",
+        "num_experts",
+        "num_experts_per_tok",
+        "num_local_experts",
+        "output_router_logits",
+        "routed_scaling_factor",
+        "router_aux_loss_coef",
+        "router_jitter_noise",
+        "shared_expert_intermediate_size",
+        "topk_group",
+        "topk_method",
     }
 )
 
@@ -120,11 +151,14 @@ class Family(ABC):
     harmless
         Attributes that transformers' configuration class does not know (any more), with the
         one value under which they change nothing.
+    other_parts
+        Parts of a checkpoint, such as a vision tower, that have weights of the same names.
     """
 
     handled: ClassVar[frozenset[str]]
     ignored: ClassVar[frozenset[str]] = BOOKKEEPING | BLOCK
     harmless: ClassVar[Mapping[str, object]] = OFF
+    other_parts: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def shape(self, config: Any, where: str) -> AttentionShape:
@@ -152,6 +186,10 @@ class Family(ABC):
         """Why an option of the convention has no meaning, by the option's name."""
         return {}
 
+    def numbers(self, config: Any, shape: AttentionShape) -> Sequence[int]:
+        """The model's own number of each layer, where not every layer has attention."""
+        return range(shape.n_layers)
+
     def attention(self, config: Any, where: str) -> Attention:
         """All of it, from the transformers configuration; `where` names it in errors."""
         shape = self.shape(config, where)
@@ -162,9 +200,9 @@ class Family(ABC):
                 norm=self.norm(config, shape, layer),
                 rotary=self.rotary(config, layer),
             )
-            for layer in range(shape.n_layers)
+            for layer in self.numbers(config, shape)
         )
-        return Attention(shape, layers, self.refusals(config))
+        return Attention(shape, layers, self.refusals(config), self.other_parts)
 
 
 class SeparateProjections(Family):
@@ -176,18 +214,34 @@ class SeparateProjections(Family):
         Configuration attributes for `attention_shape`.
     tensors
         Names of the weights of queries, keys, values and outputs, with the layer's number open.
+    norm_tensor
+        Name of the gamma in front of attention, if there is one; ``centred`` and ``plus_one`` are
+        those of `Norm`, the latter for every norm of the family.
+    score_norms
+        Names of the gammas of queries and keys, if they are normalised. Those of one head's width
+        serve every head.
+    whole_width
+        Whether queries, and keys, are normalised across all heads, each with its own gamma.
     """
 
     sizes: ClassVar[Mapping[str, str]]
     tensors: ClassVar[tuple[str, str, str, str]]
+    norm_tensor: ClassVar[str | None] = None
+    centred: ClassVar[bool] = False
+    plus_one: ClassVar[bool] = False
+    score_norms: ClassVar[tuple[str, str] | None] = None
+    whole_width: ClassVar[bool] = False
 
     def shape(self, config: Any, where: str) -> AttentionShape:
         """Sizes as the configuration names them."""
         return attention_shape(config, where, **self.sizes)
 
-    def initial_stds(self, config: Any, shape: AttentionShape) -> tuple[float | None, ...]:
+    def initial_stds(
+        self, config: Any, shape: AttentionShape
+    ) -> tuple[float | None, float | None, float | None, float | None]:
         """Standard deviations that the four weights start from."""
-        return (float(config.initializer_range),) * 4
+        std = float(config.initializer_range)
+        return std, std, std, std
 
     def projections(
         self, config: Any, shape: AttentionShape, layer: int
@@ -196,12 +250,34 @@ class SeparateProjections(Family):
         d, r, n_heads, n_kv_heads = shape.d_model, shape.d_head, shape.n_heads, shape.n_kv_heads
         queries, keys, values, outputs = (name.format(layer) for name in self.tensors)
         stds = self.initial_stds(config, shape)
+        query_rows = rows(queries, d, n_heads * r, side_by_side(n_heads, r), r)
+        key_rows, value_rows = (
+            rows(name, d, n_kv_heads * r, side_by_side(n_kv_heads, r), r) for name in (keys, values)
+        )
+        query_norm, key_norm = self.norms_of_scores(shape, layer)
         return (
-            Projection(rows(queries, d, n_heads * r, side_by_side(n_heads, r), r), stds[0]),
-            Projection(rows(keys, d, n_kv_heads * r, side_by_side(n_kv_heads, r), r), stds[1]),
-            Projection(rows(values, d, n_kv_heads * r, side_by_side(n_kv_heads, r), r), stds[2]),
+            Projection(query_rows, stds[0], query_norm),
+            Projection(key_rows, stds[1], key_norm),
+            Projection(value_rows, stds[2]),
             Projection(output_columns(outputs, shape), stds[3]),
         )
+
+    def norms_of_scores(self, shape: AttentionShape, layer: int) -> tuple[Norm | None, Norm | None]:
+        """What normalises the queries and the keys of a layer."""
+        if self.score_norms is None:
+            return None, None
+        heads = (shape.n_heads, shape.n_kv_heads) if self.whole_width else (1, 1)
+        query_norm, key_norm = (
+            Norm(name.format(layer), n_heads * shape.d_head, plus_one=self.plus_one)
+            for name, n_heads in zip(self.score_norms, heads, strict=True)
+        )
+        return query_norm, key_norm
+
+    def norm(self, config: Any, shape: AttentionShape, layer: int) -> Norm | None:
+        """The one in front, if the family has it."""
+        if self.norm_tensor is None:
+            return None
+        return Norm(self.norm_tensor.format(layer), shape.d_model, self.centred, self.plus_one)
 
 
 def side_by_side(n_heads: int, width: int, first: int = 0) -> tuple[int, ...]:
@@ -212,6 +288,57 @@ def side_by_side(n_heads: int, width: int, first: int = 0) -> tuple[int, ...]:
 def rows(tensor: str, d_in: int, d_out: int, starts: tuple[int, ...], width: int) -> HeadSlices:
     """Heads as rows of a Linear weight [out, in]."""
     return HeadSlices(tensor, (d_out, d_in), 0, starts, width)
+
+
+def fused_rows(
+    tensor: str,
+    shape: AttentionShape,
+    d_out: int,
+    starts: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
+    initial_std: float | None,
+) -> tuple[Projection, Projection, Projection]:
+    """Queries, keys and values as rows of one Linear weight [out, in].
+
+    Parameters
+    ----------
+    tensor
+        Its name.
+    shape
+        Sizes of the attention.
+    d_out
+        How many rows it has.
+    starts
+        Where the heads of the three projections begin.
+    initial_std
+        As in `Projection`.
+    """
+    queries, keys, values = (
+        Projection(rows(tensor, shape.d_model, d_out, heads, shape.d_head), initial_std)
+        for heads in starts
+    )
+    return queries, keys, values
+
+
+def fused_head_by_head(
+    tensor: str, shape: AttentionShape, initial_std: float | None
+) -> tuple[Projection, Projection, Projection]:
+    """Rows of each head's queries, keys and values together, then those of the next head."""
+    r, n_heads = shape.d_head, shape.n_heads
+    queries, keys, values = (side_by_side(n_heads, 3 * r, first) for first in (0, r, 2 * r))
+    return fused_rows(tensor, shape, 3 * n_heads * r, (queries, keys, values), initial_std)
+
+
+def fused_block_by_block(
+    tensor: str, shape: AttentionShape, initial_std: float | None
+) -> tuple[Projection, Projection, Projection]:
+    """Rows of all queries, then those of all keys, then those of all values."""
+    r, n_heads, n_kv_heads = shape.d_head, shape.n_heads, shape.n_kv_heads
+    starts = (
+        side_by_side(n_heads, r),
+        side_by_side(n_kv_heads, r, n_heads * r),
+        side_by_side(n_kv_heads, r, (n_heads + n_kv_heads) * r),
+    )
+    return fused_rows(tensor, shape, (n_heads + 2 * n_kv_heads) * r, starts, initial_std)
 
 
 def output_columns(tensor: str, shape: AttentionShape) -> HeadSlices:
@@ -309,13 +436,14 @@ def rotary_of(
     return Rotary(frequencies, interleaved)
 
 
-def rope_refusals(parameters: Mapping[str, Any]) -> dict[str, str]:
+def rope_refusals(*parameters: Mapping[str, Any]) -> dict[str, str]:
     """Why rotary positions with these parameters of transformers have no rotation by an offset."""
-    kind = parameters.get("rope_type", "default")
-    if kind in ("dynamic", "longrope"):
-        return {
-            "rope_offset": f"the frequencies of its rope_type {kind} depend on the sequence length"
-        }
-    if kind not in ("default", "linear", "llama3", "proportional", "yarn"):
-        return {"rope_offset": f"its rope_type {kind} is not known"}
+    for kind in (kind.get("rope_type", "default") for kind in parameters):
+        if kind in ("dynamic", "longrope"):
+            return {
+                "rope_offset": f"the frequencies of its rope_type {kind} depend on the sequence "
+                "length"
+            }
+        if kind not in ("default", "linear", "llama3", "proportional", "yarn"):
+            return {"rope_offset": f"its rope_type {kind} is not known"}
     return {}

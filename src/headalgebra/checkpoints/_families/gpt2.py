@@ -39,17 +39,11 @@ class Gpt2(Family):
         BOOKKEEPING
         | BLOCK
         | {
-            "activation_function",
-            "attn_pdrop",
-            "embd_pdrop",
-            "layer_norm_epsilon",
             "n_ctx",
-            "n_inner",
             "n_positions",
             "n_special",
             "predict_special_tokens",
             "reorder_and_upcast_attn",
-            "resid_pdrop",
             "summary_activation",
             "summary_first_dropout",
             "summary_proj_to_labels",

@@ -15,11 +15,10 @@ from headalgebra.checkpoints._families._family import (
     ROTARY,
     Family,
     attention_shape,
+    fused_head_by_head,
     output_columns,
     rope_refusals,
     rotary_of,
-    rows,
-    side_by_side,
 )
 
 
@@ -53,15 +52,12 @@ class GptNeoX(Family):
         self, config: Any, shape: AttentionShape, layer: int
     ) -> tuple[Projection, Projection, Projection, Projection]:
         """Rows 3hr to 3hr + r for the queries, r and 2r further down for keys and values."""
-        d, r = shape.d_model, shape.d_head
         std = float(config.initializer_range)
-        fused = f"layers.{layer}.attention.query_key_value.weight"
-        queries, keys, values = (
-            Projection(rows(fused, d, 3 * d, side_by_side(shape.n_heads, 3 * r, first), r), std)
-            for first in (0, r, 2 * r)
-        )
         outputs = output_columns(f"layers.{layer}.attention.dense.weight", shape)
-        return queries, keys, values, Projection(outputs, std)
+        return (
+            *fused_head_by_head(f"layers.{layer}.attention.query_key_value.weight", shape, std),
+            Projection(outputs, std),
+        )
 
     def norm(self, config: Any, shape: AttentionShape, layer: int) -> Norm:
         """A LayerNorm."""

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from headalgebra.checkpoints._families._attention import AttentionShape, Norm, Rotary
+from headalgebra.checkpoints._families._attention import Rotary
 from headalgebra.checkpoints._families._family import (
     BLOCK,
     BOOKKEEPING,
+    EXPERTS,
+    NORM_AFTER,
     ROTARY,
     SeparateProjections,
     rope_refusals,
@@ -48,14 +50,11 @@ class Llama(SeparateProjections):
         "layers.{}.self_attn.v_proj.weight",
         "layers.{}.self_attn.o_proj.weight",
     )
+    norm_tensor: ClassVar[str | None] = "layers.{}.input_layernorm.weight"
     rotary_class: ClassVar[tuple[str, str]] = ("llama", "LlamaRotaryEmbedding")
 
-    def norm(self, config: Any, shape: AttentionShape, layer: int) -> Norm:
-        """An RMSNorm."""
-        return Norm(f"layers.{layer}.input_layernorm.weight", shape.d_model)
-
     def rotary(self, config: Any, layer: int) -> Rotary:
-        """Over the whole head."""
+        """From the first coordinates of the head on."""
         return rotary_of(*self.rotary_class, config)
 
     def refusals(self, config: Any) -> Mapping[str, str]:
@@ -70,18 +69,9 @@ class Mistral(Llama):
 
 
 class Mixtral(Llama):
-    """Decoders of Jiang et al. (2024), https://arxiv.org/abs/2401.04088.
+    """Decoders of Jiang et al. (2024), https://arxiv.org/abs/2401.04088."""
 
-    Attention has no experts.
-    """
-
-    ignored = Llama.ignored | {
-        "num_experts_per_tok",
-        "num_local_experts",
-        "output_router_logits",
-        "router_aux_loss_coef",
-        "router_jitter_noise",
-    }
+    ignored = Llama.ignored | EXPERTS
     rotary_class = ("mixtral", "MixtralRotaryEmbedding")
 
 
@@ -93,3 +83,42 @@ class Qwen2(Llama):
 
     ignored = Llama.ignored | {"layer_types"}
     rotary_class = ("qwen2", "Qwen2RotaryEmbedding")
+
+
+class Qwen3(Qwen2):
+    """Decoders of Yang et al. (2025), https://arxiv.org/abs/2505.09388.
+
+    Queries and keys are normalised head by head; the gammas are part of the operators.
+    """
+
+    score_norms = ("layers.{}.self_attn.q_norm.weight", "layers.{}.self_attn.k_norm.weight")
+    rotary_class = ("qwen3", "Qwen3RotaryEmbedding")
+
+
+class Olmo2(Llama):
+    """Decoders of Walsh et al. (2024), https://arxiv.org/abs/2501.00656.
+
+    Queries and keys are normalised across all heads; the gammas are part of the operators.
+    """
+
+    norm_tensor = None
+    score_norms = Qwen3.score_norms
+    whole_width = True
+    rotary_class = ("olmo2", "Olmo2RotaryEmbedding")
+
+    def refusals(self, config: Any) -> Mapping[str, str]:
+        """Norms after attention as well."""
+        return {**NORM_AFTER, **super().refusals(config)}
+
+
+class Phi(Llama):
+    """Decoders of Li et al. (2023), https://arxiv.org/abs/2309.05463.
+
+    Rotary positions turn the first coordinates of a head only. `qk_layernorm` is refused: a
+    LayerNorm takes a mean off each query, which no fixed operator does.
+    """
+
+    handled = Llama.handled | {"partial_rotary_factor"}
+    tensors = (*Llama.tensors[:3], "layers.{}.self_attn.dense.weight")
+    centred = True
+    rotary_class = ("phi", "PhiRotaryEmbedding")

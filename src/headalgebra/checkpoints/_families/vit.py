@@ -1,0 +1,51 @@
+"""ViT: BERT's names one level further down, norms in front of attention."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from headalgebra.checkpoints._families._family import (
+    BLOCK,
+    BOOKKEEPING,
+    NO_ROTARY,
+    SeparateProjections,
+)
+
+
+class Vit(SeparateProjections):
+    """Encoders of images by Dosovitskiy et al. (2020), https://arxiv.org/abs/2010.11929."""
+
+    handled = frozenset(
+        {"hidden_size", "initializer_range", "num_attention_heads", "num_hidden_layers"}
+    )
+    ignored = (
+        BOOKKEEPING
+        | BLOCK
+        | {
+            "attention_probs_dropout_prob",
+            "encoder_stride",
+            "hidden_dropout_prob",
+            "image_size",
+            "num_channels",
+            "patch_size",
+            "pooler_act",
+            "pooler_output_size",
+            "qkv_bias",
+        }
+    )
+    sizes: ClassVar[Mapping[str, str]] = {
+        "layers": "num_hidden_layers",
+        "heads": "num_attention_heads",
+        "width": "hidden_size",
+    }
+    tensors = (
+        "encoder.layer.{}.attention.attention.query.weight",
+        "encoder.layer.{}.attention.attention.key.weight",
+        "encoder.layer.{}.attention.attention.value.weight",
+        "encoder.layer.{}.attention.output.dense.weight",
+    )
+    norm_tensor = "encoder.layer.{}.layernorm_before.weight"
+    centred = True
+
+    def refusals(self, config: Any) -> Mapping[str, str]:
+        """No rotary positions."""
+        return NO_ROTARY
