@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from published import PUBLISHED
 
 from headalgebra.checkpoints import CheckpointError, initialise
 from headalgebra.checkpoints._config import recognise
-from headalgebra.checkpoints._families import FAMILIES, AttentionShape
+from headalgebra.checkpoints._families import FAMILIES, TEXT_PARTS, AttentionShape
 
 GPT2_MEDIUM = {
     "activation_function": "gelu_new",
@@ -229,6 +230,25 @@ def test_published_configurations_are_understood(
     assert shape(config) == expected
 
 
+@pytest.mark.parametrize("model", PUBLISHED)
+def test_published_configurations_of_every_family_are_understood(model: str) -> None:
+    """Including the number of keys; a layout attribute that nobody knows is refused in each."""
+    config, expected = PUBLISHED[model]
+    assert tuple(vars(recognise(config, "config").attention.shape).values()) == expected
+    part = "text_config" if "text_config" in config else None
+    strange = {"kv_heads_interleaved": True}
+    changed = config | ({part: config[part] | strange} if part else strange)
+    with pytest.raises(CheckpointError, match="kv_heads_interleaved is True but unknown to it"):
+        recognise(changed, "config")
+
+
+def test_every_family_has_a_published_configuration() -> None:
+    """Of those above, or among the published ones."""
+    above = {"bert", "gpt2", "gpt_neox", "llama", "mistral", "qwen2"}
+    published = {config["model_type"] for config, _ in PUBLISHED.values()}
+    assert above | published == FAMILIES.keys() | TEXT_PARTS.keys()
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_default_is_understood(family: str) -> None:
     """A configuration that spells out all of transformers' defaults changes nothing."""
@@ -259,6 +279,7 @@ def test_every_default_is_understood(family: str) -> None:
         (GPT2_MEDIUM | {"n_head": None}, "n_head"),
         (LLAMA_31_8B | {"num_key_value_heads": 5}, "num_key_value_heads 5 does not divide"),
         (LLAMA_31_8B | {"head_dim": 0}, "head_dim is 0"),
+        (LLAMA_31_8B | {"rope_scaling": {"rope_type": "linear"}}, "factor"),
         (LLAMA_31_8B | {"clip_qkv": 8.0}, "clip_qkv"),
         (PYTHIA_410M | {"num_key_value_heads": 4}, "num_key_value_heads"),
         (

@@ -1,13 +1,18 @@
 """The factors of each family reproduce the attention scores of its own implementation."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from score_rounding import absolute_factors, deviation, random_inputs, score_rounding, scores
 from tiny_models import BLUEPRINTS, model_type
 
-from headalgebra.checkpoints import LayerFactors, open_folder
+from headalgebra.checkpoints import CheckpointError, LayerFactors, open_folder
+from headalgebra.checkpoints._families import Norm, Projection
 
 
 @pytest.mark.parametrize("head", [False, True], ids=["bare", "prefixed"])
@@ -90,3 +95,106 @@ def test_sizes_are_those_of_the_configuration(shared_model: Callable, family: st
     factors = checkpoint.read_layer(0)
     assert tuple(factors.queries.shape) == (heads[0], *sizes[3:])
     assert tuple(factors.keys.shape) == (heads[1], *sizes[3:])
+
+
+WITHIN = [family for family, blueprint in BLUEPRINTS.items() if blueprint.score_norms]
+
+
+@pytest.mark.parametrize("family", WITHIN)
+def test_norms_of_scores_are_part_of_the_operators(shared_model: Callable, family: str) -> None:
+    """Leaving their gammas out, or reading 1 + gamma as gamma, would be seen."""
+    tiny = shared_model(family)
+    checkpoint = open_folder(tiny.folder)
+    inputs = random_inputs(9, checkpoint.d_model)
+    scored = tiny.score(1, inputs)
+    expected = scored.queries @ scored.keys.mT
+
+    def changed(change: Callable[[Norm], Norm | None]) -> torch.Tensor:
+        def at(side: Projection) -> Projection:
+            latent = side.latent and at(side.latent)
+            return replace(side, norm=side.norm and change(side.norm), latent=latent)
+
+        layers = tuple(
+            replace(layer, queries=at(layer.queries), keys=at(layer.keys))
+            for layer in checkpoint.layers
+        )
+        return scores(inputs, replace(checkpoint, layers=layers).read_layer(1).astype("float64"))
+
+    assert deviation(changed(lambda norm: norm), expected) < 1e-5
+    assert deviation(changed(lambda norm: None), expected) > 0.1
+    other = changed(lambda norm: replace(norm, plus_one=not norm.plus_one))
+    assert deviation(other, expected) > 0.1
+
+
+@pytest.mark.parametrize("family", ["gpt_neox", "bloom", "falcon, a key each"])
+def test_fused_heads_are_not_blocks(shared_model: Callable, family: str) -> None:
+    """Queries above keys above values would be another model."""
+    tiny = shared_model(family)
+    checkpoint = open_folder(tiny.folder)
+    fused = tiny.part(f"{tiny.blueprint.attention}.query_key_value", 1).weight.detach()
+    inputs = random_inputs(9, checkpoint.d_model)
+    scored = tiny.score(1, inputs)
+    heads = (checkpoint.n_heads, checkpoint.d_head, checkpoint.d_model)
+    queries, keys, _ = (block.reshape(heads).mT for block in fused.chunk(3))
+    blocks = LayerFactors(queries, keys, torch.arange(checkpoint.n_heads))
+    assert deviation(scores(inputs, blocks), scored.queries @ scored.keys.mT) > 0.1
+
+
+@pytest.mark.parametrize("prefix", ["language_model.model", "model.language_model"])
+def test_the_text_part_of_a_model_of_images_is_found(
+    tiny_model: Callable, shared_model: Callable, prefix: str
+) -> None:
+    """Under either of its names, beside a tower whose layers are called alike."""
+    text = tiny_model("gemma3_text").folder
+    expected = open_folder(shared_model("gemma3_text").folder)
+    config = json.loads((text / "config.json").read_text())
+    whole = {"model_type": "gemma3", "text_config": config, "vision_config": {"hidden_size": 4}}
+    (text / "config.json").write_text(json.dumps(whole))
+    weights = load_file(text / "model.safetensors")
+    tower = "vision_tower.vision_model.encoder"
+    renamed = {f"{prefix}.{name}": tensor for name, tensor in weights.items()}
+    renamed |= {f"{tower}.{name}": -tensor for name, tensor in weights.items()}
+    save_file(renamed, text / "model.safetensors")
+    checkpoint = open_folder(text)
+    assert checkpoint.family == "gemma3_text"
+    for layer in range(checkpoint.n_layers):
+        found = checkpoint.read_layer(layer)
+        assert torch.equal(found.queries, expected.read_layer(layer).queries)
+        assert torch.equal(found.keys, expected.read_layer(layer).keys)
+
+    without = {"model_type": "gemma3"}
+    (text / "config.json").write_text(json.dumps(without))
+    with pytest.raises(CheckpointError, match="gemma3 has no text_config"):
+        open_folder(text)
+
+
+def test_a_saved_model_of_text_and_images_is_read(tmp_path: Path) -> None:
+    """As transformers itself writes it, tower and all."""
+    import transformers
+
+    text = dict(BLUEPRINTS["gemma3_text"].settings)
+    vision = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    vision |= {"intermediate_size": 8, "image_size": 8, "patch_size": 4}
+    config = transformers.Gemma3Config(text_config=text, vision_config=vision)
+    model = transformers.Gemma3ForConditionalGeneration(config)
+    model.save_pretrained(tmp_path)
+    checkpoint = open_folder(tmp_path)
+    assert checkpoint.n_layers == 4
+    weight = model.model.language_model.layers[2].self_attn.q_proj.weight.detach()
+    queries = weight.double().reshape(4, 6, 16).mT  # gammas start at 0, so 1 + gamma is 1
+    assert torch.equal(checkpoint.read_layer(2).queries, queries)
+
+
+def test_an_encoder_alone_has_only_its_own_layers(tiny_model: Callable, tmp_path: Path) -> None:
+    """T5's encoder, saved without its decoder."""
+    import transformers
+
+    tiny = tiny_model("t5")
+    config = tiny.model.config
+    encoder = transformers.T5EncoderModel(config).to(torch.float64)
+    encoder.encoder.load_state_dict(tiny.model.encoder.state_dict())
+    encoder.config.is_encoder_decoder = False
+    encoder.save_pretrained(tmp_path)
+    alone, whole = open_folder(tmp_path), open_folder(tiny.folder)
+    assert (alone.n_layers, whole.n_layers) == (2, 5)
+    assert torch.equal(alone.read_layer(1).queries, whole.read_layer(1).queries)

@@ -1,5 +1,6 @@
 """Weights that would be read wrongly, or not safely, are refused; the others are let go of."""
 
+import ctypes
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from headalgebra.checkpoints import CheckpointError, open_folder
+from headalgebra.convention import PAPER, Convention
 
 QUERY = "encoder.layer.3.attention.self.query.weight"
 KEY = "encoder.layer.3.attention.self.key.weight"
@@ -128,8 +130,25 @@ def test_a_config_that_is_no_json_object_is_refused(bert: Path, text: str) -> No
 @pytest.mark.parametrize(
     ("file", "complaint"),
     [
-        ("../outside.safetensors", "no such file in the checkpoint"),
-        ("model-00099-of-00010.safetensors", "no such file in the checkpoint"),
+        *(
+            (
+                file,
+                r"index\.json: tensor h\.5\.attn\.c_attn\.weight is mapped to '.*which is no name",
+            )
+            for file in (
+                "../outside.safetensors",
+                "/tmp/outside.safetensors",
+                "inside/model.safetensors",
+                "./model.safetensors",
+                "..",
+                "",
+                "..\\outside.safetensors",
+            )
+        ),
+        (
+            "model-00099-of-00010.safetensors",
+            "00099-of-00010.safetensors: no such file, but tensor h.5.attn.c_attn.weight should",
+        ),
         ("config.json", "config.json: .*fetch the file again"),
         (3, "weight_map does not map names to files"),
     ],
@@ -155,8 +174,90 @@ def test_an_index_that_names_the_wrong_shard_is_refused(sharded: Path) -> None:
     shard = weight_map["wpe.weight"]
     name = next(n for n in weight_map if n.endswith("c_attn.weight") and weight_map[n] != shard)
     edit_json(index, lambda i: i["weight_map"].update({name: shard}))
-    with pytest.raises(CheckpointError, match=rf"{shard}: .*{name}"):
+    with pytest.raises(CheckpointError, match=rf"{shard}: tensor {name} is not in it"):
         open_folder(sharded)
+
+
+def test_an_index_that_names_a_tensor_twice_is_refused(sharded: Path) -> None:
+    """JSON keeps the last of two without a word, and they may name two files."""
+    index = sharded / "model.safetensors.index.json"
+    name = "h.5.attn.c_attn.weight"
+    content = index.read_text().replace('"weight_map": {', f'"weight_map": {{"{name}": "x",')
+    index.write_text(content)
+    assert json.loads(content)["weight_map"][name] != "x"
+    with pytest.raises(CheckpointError, match=rf"index\.json: {name} is given twice"):
+        open_folder(sharded)
+
+
+def test_a_missing_shard_is_refused(sharded: Path) -> None:
+    """By its name and that of the first tensor looked for in it."""
+    weight_map = json.loads((sharded / "model.safetensors.index.json").read_text())["weight_map"]
+    (sharded / weight_map["h.5.attn.c_attn.weight"]).unlink()
+    with pytest.raises(CheckpointError, match=r"no such file, but tensor h\.5\.attn.*fetch the"):
+        open_folder(sharded)
+
+
+@pytest.mark.parametrize("kind", ["qweight", "weight_scale_inv", "weight_scale", "weight.absmax"])
+def test_quantised_weights_are_refused(bert: Path, kind: str) -> None:
+    """By the tensors that only they have, though the configuration keeps silent."""
+    tensor = f"{QUERY.removesuffix('.weight')}.{kind}"
+    edit_weights(bert, lambda w: w.update({tensor: torch.ones(3)}))
+    with pytest.raises(CheckpointError, match=f"tensor {tensor}: the weights are quantised"):
+        open_folder(bert)
+
+
+def test_a_folder_without_a_configuration_is_refused(bert: Path) -> None:
+    """The weights alone do not say what they are."""
+    (bert / "config.json").unlink()
+    with pytest.raises(CheckpointError, match=r"config\.json: no such file"):
+        open_folder(bert)
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+def test_links_that_lead_out_of_the_folder_are_refused(
+    bert: Path, tmp_path: Path, file: str
+) -> None:
+    """Links inside it, and a link to the folder itself, are followed."""
+    (bert / file).rename(bert / "other")
+    (bert / file).symlink_to("other")
+    (tmp_path / "link").symlink_to(bert)
+    open_folder(tmp_path / "link")
+    (bert / "other").rename(tmp_path / file)
+    (bert / file).unlink()
+    (bert / file).symlink_to(tmp_path / file)
+    with pytest.raises(CheckpointError, match=f"{file}: a symbolic link that leads out"):
+        open_folder(bert)
+    (tmp_path / file).unlink()
+    with pytest.raises(CheckpointError, match=r"no such file|neither"):
+        open_folder(bert)
+
+
+def test_any_name_of_a_folder_will_do(bert: Path, tmp_path: Path) -> None:
+    """Spaces, and letters beyond ASCII."""
+    expected = open_folder(bert).read_layer(3)
+    folder = tmp_path / "ein Modell für Größen, 模型"
+    bert.rename(folder)
+    assert torch.equal(open_folder(folder).read_layer(3).queries, expected.queries)
+
+
+def test_norms_may_have_a_type_of_their_own(tiny_model: Callable) -> None:
+    """Their weights are often kept in float32; what they hold is checked like the rest."""
+    folder = tiny_model("llama", dtype=torch.bfloat16).folder
+    name = "layers.1.input_layernorm.weight"
+    fold = Convention(fold_norm=True)
+    expected = open_folder(folder, convention=fold).read_layer(1)
+    edit_weights(folder, lambda w: w.update({name: w[name].float()}))
+    assert torch.equal(open_folder(folder, convention=fold).read_layer(1).keys, expected.keys)
+    edit_weights(folder, lambda w: w.update({name: w[name][:5].clone()}))
+    open_folder(folder)
+    with pytest.raises(CheckpointError, match=rf"{name} has shape \[5\], expected \[16\]"):
+        open_folder(folder, convention=fold)
+    edit_weights(folder, lambda w: w.update({name: torch.full((16,), torch.nan)}))
+    with pytest.raises(CheckpointError, match="layer 1: queries holds infinities or NaNs"):
+        open_folder(folder, convention=fold).read_layer(1)
+    edit_weights(folder, lambda w: w.pop(name))
+    with pytest.raises(CheckpointError, match=f"tensor {name} is missing"):
+        open_folder(folder, convention=fold)
 
 
 def test_shards_without_queries_or_keys_are_not_read(sharded: Path) -> None:
@@ -171,17 +272,55 @@ def test_shards_without_queries_or_keys_are_not_read(sharded: Path) -> None:
     assert read == wanted | {"config.json", "model.safetensors.index.json"}
 
 
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's list of mappings")
-def test_factors_do_not_keep_the_file_mapped(bert: Path) -> None:
+LINUX = pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="needs Linux's accounts of memory"
+)
+
+
+@LINUX
+@pytest.mark.parametrize("convention", [PAPER, Convention(circuit="ov")], ids=["qk", "ov"])
+def test_factors_do_not_keep_the_file_mapped(bert: Path, convention: Convention) -> None:
     """A live view would pin the whole file; the factors are copies."""
     from safetensors import safe_open
 
     def mapped() -> bool:
         return str(bert) in Path("/proc/self/maps").read_text()
 
-    factors = open_folder(bert).read_layer(0)
+    factors = open_folder(bert, convention=convention).read_layer(0)
     assert not mapped()
     with safe_open(bert / "model.safetensors", framework="pt") as file:
         view = file.get_tensor(QUERY)
         assert mapped()
     assert view.shape[0] == factors.queries.shape[1]
+
+
+@LINUX
+def test_peak_memory_does_not_grow_with_layers(tiny_model: Callable) -> None:
+    """Reading all layers takes no more than reading one; keeping them would."""
+    settings = {"n_embd": 192, "n_layer": 40, "n_head": 3}
+    checkpoint = open_folder(
+        tiny_model("gpt2", **settings).folder, convention=Convention(scale=True, fold_norm=True)
+    )
+    layer_size = 2 * 192 * 192 * 8
+
+    def growth(keep: bool) -> int:
+        """Bytes by which memory peaks above where it stands."""
+        checkpoint.read_layer(0)
+        ctypes.CDLL(None).malloc_trim(0)  # what is free already would hide what is taken
+        Path("/proc/self/clear_refs").write_text("5")
+        before, kept = memory("VmHWM"), []
+        for layer in range(checkpoint.n_layers):
+            factors = checkpoint.read_layer(layer)
+            kept += [factors] * keep
+        return memory("VmHWM") - before
+
+    assert growth(keep=False) < 12 * layer_size
+    assert growth(keep=True) > 24 * layer_size
+
+
+def memory(kind: str) -> int:
+    """An account of this process's memory, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{kind}:"):
+            return 1024 * int(line.split()[1])
+    raise AssertionError(kind)

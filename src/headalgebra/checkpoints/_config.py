@@ -26,10 +26,21 @@ def read_json(path: Path, where: str) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        If the file holds anything else.
+        If the file holds anything else, or gives a name twice.
     """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise CheckpointError(where, f"{twice} is given twice", "keep the one that is meant")
+        return content
+
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), object_pairs_hook=unique)
+    except CheckpointError:
+        raise
     except (ValueError, RecursionError) as error:
         raise CheckpointError(where, f"not JSON: {error}", "fetch the file again") from error
     if not isinstance(content, dict):
@@ -86,7 +97,7 @@ def recognise(config: Mapping[str, Any], where: str) -> Architecture:
     handled = copy.deepcopy({name: attributes[name] for name in family.handled & attributes.keys()})
     try:
         completed = config_class(**handled)
-    except (StrictDataclassError, TypeError, ValueError) as error:
+    except (StrictDataclassError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(where, str(error), "correct the value") from error
     return Architecture(model_type, family.attention(completed, where))
 

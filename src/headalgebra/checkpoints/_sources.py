@@ -186,11 +186,22 @@ def initialise_from_hub(
 
 
 def _folder_files(path: Path, expected: Mapping[str, str]) -> VerifiedFiles:
-    """The files directly in a folder."""
+    """The files directly in a folder, none of which may lie elsewhere."""
     if not path.is_dir():
         raise CheckpointError(str(path), "no such folder", "correct the path")
+
+    def inside(name: str) -> Path:
+        file = path / name
+        if not file.resolve().is_relative_to(path.resolve()):
+            raise CheckpointError(
+                str(file),
+                f"a symbolic link that leads out of the folder, to {file.resolve()}",
+                "put the file itself into the folder",
+            )
+        return file
+
     names = {entry.name for entry in path.iterdir() if entry.is_file()}
-    return VerifiedFiles(str(path), names, path.joinpath, expected)
+    return VerifiedFiles(str(path), names, inside, expected)
 
 
 def _folder_in_package(distribution: str, folder: str) -> Path:

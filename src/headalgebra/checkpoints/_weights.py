@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -162,13 +162,21 @@ def _file_of_tensor(files: VerifiedFiles) -> dict[str, str]:
         with opened(files.path(SINGLE), files.where(SINGLE)) as file:
             return dict.fromkeys(file.keys(), SINGLE)
     if INDEX in files.names:
-        weight_map = read_json(files.path(INDEX), files.where(INDEX)).get("weight_map")
+        where = files.where(INDEX)
+        weight_map = read_json(files.path(INDEX), where).get("weight_map")
         if not isinstance(weight_map, dict) or not all(
             isinstance(name, str) for name in weight_map.values()
         ):
             raise CheckpointError(
-                files.where(INDEX), "weight_map does not map names to files", "fetch it again"
+                where, "weight_map does not map names to files", "fetch the file again"
             )
+        for tensor, name in weight_map.items():
+            if name in ("", "..") or PurePosixPath(name).name != name or "\\" in name:
+                raise CheckpointError(
+                    where,
+                    f"tensor {tensor} is mapped to {name!r}, which is no name of a file beside it",
+                    "fetch the file again",
+                )
         return weight_map
     pickled = sorted(name for name in files.names if name.endswith(PICKLED))
     if pickled:
@@ -228,8 +236,18 @@ def _stored(
             "correct the number of layers in config.json, or fetch the whole checkpoint",
         )
     file_name = file_of_tensor[tensor]
+    if file_name not in files.names:
+        raise CheckpointError(
+            files.where(file_name),
+            f"no such file, but tensor {tensor} should be in it",
+            "fetch the whole checkpoint",
+        )
     path, where = files.path(file_name), files.where(file_name)
     with opened(path, where) as file:
+        if tensor not in file.keys():  # noqa: SIM118
+            raise CheckpointError(
+                where, f"tensor {tensor} is not in it", f"fetch it again, or correct {INDEX}"
+            )
         header = file.get_slice(tensor)
         shape, dtype = tuple(header.get_shape()), header.get_dtype()
     if shape != expected:

@@ -131,6 +131,9 @@ OFF: dict[str, object] = {
 # Under their present and their former names.
 ROTARY = frozenset({"max_position_embeddings", "rope_parameters", "rope_scaling", "rope_theta"})
 
+# Their authors' own code for the architecture that transformers has taken over since.
+AUTHORS_CODE = frozenset({"auto_map"})
+
 NO_ROTARY = {"rope_offset": "it has no rotary positions"}
 NORM_AFTER = {"fold_norm": "its norms follow attention, and none stands in front of it"}
 

@@ -83,10 +83,10 @@ class DistilBert(Bert):
             "activation",
             "dropout",
             "hidden_dim",
-            "output_past",
             "qa_dropout",
             "seq_classif_dropout",
             "sinusoidal_pos_embds",
+            "tie_weights_",
         }
     )
     sizes: ClassVar[Mapping[str, str]] = {"layers": "n_layers", "heads": "n_heads", "width": "dim"}

@@ -12,6 +12,7 @@ from headalgebra.checkpoints._families._attention import (
     Projection,
 )
 from headalgebra.checkpoints._families._family import (
+    AUTHORS_CODE,
     BLOCK,
     BOOKKEEPING,
     EXPERTS,
@@ -48,6 +49,7 @@ class DeepSeek(Family):
         BOOKKEEPING
         | BLOCK
         | EXPERTS
+        | AUTHORS_CODE
         | {
             "aux_loss_alpha",
             "ep_size",

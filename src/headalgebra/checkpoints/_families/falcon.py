@@ -10,6 +10,7 @@ from headalgebra.checkpoints._families._attention import (
     Rotary,
 )
 from headalgebra.checkpoints._families._family import (
+    AUTHORS_CODE,
     BLOCK,
     BOOKKEEPING,
     NO_ROTARY,
@@ -48,6 +49,7 @@ class Falcon(Family):
     ignored = (
         BOOKKEEPING
         | BLOCK
+        | AUTHORS_CODE
         | {
             "activation",
             "apply_residual_connection_post_layernorm",

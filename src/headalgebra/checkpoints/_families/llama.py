@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from headalgebra.checkpoints._families._attention import Rotary
 from headalgebra.checkpoints._families._family import (
+    AUTHORS_CODE,
     BLOCK,
     BOOKKEEPING,
     EXPERTS,
@@ -119,6 +120,7 @@ class Phi(Llama):
     """
 
     handled = Llama.handled | {"partial_rotary_factor"}
+    ignored = Llama.ignored | AUTHORS_CODE
     tensors = (*Llama.tensors[:3], "layers.{}.self_attn.dense.weight")
     centred = True
     rotary_class = ("phi", "PhiRotaryEmbedding")

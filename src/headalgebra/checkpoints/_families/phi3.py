@@ -3,7 +3,11 @@
 from typing import Any
 
 from headalgebra.checkpoints._families._attention import AttentionShape, Projection
-from headalgebra.checkpoints._families._family import fused_block_by_block, output_columns
+from headalgebra.checkpoints._families._family import (
+    AUTHORS_CODE,
+    fused_block_by_block,
+    output_columns,
+)
 from headalgebra.checkpoints._families.llama import Llama
 
 
@@ -11,6 +15,7 @@ class Phi3(Llama):
     """Decoders of Abdin et al. (2024), https://arxiv.org/abs/2404.14219."""
 
     handled = Llama.handled | {"original_max_position_embeddings", "partial_rotary_factor"}
+    ignored = Llama.ignored | AUTHORS_CODE
     rotary_class = ("phi3", "Phi3RotaryEmbedding")
 
     def projections(
