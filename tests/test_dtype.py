@@ -17,7 +17,6 @@ from headalgebra.linf import (
     ProbedWords,
     all_triples,
     census,
-    commutator_tensor,
     extract_dense,
     literal_jacobiator,
     literal_triple,
@@ -66,7 +65,6 @@ def test_operators_keep_the_dtype_asked_for(dtype):
         layer.materialise(0),
         basis_elements(layer, coefficients().to(dtype)),
         sphere_probes(D, 2, np.random.SeedSequence(0), dtype),
-        commutator_tensor(unit_matrices(0, 2).to(dtype)),
     ):
         assert tensor.dtype == dtype
 

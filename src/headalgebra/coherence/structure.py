@@ -16,8 +16,6 @@ from headalgebra.basis import basis_elements
 from headalgebra.operators import GramBlocks
 from headalgebra.rounding import ROUNDING_MARGIN, UNIT_ROUNDOFF
 
-UNIT = UNIT_ROUNDOFF[torch.float64]
-
 
 @dataclass(frozen=True)
 class StructureConstants:

@@ -18,8 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from headalgebra.coherence.structure import UNIT
-from headalgebra.rounding import ROUNDING_MARGIN
+from headalgebra.rounding import ROUNDING_MARGIN, UNIT_ROUNDOFF
 
 LARGEST_GRAM_KAPPA = 1e4
 """Condition number above which a basis does not come from the Gram matrix."""
@@ -49,7 +48,7 @@ def jacobiator_ratio(f: Float[Tensor, "n n n"], kappa: float = 1.0) -> float:
     :attr:`~headalgebra.coherence.structure.StructureConstants.vanish`.
     """
     nested = torch.linalg.vector_norm(nested_bracket(f))
-    rounding = ROUNDING_MARGIN * UNIT * kappa * min(kappa, LARGEST_GRAM_KAPPA)
+    rounding = ROUNDING_MARGIN * UNIT_ROUNDOFF[f.dtype] * kappa * min(kappa, LARGEST_GRAM_KAPPA)
     if len(f) < 3 or not nested > rounding * f.square().sum():
         return math.nan
     return float(torch.linalg.vector_norm(projected_jacobiator(f)) / nested)

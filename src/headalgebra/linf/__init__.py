@@ -1,6 +1,6 @@
 """L∞ extraction: literal Jacobiator, dense arrays (Algorithm 4.1), and sphere probes."""
 
-from headalgebra.linf.dense import DenseExtraction, commutator_tensor, extract_dense
+from headalgebra.linf.dense import DenseExtraction, dense_bytes, extract_dense
 from headalgebra.linf.jacobiator import (
     LiteralJacobiator,
     LiteralTriple,
@@ -30,7 +30,7 @@ __all__ = [
     "ProbedWords",
     "all_triples",
     "census",
-    "commutator_tensor",
+    "dense_bytes",
     "draw_triples",
     "extract_dense",
     "jacobiator",

@@ -37,12 +37,6 @@ class DenseExtraction:
     n_triples: int
 
 
-def commutator_tensor(elements: Float[Tensor, "n d d"]) -> Float[Tensor, "n n d d"]:
-    """``C[i, j] = [E_i, E_j]``, the commutator cochain as n² dense matrices."""
-    products = torch.stack([torch.bmm(x.expand_as(elements), elements) for x in elements])
-    return products - products.transpose(0, 1)
-
-
 def extract_dense(elements: Float[Tensor, "n d d"]) -> DenseExtraction:
     r"""Obstruction, ℓ₃ and its coherence over every triple of a basis.
 
