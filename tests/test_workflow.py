@@ -524,33 +524,31 @@ def test_an_option_that_a_family_cannot_honour_stops_with_the_reason(
 
 def test_two_readings_of_one_checkpoint_stand_side_by_side(smoke: Path) -> None:
     tiny = (smoke / "config/model/tiny-init.yaml").read_text()
-    for name, options in (
-        ("tiny-scaled", "scale: true\n"),
-        ("tiny-folded", "fold_norm: true\n"),
-        ("tiny-values", "circuit: ov\n"),
-    ):
-        (smoke / f"config/model/{name}.yaml").write_text(tiny + options)
-    rotary = "{model_type: llama, hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 4, "
-    rotary += "num_key_value_heads: 2, head_dim: 8}"
-    for name, offset in (("rotary-0", 0), ("rotary-5", 5)):
-        (smoke / f"config/model/{name}.yaml").write_text(
-            f"source: init\nconfig: {rotary}\nrope_offset: {offset}\n"
-        )
-    models = "tiny-init,tiny-scaled,tiny-folded,tiny-values,rotary-0,rotary-5"
-    run(smoke, "tables", "--config", f"models={models}")
+    (smoke / "config/model/tiny-values.yaml").write_text(tiny + "circuit: ov\nfold_norm: true\n")
+    run(smoke, "tables", "--config", "models=tiny-init,tiny-values")
     layers = pd.read_csv(smoke / "results/custom/tables/layers.csv").set_index("model")
-    assert layers.loc["tiny-scaled", "scale"].all() and not layers.loc["tiny-init", "scale"].any()
-    assert set(layers.loc["tiny-values", "circuit"]) == {"ov"}
-    assert layers.loc["tiny-folded", "fold_norm"].all()
-    plain, scaled = (
-        layers.loc[name, "epsilon"].to_numpy() for name in ("tiny-init", "tiny-scaled")
-    )
-    # Heads are 16 wide, so every operator is a quarter of what it was.
-    np.testing.assert_allclose(scaled, plain / 16, rtol=1e-6)
-    for name in ("tiny-folded", "tiny-values"):
-        assert (np.abs(layers.loc[name, "epsilon"].to_numpy() / plain - 1) > 1e-3).all()
-    still, turned = layers.loc["rotary-0"], layers.loc["rotary-5"]
-    assert (still["rope_offset"], turned["rope_offset"]) == (0, 5)
-    assert abs(turned["epsilon"] / still["epsilon"] - 1) > 1e-3
+    read = layers.loc["tiny-values"]
+    assert set(read["circuit"]) == {"ov"} and read["fold_norm"].all() and not read["scale"].any()
+    assert set(layers.loc["tiny-init", "circuit"]) == {"qk"}
+    ratio = read["epsilon"].to_numpy() / layers.loc["tiny-init", "epsilon"].to_numpy()
+    assert (np.abs(ratio - 1) > 1e-3).all()
     for column in ("rho3", "rho3_null", "action", "wilson_mean", "obstruction_rms"):
         assert layers[column].notna().all()
+
+
+def test_scale_and_rotation_reach_epsilon(smoke: Path) -> None:
+    rotary = "{model_type: llama, hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 4, "
+    rotary += "num_key_value_heads: 2, head_dim: 16}"
+    readings = {"plain": "", "scaled": "scale: true\n", "turned": "rope_offset: 5\n"}
+    for name, option in readings.items():
+        (smoke / f"config/model/{name}.yaml").write_text(
+            f"source: init\nconfig: {rotary}\n{option}"
+        )
+    run(smoke, "epsilon", "--config", f"models={','.join(readings)}")
+    epsilon = {
+        name: pd.read_parquet(smoke / f"results/models/{name}/epsilon.parquet")["epsilon"].item()
+        for name in readings
+    }
+    # Heads are 16 wide, so that every operator is a quarter of what it was; weights are float32.
+    assert epsilon["scaled"] / epsilon["plain"] == pytest.approx(1 / 16, rel=1e-12)
+    assert abs(epsilon["turned"] / epsilon["plain"] - 1) > 1e-3
