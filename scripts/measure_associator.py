@@ -16,7 +16,7 @@ from stage import job, write_table
 if TYPE_CHECKING:
     snakemake: Any
 
-TIMES = torch.linspace(-1.5, 0.5, 17, dtype=torch.float64)
+TIMES = torch.linspace(-1.5, 0.5, 9, dtype=torch.float64)
 """Both zeros, -1 and 0, and as far again on either side."""
 
 with job(snakemake):
@@ -28,21 +28,12 @@ with job(snakemake):
     for layer, blocks in gram_blocks_by_layer(snakemake, chosen):
         basis = coefficients[layer]
         seed = layer_seed(settings["seed"], "literal_triples", layer)
-        curves = [
-            associator_curve(a, b, c, TIMES)
-            for a, b, c in (
-                [blocks.operators.combine(basis[index]) for index in triple]
-                for triple in draw_triples(len(basis), settings["precision"]["triples"], seed)
-            )
-        ]
-        if not curves:
-            continue
-        rms = (
-            torch.stack([getattr(curve, name) for curve in curves]).square().mean(0).sqrt()
-            for name in ("norm", "predicted")
-        )
-        rows += [
-            dict(zip(columns.ASSOCIATOR, (layer, *row), strict=True))
-            for row in zip(TIMES.tolist(), *(values.tolist() for values in rms), strict=True)
-        ]
+        triples = draw_triples(len(basis), 1, seed)
+        for a, b, c in ([blocks.operators.combine(basis[i]) for i in triple] for triple in triples):
+            curve = associator_curve(a, b, c, TIMES)
+            values = (curve.t.tolist(), curve.norm.tolist(), curve.predicted.tolist())
+            rows += [
+                dict(zip(columns.ASSOCIATOR, (layer, *row), strict=True))
+                for row in zip(*values, strict=True)
+            ]
     write_table(snakemake.output.associator, rows, columns.ASSOCIATOR, origin(snakemake))

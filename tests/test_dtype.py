@@ -149,7 +149,7 @@ def test_literal_jacobiator():
         assert 0.3 < triple.jacobiator / triple.noise < 10
         assert triple.jacobiator <= triple.bound
         assert triple.bound == pytest.approx(
-            (12 * math.sqrt(2) * D + 22) * UNIT_ROUNDOFF[dtype], rel=1e-5
+            (12 * math.sqrt(2) * D + 22) * UNIT_ROUNDOFF[dtype], rel=1e-5, abs=0
         )
         measured = literal_jacobiator(
             layer_in(dtype), coefficients().to(dtype), 4, np.random.SeedSequence(0)

@@ -32,7 +32,7 @@ def test_bound_is_never_violated(seed, d, exponent):
     triple = literal_triple(a, b, c)
     assert triple.jacobiator <= triple.bound
     norms = float(a.norm() * b.norm() * c.norm())
-    assert triple.bound == pytest.approx((12 * math.sqrt(2) * d + 22) * U * norms, rel=1e-12)
+    assert triple.bound == pytest.approx((12 * math.sqrt(2) * d + 22) * U * norms, rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize("dtype", list(UNIT_ROUNDOFF))
@@ -59,7 +59,7 @@ def test_noise_is_the_documented_sum():
         bracket = x @ y - y @ x
         total += (bracket @ z).norm() ** 2 + (z @ bracket).norm() ** 2
         total += 2 / 7 * z.norm() ** 2 * ((x @ y).norm() ** 2 + (y @ x).norm() ** 2)
-    assert literal_triple(a, b, c).noise == pytest.approx(U * math.sqrt(total), rel=1e-13)
+    assert literal_triple(a, b, c).noise == pytest.approx(U * math.sqrt(total), rel=1e-13, abs=0)
 
 
 @given(SEEDS, st.integers(-30, 30))
@@ -68,8 +68,8 @@ def test_cube_of_the_scale(seed, exponent):
     operators = gaussian(seed, 3, 9, 9)
     scaled, reference = literal_triple(*(2.0**exponent * operators)), literal_triple(*operators)
     assert scaled.jacobiator == 8.0**exponent * reference.jacobiator
-    assert scaled.noise == pytest.approx(8.0**exponent * reference.noise, rel=1e-14)
-    assert scaled.bound == pytest.approx(8.0**exponent * reference.bound, rel=1e-14)
+    assert scaled.noise == pytest.approx(8.0**exponent * reference.noise, rel=1e-14, abs=0)
+    assert scaled.bound == pytest.approx(8.0**exponent * reference.bound, rel=1e-14, abs=0)
 
 
 @pytest.mark.parametrize("d", [24, 64])
@@ -204,8 +204,12 @@ def test_over_a_basis():
         for triple in draw_triples(5, 4, np.random.SeedSequence(1))
     ]
     assert literal.n_triples == 4
-    assert literal.rms == pytest.approx(np.sqrt(np.mean([t.jacobiator**2 for t in triples])))
-    assert literal.noise == pytest.approx(np.sqrt(np.mean([t.noise**2 for t in triples])))
+    assert literal.rms == pytest.approx(
+        np.sqrt(np.mean([t.jacobiator**2 for t in triples])), rel=1e-12, abs=0
+    )
+    assert literal.noise == pytest.approx(
+        np.sqrt(np.mean([t.noise**2 for t in triples])), rel=1e-12, abs=0
+    )
     assert literal.bound == max(t.bound for t in triples)
     assert literal.hochschild_residual == max(t.hochschild_residual for t in triples)
 

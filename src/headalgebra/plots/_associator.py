@@ -65,7 +65,7 @@ def associator_by_parameter(associator: pd.DataFrame, style: FigureStyle) -> Fig
             plot_positive(axes, curve, scale * height, **PREDICTED_LOOK)
             plot_positive(axes, t, measured, color=colours[model], **MEASURED_LOOK)
         title_panel(axes, model, {"no associators": numbers(rows["associator"])})
-    label_outside(panels, x="t", y=r"rms $\|$associator$\|_F$")
+    label_outside(panels, x="t", y=r"$\|$associator$\|_F$")
     legend_below(
         figure,
         [
