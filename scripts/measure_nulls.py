@@ -43,6 +43,7 @@ class SharingOperators:
         self.transposed = provenance["convention"]["circuit"] == "ov"
         self.layers = provenance["layers"]
         self.laws = provenance["initialisation"]
+        self.untrained = provenance["source"]["source"] == "init"
         self.n_groups = provenance["n_kv_heads"]
         self.group_size = provenance["n_heads"] // self.n_groups
 
@@ -95,10 +96,10 @@ def draws_of(operators: HeadOperators, layer: int, model: SharingOperators) -> d
         drawn = draw_foreign_groups(layer, model.layers, model.n_groups, generator)
         return with_norms_of(operators, model.groups(drawn))
 
-    draws: dict[str, Draw] = {
-        "haar": lambda generator: haar_conjugated(operators, generator),
-        "gaussian": lambda generator: gaussian_factors(operators, generator),
-    }
+    draws: dict[str, Draw] = {"haar": lambda generator: haar_conjugated(operators, generator)}
+    if model.untrained:  # it is itself a draw of the others
+        return draws
+    draws["gaussian"] = lambda generator: gaussian_factors(operators, generator)
     law = model.initialisation(layer)
     if law is not None:
         draws["init"] = lambda generator: initial_factors(operators, generator, **law)
