@@ -64,16 +64,22 @@ with job(snakemake):
     checkpoint = open_source(source, seed, convention)
     layers = layers_to_read(checkpoint, source["layers"], source["name"])
     dtype = source["dtype"] or str(checkpoint.dtype).removeprefix("torch.")
-    identity = {"family": checkpoint.family, "revision": checkpoint.revision}
     with aside(snakemake.output.factors) as folder:
         folder.mkdir()
         for layer in progress(layers, f"extract_weights {source['name']}"):
-            factors = checkpoint.read_layer(layer, source["dtype"])
-            save_factors(folder / f"{layer:03d}.safetensors", factors, identity)
+            # Given no name: it would keep this layer while the next one is read.
+            save_factors(
+                folder / f"{layer:03d}.safetensors",
+                checkpoint.read_layer(layer, source["dtype"]),
+                {"family": checkpoint.family, "layer": str(layer)},
+            )
     provenance = {
-        **identity,
+        "family": checkpoint.family,
+        # Known now without reading anything twice.
+        "revision": checkpoint.revision,
         "source": {key: value for key, value in source.items() if value},
-        "files": dict(checkpoint.files),
+        "files": checkpoint.files,
+        "hashed": checkpoint.hashed,
         "convention": asdict(convention),
         "initialisation": {
             str(layer): law and asdict(law)

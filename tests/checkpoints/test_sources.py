@@ -3,14 +3,16 @@
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
-from threading import Thread
+from signal import SIGKILL
+from subprocess import PIPE, Popen
+from threading import Event, Thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -26,11 +28,30 @@ from headalgebra.checkpoints import (
 )
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+UNREACHABLE = "http://127.0.0.1:9"
 
 
 def digest(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def digest_of_parts(path: Path, wanted: set[str]) -> str:
+    """SHA-256 of a safetensors file's header and of some tensors' digests, in hex."""
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    places = [json.loads(content[8:end])[name]["data_offsets"] for name in wanted]
+    whole = hashlib.sha256(content[:end])
+    for start, stop in sorted(places):
+        whole.update(hashlib.sha256(content[end + start : end + stop]).digest())
+    return whole.hexdigest()
+
+
+def flip(path: Path, place: int) -> None:
+    """Change one byte of a file."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
 
 
 def assert_equal(one: Checkpoint, other: Checkpoint) -> None:
@@ -57,26 +78,61 @@ def refusal(action: Callable[[], object]) -> str:
 
 
 def test_a_folder_says_what_was_read(tiny_model: Callable, family: str) -> None:
-    """Its files' digests, and a revision made from the weights' own."""
+    """Whole small files, of the weights what is wanted, and a revision made from that."""
     folder = tiny_model(family).folder
     checkpoint = open_folder(folder)
-    names = ("config.json", "model.safetensors")
-    assert checkpoint.files == {name: digest(folder / name) for name in names}
-    assert checkpoint.revision == "sha256:" + digest(folder / "model.safetensors")[:12]
+    wanted = {tensor.name for tensor in checkpoint.tensors.values()}
+    read = digest_of_parts(folder / "model.safetensors", wanted)
+    assert checkpoint.files == {
+        "config.json": digest(folder / "config.json"),
+        "model.safetensors": read,
+    }
+    assert checkpoint.hashed == {"config.json": "whole", "model.safetensors": "read"}
+    assert checkpoint.revision == f"sha256:{read[:12]}"
 
 
-def test_one_changed_shard_changes_the_revision(tiny_model: Callable) -> None:
-    """The revision covers every file with queries or keys."""
+def test_a_digest_that_is_given_is_of_the_whole_file(tiny_model: Callable) -> None:
+    """And so is the revision then."""
+    folder = tiny_model("bert").folder
+    whole = digest(folder / "model.safetensors")
+    checkpoint = open_folder(folder, sha256={"model.safetensors": whole})
+    assert checkpoint.files["model.safetensors"] == whole
+    assert checkpoint.hashed == {"config.json": "whole", "model.safetensors": "whole"}
+    assert checkpoint.revision == f"sha256:{whole[:12]}"
+
+
+def test_the_order_of_reading_does_not_show(tiny_model: Callable) -> None:
+    """Nor how often, nor how much had been read when the revision was asked for."""
+    folder = tiny_model("gpt2", max_shard_size="8KB").folder
+    untouched, backwards, partly = (open_folder(folder) for _ in range(3))
+    for layer in (*reversed(range(backwards.n_layers)), 2):
+        backwards.read_layer(layer)
+    partly.read_layer(1)
+    assert untouched.files == backwards.files == partly.files
+    assert untouched.revision == backwards.revision == partly.revision
+
+
+def test_one_changed_byte_that_is_wanted_changes_the_revision(tiny_model: Callable) -> None:
+    """In any file with queries or keys; a byte of anything else does not."""
     folder = tiny_model("gpt2", max_shard_size="8KB").folder
     before = open_folder(folder)
     assert before.revision == open_folder(folder).revision
-    shard = sorted(name for name in before.files if name.endswith(".safetensors"))[-1]
-    content = bytearray((folder / shard).read_bytes())
-    content[-1] ^= 1
-    (folder / shard).write_bytes(content)
+    tensor = list(before.tensors.values())[-1]
+    other = next(
+        (name, entry)
+        for stored in before.tensors.values()
+        for name, entry in stored.file.entries.items()
+        if name not in stored.file.wanted
+    )
+    file = next(t.file_name for t in before.tensors.values() if other[0] in t.file.entries)
+    flip(folder / file, other[1].stop - 1)
+    assert open_folder(folder).files == before.files
+    flip(folder / tensor.file_name, tensor.file.entries[tensor.name].stop - 1)
     after = open_folder(folder)
     assert after.revision != before.revision
-    assert [name for name in after.files if after.files[name] != before.files[name]] == [shard]
+    assert [name for name in after.files if after.files[name] != before.files[name]] == [
+        tensor.file_name
+    ]
 
 
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json"])
@@ -86,9 +142,7 @@ def test_one_flipped_byte_fails_the_verification(tiny_model: Callable, file: str
     (folder / "tokenizer.json").write_text("{}  ")
     expected = digest(folder / file)
     assert open_folder(folder, sha256={file: expected.upper()}).files[file] == expected
-    content = bytearray((folder / file).read_bytes())
-    content[-1] ^= 1
-    (folder / file).write_bytes(content)
+    flip(folder / file, -1)
     message = refusal(lambda: open_folder(folder, sha256={file: expected}))
     assert f"{file}: sha256 expected {expected}, found {digest(folder / file)}; " in message
 
@@ -184,8 +238,19 @@ class Hub:
 
     folders: dict[str, Path]
     gated: str = "someone/gated"
-    fetched: list[str] = field(default_factory=list)
+    asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    cut_after: dict[str, int] = field(default_factory=dict)
+    stalled: Event = field(default_factory=Event)
     url: str = ""
+
+    def fetched(self) -> list[str]:
+        """The files whose content was asked for, in order."""
+        wanted = f"/resolve/{COMMIT}"
+        return [
+            path.removeprefix("/").replace(wanted, "")
+            for method, path, _ in self.asked
+            if method == "GET" and wanted in path
+        ]
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and content of a path."""
@@ -233,15 +298,26 @@ def hub(tiny_model: Callable) -> Iterator[Hub]:
             self.reply(with_content=True)
 
         def reply(self, *, with_content: bool) -> None:
+            received = {name.lower(): value for name, value in self.headers.items()}
+            state.asked.append((self.command, self.path, received))
             status, headers, content = state.answer(self.path)
-            if with_content and "/resolve/" in self.path and status == 200:
-                state.fetched.append(self.path.removeprefix("/").replace(f"/resolve/{COMMIT}", ""))
+            offset = self.headers.get("Range", "").removeprefix("bytes=").rstrip("-")
+            if offset and status == 200:
+                start, size = int(offset), len(content)
+                status, content = 206, content[start:]
+                headers |= {"Content-Range": f"bytes {start}-{size - 1}/{size}"}
             self.send_response(status)
             for name, value in (headers | {"Content-Length": str(len(content))}).items():
                 self.send_header(name, value)
             self.end_headers()
             if with_content:
-                self.wfile.write(content)
+                name = self.path.rpartition("/")[2]
+                self.wfile.write(content[: state.cut_after.get(name)])
+                if name in state.cut_after:
+                    self.wfile.flush()
+                    self.close_connection = True
+                    del state.cut_after[name]
+                    state.stalled.wait(60)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
@@ -253,8 +329,8 @@ def hub(tiny_model: Callable) -> Iterator[Hub]:
         server.shutdown()
 
 
-def in_new_interpreter(script: str, endpoint: str, folder: Path) -> Any:
-    """What a script prints as JSON; huggingface_hub reads its endpoint once, on import."""
+def new_interpreter(script: str, endpoint: str, folder: Path, **settings: str) -> Popen[str]:
+    """Start a script; huggingface_hub reads its settings once, on import."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment = inherited | {
         "HF_ENDPOINT": endpoint,
@@ -262,11 +338,22 @@ def in_new_interpreter(script: str, endpoint: str, folder: Path) -> Any:
         "NO_PROXY": "127.0.0.1",
         "PYTHONPATH": os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path),
     }
-    ran = subprocess.run(
-        [sys.executable, "-c", script], env=environment, cwd=folder, capture_output=True, text=True
+    return Popen(
+        [sys.executable, "-c", script],
+        env=environment | settings,
+        cwd=folder,
+        stdout=PIPE,
+        stderr=PIPE,
+        text=True,
     )
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout)
+
+
+def in_new_interpreter(script: str, endpoint: str, folder: Path, **settings: str) -> Any:
+    """What a script prints as JSON."""
+    with new_interpreter(script, endpoint, folder, **settings) as process:
+        output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return json.loads(output)
 
 
 READ = """
@@ -279,7 +366,7 @@ def described(checkpoint, name):
     for layer in range(checkpoint.n_layers):
         path = pathlib.Path(f"{name}-{layer}.safetensors")
         save_factors(path, checkpoint.read_layer(layer), {})
-    return [checkpoint.revision, dict(checkpoint.files)]
+    return [checkpoint.revision, checkpoint.files, sorted(set(checkpoint.hashed.values()))]
 
 def refused(action, *arguments, **options):
     try:
@@ -311,7 +398,7 @@ def test_the_hub_gives_what_a_folder_gives(hub: Hub, tmp_path: Path) -> None:
     for name in ("single", "sharded"):
         folder = hub.folders[f"someone/{name}"]
         local = open_folder(folder)
-        assert result[name] == [COMMIT, local.files]
+        assert result[name] == [COMMIT, {f: digest(folder / f) for f in local.files}, ["whole"]]
         for layer in range(local.n_layers):
             read = load_factors(tmp_path / f"{name}-{layer}.safetensors")
             for part, tensor in vars(local.read_layer(layer)).items():
@@ -321,13 +408,14 @@ def test_the_hub_gives_what_a_folder_gives(hub: Hub, tmp_path: Path) -> None:
 
     pickled = hub.folders["someone/pickled"]
     config = json.loads((pickled / "config.json").read_text())
-    assert result["drawn"] == [COMMIT, {"config.json": digest(pickled / "config.json")}]
+    config_digest = {"config.json": digest(pickled / "config.json")}
+    assert result["drawn"] == [COMMIT, config_digest, ["whole"]]
     drawn = initialise(config, seed=2)
     for layer in range(drawn.n_layers):
         read = load_factors(tmp_path / f"drawn-{layer}.safetensors")
         assert torch.equal(read.queries, drawn.read_layer(layer).queries)
     fetched.add("someone/pickled/config.json")
-    assert set(hub.fetched) == fetched
+    assert set(hub.fetched()) == fetched
 
     expected = [
         ("someone/nobody at main: ", "no such model", "check the id"),
@@ -353,7 +441,97 @@ try:
 except CheckpointError as error:
     print(json.dumps(str(error)))
 """
-    message = in_new_interpreter(script, "http://127.0.0.1:9", tmp_path)
+    message = in_new_interpreter(script, UNREACHABLE, tmp_path)
     assert message.startswith("someone/single at main: not fetched: ConnectError")
     assert message.endswith("hf download someone/single --revision main --local-dir FOLDER")
     assert "\n" not in message
+
+
+OPEN = """
+import json
+from huggingface_hub import constants
+from headalgebra.checkpoints import CheckpointError, open_hub
+
+constants.DOWNLOAD_CHUNK_SIZE = 1000  # what is kept of a connection that broke is whole chunks
+
+def opened(model, revision):
+    try:
+        checkpoint = open_hub(model, revision)
+        sums = [float(checkpoint.read_layer(n).keys.sum()) for n in range(checkpoint.n_layers)]
+        return [checkpoint.origin, checkpoint.revision, sums]
+    except CheckpointError as error:
+        return str(error)
+
+print(json.dumps([opened(*asked) for asked in ASKED]))
+"""
+
+
+def asking(*asked: tuple[str, str]) -> str:
+    """A script that opens these models at these revisions and reads their layers."""
+    return OPEN.replace("ASKED", repr(list(asked)))
+
+
+BY_NAME, BY_COMMIT = ("someone/sharded", "main"), ("someone/sharded", COMMIT)
+
+
+def test_the_cache_serves_where_the_hub_does_not(hub: Hub, tmp_path: Path) -> None:
+    """By branch and by commit, on request or for want of a network; a token reaches the hub."""
+    ((origin, *read),) = in_new_interpreter(asking(BY_NAME), hub.url, tmp_path, HF_TOKEN="hf_any")
+    local = open_folder(hub.folders["someone/sharded"])
+    sums = [float(local.read_layer(n).keys.sum()) for n in range(local.n_layers)]
+    assert (origin, read) == (f"someone/sharded at {COMMIT[:12]}", [COMMIT, sums])
+    assert all(
+        headers.get("authorization") == "Bearer hf_any"
+        for _, path, headers in hub.asked
+        if "someone/sharded" in path
+    )
+    wanted = {f"/someone/sharded/resolve/{COMMIT}/{file}" for file in local.files}
+    assert {path for _, path, _ in hub.asked if "/resolve/" in path} == wanted
+
+    asked, absent = len(hub.asked), ("someone/single", "main")
+    script = asking(BY_NAME, BY_COMMIT, absent, ("someone/single", COMMIT))
+    away = in_new_interpreter(script, UNREACHABLE, tmp_path)
+    offline = in_new_interpreter(script, hub.url, tmp_path, HF_HUB_OFFLINE="1")
+    assert len(hub.asked) == asked
+    for result in (away, offline):
+        assert result[:2] == [[f"{origin}, as cached", *read]] * 2
+    cache = tmp_path / "hub-cache" / "hub"
+    for message, revision in zip(offline[2:], ("main", COMMIT), strict=True):
+        assert message.startswith(
+            f"someone/single at {revision}: HF_HUB_OFFLINE is set, and {cache}"
+        )
+        assert "unset it" in message and "HF_HOME" in message and "\n" not in message
+    for message in away[2:]:
+        assert "not fetched: ConnectError" in message and "\n" not in message
+
+    # Control: what is not in the cache is missed.
+    shard = local.tensors["h.5.attn.c_attn.weight"].file_name
+    (cache / f"models--someone--sharded/snapshots/{COMMIT}/{shard}").unlink()
+    (message,) = in_new_interpreter(asking(BY_COMMIT), UNREACHABLE, tmp_path)
+    assert message.startswith(f"{origin}, as cached/{shard}: no such file, but tensor")
+
+
+def test_an_interrupted_download_is_taken_up_again(hub: Hub, tmp_path: Path) -> None:
+    """From where the connection broke, or, where the process was killed, from the beginning."""
+    model, file = ("someone/single", "main"), "model.safetensors"
+    expected = open_folder(hub.folders["someone/single"])
+    half = (hub.folders["someone/single"] / file).stat().st_size // 2000 * 1000
+
+    hub.cut_after[file] = half
+    with new_interpreter(asking(model), hub.url, tmp_path) as process:
+        while file in hub.cut_after and process.poll() is None:
+            sleep(0.05)
+        process.kill()
+    assert process.returncode == -SIGKILL
+    hub.stalled.set()
+
+    hub.cut_after[file] = half
+    ((_, revision, sums),) = in_new_interpreter(asking(model), hub.url, tmp_path)
+    assert revision == COMMIT
+    assert sums == [float(expected.read_layer(n).keys.sum()) for n in range(expected.n_layers)]
+    ranges = [
+        headers.get("range")
+        for method, path, headers in hub.asked
+        if method == "GET" and path.endswith(file)
+    ]
+    assert ranges == [None, None, f"bytes={half}-"]

@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -21,11 +21,11 @@ from headalgebra.checkpoints._assembly import (
     sides,
 )
 from headalgebra.checkpoints._config import Architecture, read_json, recognise
-from headalgebra.checkpoints._digest import VerifiedFiles, content_revision
+from headalgebra.checkpoints._digest import CheckpointFiles, Provenance
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._factors import LayerFactors, refuse_unsound_factors
 from headalgebra.checkpoints._families import AttentionLayer, AttentionShape, Norm, Projection
-from headalgebra.checkpoints._weights import StoredWeights, locate
+from headalgebra.checkpoints._weights import StoredTensor, StoredWeights, locate
 from headalgebra.convention import Convention
 
 CONFIG = "config.json"
@@ -45,10 +45,8 @@ class Checkpoint(AttentionShape, ABC):
         The type of its weights.
     origin
         Its name in error messages.
-    revision
-        Which one it is: a commit of the hub, a digest of the content, or a package's version.
-    files
-        SHA-256 digest, in hex, of each file read.
+    provenance
+        Which one it is, and what was read of it.
     convention
         How operators are built from the weights.
     layers
@@ -58,10 +56,35 @@ class Checkpoint(AttentionShape, ABC):
     family: str
     dtype: torch.dtype
     origin: str
-    revision: str
-    files: Mapping[str, str]
+    provenance: Provenance = field(repr=False)
     convention: Convention
     layers: tuple[AttentionLayer, ...] = field(repr=False)
+
+    @property
+    def revision(self) -> str:
+        """Which one it is: a commit of the hub, a digest of the content, or a package's version.
+
+        A digest of the content needs all of the wanted weights: those of layers that have not been
+        read by then are read for it.
+        """
+        return self.provenance.revision
+
+    @property
+    def files(self) -> dict[str, str]:
+        """SHA-256 digest, in hex, of each file read; `hashed` says what it is taken over."""
+        return self.provenance.files
+
+    @property
+    def hashed(self) -> dict[str, Literal["whole", "read"]]:
+        """What the digest of each file is taken over.
+
+        ``"whole"``: all of the file. A file whose digest was given has been hashed and compared
+        with it, as every small one has been; that of weights from the hub is the one under which
+        the hub has them. ``"read"``: its header, with the eight bytes of its length, followed by
+        the SHA-256 digest of the bytes of each wanted tensor in the order of their places in the
+        file.
+        """
+        return self.provenance.hashed
 
     def read_layer(self, layer: int, dtype: str | None = None) -> LayerFactors:
         """Copy the weights of one layer into memory and build its factors.
@@ -135,10 +158,10 @@ class Checkpoint(AttentionShape, ABC):
 class StoredCheckpoint(Checkpoint):
     """A checkpoint in safetensors files."""
 
-    stored: StoredWeights = field(repr=False)
+    tensors: Mapping[str, StoredTensor] = field(repr=False)
 
     def _weights(self, layer: int) -> Weights:
-        return self.stored
+        return StoredWeights(self.tensors)
 
 
 @dataclass(frozen=True)
@@ -175,7 +198,7 @@ class DrawnCheckpoint(Checkpoint):
 
 
 def stored_checkpoint(
-    files: VerifiedFiles, revision: str | None, convention: Convention
+    files: CheckpointFiles, revision: str | None, convention: Convention
 ) -> StoredCheckpoint:
     """Open the checkpoint that these files make up.
 
@@ -194,20 +217,25 @@ def stored_checkpoint(
         If the files are no checkpoint of a known family, or the convention has no meaning for it.
     """
     where = files.where(CONFIG)
-    architecture = recognise(read_json(files.path(CONFIG), where), where)
+    architecture = recognise(read_json(files.hashed(CONFIG), where), where)
     refuse_meaningless(architecture.attention, convention, architecture.model_type, where)
-    stored, dtype = locate(files, architecture.attention, convention)
-    weights = sorted({tensor.file for tensor in stored.tensors.values()})
+    tensors, dtype = locate(files, architecture.attention, convention)
+    weights = {tensor.file_name: tensor.file for tensor in tensors.values()}
+    provenance = Provenance(
+        revision,
+        files.digests,
+        {name: file.digest for name, file in weights.items() if name not in files.digests},
+        tuple(sorted(weights)),
+    )
     return StoredCheckpoint(
         **_sizes(architecture, convention),
         family=architecture.model_type,
         dtype=dtype,
         origin=files.origin,
-        revision=revision or content_revision(files.digests[name] for name in weights),
-        files=files.digests,
+        provenance=provenance,
         convention=convention,
         layers=architecture.attention.layers,
-        stored=stored,
+        tensors=tensors,
     )
 
 
@@ -217,8 +245,7 @@ def drawn_checkpoint(
     *,
     seed: int,
     origin: str,
-    revision: str,
-    files: Mapping[str, str],
+    provenance: Provenance,
 ) -> DrawnCheckpoint:
     """Set up the random initialisation of an architecture, in float32.
 
@@ -252,8 +279,7 @@ def drawn_checkpoint(
         family=architecture.model_type,
         dtype=torch.float32,
         origin=origin,
-        revision=revision,
-        files=files,
+        provenance=provenance,
         convention=convention,
         layers=architecture.attention.layers,
         seed=seed,

@@ -1,15 +1,17 @@
-"""The files of a checkpoint, hashed before anything is read from them."""
+"""The files of a checkpoint, and the digests that say what was read of them."""
 
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from headalgebra.checkpoints._errors import CheckpointError
 
 
-class VerifiedFiles:
-    """The files of a checkpoint, each hashed and compared before its path is given out.
+class CheckpointFiles:
+    """The files of a checkpoint, each fetched when it is asked for.
 
     Parameters
     ----------
@@ -21,11 +23,13 @@ class VerifiedFiles:
         Gives the local path of one of them.
     expected
         SHA-256 digests, in hex, by file name. All of them are checked here.
+    stated
+        Gives the SHA-256 digest of a whole file, in hex, where it is known without reading it.
 
     Attributes
     ----------
     digests
-        The SHA-256 digest, in hex, of each file given out so far.
+        The SHA-256 digest, in hex, of each file that is known whole so far.
 
     Raises
     ------
@@ -39,6 +43,7 @@ class VerifiedFiles:
         names: Iterable[str],
         fetch: Callable[[str], Path],
         expected: Mapping[str, str],
+        stated: Callable[[Path], str | None] = lambda _: None,
     ) -> None:
         """Check every expected digest."""
         self.origin = origin
@@ -46,21 +51,22 @@ class VerifiedFiles:
         self.digests: dict[str, str] = {}
         self._fetch = fetch
         self._expected = expected
+        self._stated = stated
         self._paths: dict[str, Path] = {}
         for name in expected:
-            self.path(name)
+            self.hashed(name)
 
     def where(self, name: str) -> str:
         """Name a file of this checkpoint for an error message."""
         return f"{self.origin}/{name}"
 
     def path(self, name: str) -> Path:
-        """Fetch, hash and verify a file the first time it is asked for.
+        """Fetch a file the first time it is asked for, and read nothing of it.
 
         Raises
         ------
         CheckpointError
-            If the checkpoint has no such file, or its digest is not the expected one.
+            If the checkpoint has no such file.
         """
         if name not in self._paths:
             if name not in self.names:
@@ -68,9 +74,22 @@ class VerifiedFiles:
                     self.where(name), "no such file in the checkpoint", "check the name, or add it"
                 )
             path = self._fetch(name)
-            self.digests[name] = self._verified_digest(name, path)
+            if stated := self._stated(path):
+                self.digests[name] = stated
             self._paths[name] = path
         return self._paths[name]
+
+    def hashed(self, name: str) -> Path:
+        """Fetch a file, hash it whole, and compare with the expected digest if there is one.
+
+        Raises
+        ------
+        CheckpointError
+            If the checkpoint has no such file, or its digest is not the expected one.
+        """
+        path = self.path(name)
+        self.digests[name] = self._verified_digest(name, path)
+        return path
 
     def _verified_digest(self, name: str, path: Path) -> str:
         with path.open("rb") as file:
@@ -87,6 +106,46 @@ class VerifiedFiles:
                 "fetch the file again, or correct the digest if this is the file you mean",
             )
         return found
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Which checkpoint it is, and what was read of it.
+
+    Parameters
+    ----------
+    named
+        The revision its source gives it, or None where its content does.
+    whole
+        Digests of whole files, by name.
+    parts
+        Gives the digest of what is wanted of a file, by name.
+    content
+        The files that a revision made from the content covers, in order.
+    """
+
+    named: str | None
+    whole: Mapping[str, str]
+    parts: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    content: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The digest of each file read."""
+        return {**self.whole, **{name: digest() for name, digest in self.parts.items()}}
+
+    @property
+    def hashed(self) -> dict[str, Literal["whole", "read"]]:
+        """What each of those digests is taken over."""
+        return {**dict.fromkeys(self.whole, "whole"), **dict.fromkeys(self.parts, "read")}
+
+    @property
+    def revision(self) -> str:
+        """The name given, or that of the content."""
+        if self.named is not None:
+            return self.named
+        files = self.files
+        return content_revision(files[name] for name in self.content)
 
 
 def content_revision(digests: Iterable[str]) -> str:

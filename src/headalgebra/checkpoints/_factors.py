@@ -72,7 +72,7 @@ def rounded(weights: Float[Tensor, "..."], dtype: str) -> Float[Tensor, "..."]:
     if dtype not in FLOAT_DTYPES:
         raise CheckpointError("dtype", f"{dtype!r} is unknown", f"use {_any_of(FLOAT_DTYPES)}")
     result = weights.to(FLOAT_DTYPES[dtype])
-    if weights.isfinite().all() and not result.isfinite().all():
+    if _all_finite(weights) and not _all_finite(result):
         raise CheckpointError("dtype", f"weights overflow {dtype}", "use a wider type")
     return result
 
@@ -176,7 +176,7 @@ def refuse_unsound_factors(tensors: Mapping[str, Tensor], where: str) -> None:
             raise CheckpointError(
                 where, f"{name} is {factor.dtype}", f"use {_any_of(FLOAT_DTYPES)}"
             )
-        if not factor.isfinite().all():
+        if not _all_finite(factor):
             raise CheckpointError(where, f"{name} holds infinities or NaNs", mend)
     if queries.shape[1:] != keys.shape[1:] or queries.dtype != keys.dtype:
         raise CheckpointError(
@@ -196,6 +196,13 @@ def refuse_unsound_factors(tensors: Mapping[str, Tensor], where: str) -> None:
         raise CheckpointError(
             where, f"key_of_head leaves the range 0..{keys.shape[0] - 1} of the keys", mend
         )
+
+
+def _all_finite(weights: Float[Tensor, "..."]) -> bool:
+    """Whether no entry is infinite or not a number."""
+    # A matrix at a time: the test takes several times the room of what it is given.
+    matrices = weights if weights.ndim > 2 else [weights]
+    return all(bool(matrix.isfinite().all()) for matrix in matrices)
 
 
 def _any_of(names: Mapping[str, object]) -> str:

@@ -1,15 +1,25 @@
 """The files of a model on the Hugging Face hub, at one commit."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from headalgebra.checkpoints._digest import VerifiedFiles
+from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
-def hub_files(model: str, revision: str, expected: Mapping[str, str]) -> tuple[VerifiedFiles, str]:
+
+def hub_files(
+    model: str, revision: str, expected: Mapping[str, str]
+) -> tuple[CheckpointFiles, str]:
     """List a model's files and fetch the wanted ones into huggingface_hub's own cache.
+
+    Where the hub cannot be reached, or `HF_HUB_OFFLINE` is set, the files are those that the cache
+    has of the commit that the revision was when it was last asked for.
 
     Parameters
     ----------
@@ -30,33 +40,51 @@ def hub_files(model: str, revision: str, expected: Mapping[str, str]) -> tuple[V
     Raises
     ------
     CheckpointError
-        If the hub does not give them.
+        If neither the hub nor the cache gives them.
     """
     # Imported here because only those who use the hub need it.
     from huggingface_hub import HfApi
 
     hub = HfApi()
     with _hub_failures(model, revision):
-        listing = hub.model_info(model, revision=revision)
-    commit = listing.sha
-    if commit is None or listing.siblings is None:
-        raise CheckpointError(
-            f"{model} at {revision}", "the hub gave no commit or no list of files", "try again"
-        )
+        commit = hub.resolve_revision(model, revision=revision).resolved
+        names, reached = _names(hub, model, commit)
 
     def fetch(name: str) -> Path:
         with _hub_failures(model, revision):
             return Path(hub.hf_hub_download(model, name, revision=commit))
 
-    names = {file.rfilename for file in listing.siblings if "/" not in file.rfilename}
-    return VerifiedFiles(f"{model} at {commit[:12]}", names, fetch, expected), commit
+    origin = f"{model} at {commit[:12]}" + ("" if reached else ", as cached")
+    return CheckpointFiles(origin, names, fetch, expected, _stated_digest), commit
+
+
+def _names(hub: "HfApi", model: str, commit: str) -> tuple[set[str], bool]:
+    """Files at the root of a repository, and whether the hub was reached for them."""
+    from httpx2 import HTTPError
+    from huggingface_hub import errors, try_to_load_from_cache
+
+    try:
+        listed = hub.model_info(model, revision=commit).siblings or []
+    except (HTTPError, errors.OfflineModeIsEnabled) as error:
+        answered = isinstance(error, errors.HfHubHTTPError) and error.response.status_code < 500
+        config = try_to_load_from_cache(model, "config.json", revision=commit)
+        if answered or not isinstance(config, str):
+            raise
+        return {file.name for file in Path(config).parent.iterdir() if file.is_file()}, False
+    return {file.rfilename for file in listed if "/" not in file.rfilename}, True
+
+
+def _stated_digest(path: Path) -> str | None:
+    """The digest of a large file, which the cache keeps under it; of others it has another."""
+    kept_as = path.resolve().name
+    return kept_as if path.is_symlink() and re.fullmatch("[0-9a-f]{64}", kept_as) else None
 
 
 @contextmanager
 def _hub_failures(model: str, revision: str) -> Iterator[None]:
     """Turn what the hub's client raises into one line that says what to do."""
     from httpx2 import HTTPError
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
 
     where = f"{model} at {revision}"
     try:
@@ -79,10 +107,22 @@ def _hub_failures(model: str, revision: str) -> Iterator[None]:
         ) from error
     except errors.HFValidationError as error:
         raise CheckpointError(where, str(error), "write the id as owner/name") from error
-    except (HTTPError, OSError) as error:
+    except (HTTPError, OSError, errors.RevisionResolutionError) as error:
+        # What went wrong first is the news: the cache was only the way out.
+        cause = error.__cause__ or error
+        folder = (
+            f"bring a folder made elsewhere with: hf download {model} --revision {revision} "
+            "--local-dir FOLDER"
+        )
+        if constants.HF_HUB_OFFLINE:
+            raise CheckpointError(
+                where,
+                f"HF_HUB_OFFLINE is set, and {constants.HF_HUB_CACHE} does not hold what is wanted",
+                "unset it where the hub can be reached, point HF_HOME at a cache that holds the "
+                f"model, or {folder}",
+            ) from error
         raise CheckpointError(
             where,
-            f"not fetched: {type(error).__name__}: {error}",
-            "run this where the hub can be reached, or bring a folder made elsewhere with: "
-            f"hf download {model} --revision {revision} --local-dir FOLDER",
+            f"not fetched: {type(cause).__name__}: {cause}",
+            f"run this where the hub can be reached, or {folder}",
         ) from error

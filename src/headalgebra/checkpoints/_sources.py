@@ -15,7 +15,7 @@ from headalgebra.checkpoints._checkpoint import (
     stored_checkpoint,
 )
 from headalgebra.checkpoints._config import read_json, recognise
-from headalgebra.checkpoints._digest import VerifiedFiles, content_revision
+from headalgebra.checkpoints._digest import CheckpointFiles, Provenance, content_revision
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._hub import hub_files
 from headalgebra.convention import PAPER, Convention
@@ -62,7 +62,9 @@ def open_folder(
     """Open a checkpoint folder, as written by `save_pretrained` of transformers.
 
     Its revision is the beginning of the weights file's SHA-256 digest or, when there are several
-    files, of the digest of their digests in the order of their names.
+    files, of the digest of their digests in the order of their names. A file whose digest is given
+    is hashed whole; of any other weights only the header and what is wanted are read and hashed
+    (`Checkpoint.hashed`).
 
     Parameters
     ----------
@@ -151,8 +153,9 @@ def initialise(
         convention,
         seed=seed,
         origin="config",
-        revision=content_revision([hashlib.sha256(canonical.encode()).hexdigest()]),
-        files={},
+        provenance=Provenance(
+            content_revision([hashlib.sha256(canonical.encode()).hexdigest()]), {}
+        ),
     )
 
 
@@ -174,18 +177,17 @@ def initialise_from_hub(
         As in `open_hub` and `initialise`.
     """
     files, commit = hub_files(id, revision, {})
-    config = read_json(files.path(CONFIG), files.where(CONFIG))
+    config = read_json(files.hashed(CONFIG), files.where(CONFIG))
     return drawn_checkpoint(
         recognise(config, files.where(CONFIG)),
         convention,
         seed=seed,
         origin=files.where(CONFIG),
-        revision=commit,
-        files=files.digests,
+        provenance=Provenance(commit, files.digests),
     )
 
 
-def _folder_files(path: Path, expected: Mapping[str, str]) -> VerifiedFiles:
+def _folder_files(path: Path, expected: Mapping[str, str]) -> CheckpointFiles:
     """The files directly in a folder, none of which may lie elsewhere."""
     if not path.is_dir():
         raise CheckpointError(str(path), "no such folder", "correct the path")
@@ -201,7 +203,7 @@ def _folder_files(path: Path, expected: Mapping[str, str]) -> VerifiedFiles:
         return file
 
     names = {entry.name for entry in path.iterdir() if entry.is_file()}
-    return VerifiedFiles(str(path), names, inside, expected)
+    return CheckpointFiles(str(path), names, inside, expected)
 
 
 def _folder_in_package(distribution: str, folder: str) -> Path:

@@ -1,19 +1,23 @@
-"""Weights in safetensors files: found by name, checked by header, read slice by slice."""
+"""Weights in safetensors files: found by name, checked by header, read one tensor at a time."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from io import SEEK_END, FileIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from headalgebra.checkpoints._assembly import Weights, matrices, norms, sides
 from headalgebra.checkpoints._config import read_json
-from headalgebra.checkpoints._digest import VerifiedFiles
+from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families import Attention, Norm, Projection
 from headalgebra.convention import Convention
@@ -39,6 +43,204 @@ STORED_DTYPES = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
 }
+LARGEST_HEADER = 100_000_000
+CHUNK = 1 << 20
+FETCH_AGAIN = "fetch the file again"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a file's header says of a tensor.
+
+    Attributes
+    ----------
+    dtype
+        The type's name in the header.
+    shape
+        Its sizes.
+    start, stop
+        Where its bytes are in the file.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+
+
+class WeightsFile:
+    """A safetensors file, of which the header and whole tensors are read and nothing else.
+
+    Plain reads: the pages of a mapped file count as this process's memory for as long as the
+    mapping lives, and reading ahead fetches what nobody asked for.
+
+    Parameters
+    ----------
+    path
+        The file.
+    where
+        Its name in error messages.
+    known
+        The digest of the whole file, if there is one; otherwise what is read is hashed.
+
+    Attributes
+    ----------
+    entries
+        What the header says, by tensor name.
+    wanted
+        The tensors that `digest` covers.
+
+    Raises
+    ------
+    CheckpointError
+        If it is no safetensors file, or is cut short.
+    """
+
+    def __init__(self, path: Path, where: str, known: str | None) -> None:
+        """Read the header."""
+        self.where = where
+        self.wanted: set[str] = set()
+        self._path = path
+        self._known = known
+        self._digests: dict[str, bytes] = {}
+        with self._opened() as file:
+            size = file.seek(0, SEEK_END)
+            file.seek(0)
+            length = bytearray(8)
+            self._fill(file, memoryview(length))
+            header = bytearray(_bounded(int.from_bytes(length, "little"), size - 8, where))
+            self._fill(file, memoryview(header))
+        self.entries = _entries(bytes(header), size, where)
+        self._header = hashlib.sha256(length + header)
+
+    def read(self, name: str, dtype: torch.dtype) -> Float[Tensor, "..."]:
+        """Copy a tensor out of the file.
+
+        Raises
+        ------
+        CheckpointError
+            If the file ends before the tensor does.
+        """
+        entry = self.entries[name]
+        tensor = torch.empty(entry.shape, dtype=dtype)
+        content = tensor.view(-1).view(torch.uint8).numpy().data
+        with self._opened() as file:
+            file.seek(entry.start)
+            self._fill(file, content)
+        if self._known is None and name not in self._digests:
+            self._digests[name] = hashlib.sha256(content).digest()
+        return tensor
+
+    def digest(self) -> str:
+        """SHA-256, in hex, of the whole file if known, otherwise of the header and what is wanted.
+
+        The latter is the digest of the header's bytes, its length before them, followed by the
+        digest of each wanted tensor's bytes in the order of their places in the file. What has not
+        been read by then is read for it, a little at a time.
+
+        Raises
+        ------
+        CheckpointError
+            If the file ends before a wanted tensor does.
+        """
+        if self._known is not None:
+            return self._known
+        combined = self._header.copy()
+        for name in sorted(self.wanted, key=lambda name: self.entries[name].start):
+            if name not in self._digests:
+                self._digests[name] = self._hashed(self.entries[name])
+            combined.update(self._digests[name])
+        return combined.hexdigest()
+
+    def _hashed(self, entry: Entry) -> bytes:
+        digest, buffer = hashlib.sha256(), memoryview(bytearray(CHUNK))
+        with self._opened() as file:
+            file.seek(entry.start)
+            for start in range(entry.start, entry.stop, CHUNK):
+                part = buffer[: min(CHUNK, entry.stop - start)]
+                self._fill(file, part)
+                digest.update(part)
+        return digest.digest()
+
+    @contextmanager
+    def _opened(self) -> Iterator[FileIO]:
+        try:
+            # Without a buffer: it would read beyond what is asked for.
+            with self._path.open("rb", buffering=0) as file:
+                yield file
+        except OSError as error:
+            raise CheckpointError(self.where, str(error), FETCH_AGAIN) from error
+
+    def _fill(self, file: FileIO, content: memoryview) -> None:
+        while len(content):
+            count = file.readinto(content)
+            if not count:
+                raise CheckpointError(self.where, "the file is cut short", FETCH_AGAIN)
+            content = content[count:]
+
+
+def _bounded(length: int, room: int, where: str) -> int:
+    """The header's length, if it can be one."""
+    if not 0 < length <= min(room, LARGEST_HEADER):
+        raise CheckpointError(
+            where,
+            f"the header would have {length} bytes, where 1 to {min(room, LARGEST_HEADER)} can be",
+            FETCH_AGAIN,
+        )
+    return length
+
+
+def _entries(header: bytes, size: int, where: str) -> dict[str, Entry]:
+    """What a header says of each tensor; together they must fill the rest of the file."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            raise ValueError("a name is given twice")
+        return content
+
+    try:
+        content = json.loads(header.decode(), object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(where, f"the header is not JSON: {error}", FETCH_AGAIN) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(where, "the header is no JSON object", FETCH_AGAIN)
+    content.pop("__metadata__", None)
+    data = 8 + len(header)
+    entries = {name: _entry(name, found, data, where) for name, found in content.items()}
+    end = data
+    for name, entry in sorted(entries.items(), key=lambda item: (item[1].start, item[1].stop)):
+        if entry.start != end:
+            raise CheckpointError(
+                where,
+                f"tensor {name} begins at byte {entry.start}, where the one before ends at {end}",
+                FETCH_AGAIN,
+            )
+        end = entry.stop
+    if end != size:
+        raise CheckpointError(
+            where, f"the file has {size} bytes, but its header describes {end}", FETCH_AGAIN
+        )
+    return entries
+
+
+def _entry(name: str, found: Any, data: int, where: str) -> Entry:
+    """One tensor's part of a header, whose offsets count from the end of it."""
+    match found:
+        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [start, stop]} if all(
+            type(number) is int and number >= 0 for number in (*shape, start, stop)
+        ):
+            entry = Entry(dtype, tuple(shape), data + start, data + stop)
+        case _:
+            raise CheckpointError(where, f"the header's entry of {name} is malformed", FETCH_AGAIN)
+    stored = STORED_DTYPES.get(dtype)
+    if stop < start or (stored and stop - start != math.prod(shape) * stored.itemsize):
+        raise CheckpointError(
+            where,
+            f"tensor {name} has {stop - start} bytes, which {dtype} {shape} does not fill",
+            FETCH_AGAIN,
+        )
+    return entry
 
 
 @dataclass(frozen=True)
@@ -47,77 +249,72 @@ class StoredTensor:
 
     Attributes
     ----------
-    file
+    file_name
         The file's name in the checkpoint.
-    path
+    file
         The file.
-    where
-        The file's name in error messages.
     name
         The tensor's full name in it.
     dtype
         The type it is stored in.
     """
 
-    file: str
-    path: Path
-    where: str
+    file_name: str
+    file: WeightsFile
     name: str
     dtype: torch.dtype
 
+    def read(self) -> Float[Tensor, "..."]:
+        """Copy it into memory."""
+        return self.file.read(self.name, self.dtype)
 
-@dataclass(frozen=True)
+
 class StoredWeights(Weights):
-    """Tensors on disk, by their names without the prefix of the model around them."""
+    """Weights of one layer on disk, the last tensor kept: one may hold queries and keys.
 
-    tensors: Mapping[str, StoredTensor]
+    Parameters
+    ----------
+    tensors
+        By their names without the prefix of the model around them.
+    """
+
+    def __init__(self, tensors: Mapping[str, StoredTensor]) -> None:
+        """Read nothing yet."""
+        self._tensors = tensors
+        self._last: tuple[str, Tensor] | None = None
 
     def heads(self, projection: Projection) -> Float[Tensor, "heads d r"]:
-        """Copy the heads out of the file, one at a time, as factors [d, r]."""
+        """Copy the heads out of the matrix as factors [d, r]."""
         slices = projection.heads
-        stored, axis = self.tensors[slices.tensor], slices.head_axis
+        matrix, axis = self._read(slices.tensor), slices.head_axis
         heads = torch.empty(
-            len(slices.starts), slices.shape[1 - axis], slices.width, dtype=stored.dtype
+            len(slices.starts), slices.shape[1 - axis], slices.width, dtype=matrix.dtype
         )
-        with opened(stored.path, stored.where) as file:
-            matrix = file.get_slice(stored.name)
-            for head, start in zip(heads, slices.starts, strict=True):
-                span = slice(start, start + slices.width)
-                head.copy_(matrix[span, :].T if axis == 0 else matrix[:, span])
+        for head, start in zip(heads, slices.starts, strict=True):
+            rows = matrix.narrow(axis, start, slices.width)
+            head.copy_(rows.T if axis == 0 else rows)
         return heads
 
     def gamma(self, norm: Norm) -> Float[Tensor, " n"]:
-        """Copy the whole vector."""
-        stored = self.tensors[norm.tensor]
-        with opened(stored.path, stored.where) as file:
-            return file.get_tensor(stored.name).clone()
+        """Read the whole vector."""
+        return self._read(norm.tensor)
 
-
-@contextmanager
-def opened(path: Path, where: str) -> Iterator[Any]:
-    """Open a safetensors file.
-
-    Raises
-    ------
-    CheckpointError
-        If it is not one, or is cut short.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            yield file
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(where, str(error), "fetch the file again") from error
+    def _read(self, name: str) -> Tensor:
+        if self._last is None or self._last[0] != name:
+            self._last = None  # two at a time would be one too many in memory
+            self._last = name, self._tensors[name].read()
+        return self._last[1]
 
 
 def locate(
-    files: VerifiedFiles, attention: Attention, convention: Convention
-) -> tuple[StoredWeights, torch.dtype]:
+    files: CheckpointFiles, attention: Attention, convention: Convention
+) -> tuple[dict[str, StoredTensor], torch.dtype]:
     """Find what the factors of every layer are made of, and check it by the files' headers.
 
     Returns
     -------
-    weights
-        The wanted tensors.
+    tensors
+        Those wanted, by their names without the prefix of the model around them.
     dtype
         The type of the projections.
 
@@ -128,7 +325,13 @@ def locate(
         shape than the configuration says, or not of a floating-point type, or if projections
         differ in type.
     """
-    file_of_tensor = _file_of_tensor(files)
+
+    @cache
+    def opened(name: str) -> WeightsFile:
+        path = files.path(name)
+        return WeightsFile(path, files.where(name), files.digests.get(name))
+
+    file_of_tensor = _file_of_tensor(files, opened)
     projections = {
         slices.tensor: slices.shape
         for layer in attention.layers
@@ -142,40 +345,39 @@ def locate(
     _refuse_quantised(file_of_tensor, files)
     prefix = _prefix(first, file_of_tensor, attention.other_parts, files.origin)
     tensors = {
-        name: _stored(name, shape, prefix, file_of_tensor, files)
+        name: _stored(name, shape, prefix, file_of_tensor, files, opened)
         for name, shape in (projections | gammas).items()
     }
     for name in projections:
         one, other = tensors[name], tensors[first]
         if one.dtype != other.dtype:
             raise CheckpointError(
-                one.where,
+                one.file.where,
                 f"{one.name} is {one.dtype}, but {other.name} is {other.dtype}",
                 "use a checkpoint with one type throughout",
             )
-    return StoredWeights(tensors), tensors[first].dtype
+    return tensors, tensors[first].dtype
 
 
-def _file_of_tensor(files: VerifiedFiles) -> dict[str, str]:
+def _file_of_tensor(
+    files: CheckpointFiles, opened: Callable[[str], WeightsFile]
+) -> Mapping[str, str]:
     """The file that holds each tensor, by tensor name."""
     if SINGLE in files.names:
-        with opened(files.path(SINGLE), files.where(SINGLE)) as file:
-            return dict.fromkeys(file.keys(), SINGLE)
+        return dict.fromkeys(opened(SINGLE).entries, SINGLE)
     if INDEX in files.names:
         where = files.where(INDEX)
-        weight_map = read_json(files.path(INDEX), where).get("weight_map")
+        weight_map = read_json(files.hashed(INDEX), where).get("weight_map")
         if not isinstance(weight_map, dict) or not all(
             isinstance(name, str) for name in weight_map.values()
         ):
-            raise CheckpointError(
-                where, "weight_map does not map names to files", "fetch the file again"
-            )
+            raise CheckpointError(where, "weight_map does not map names to files", FETCH_AGAIN)
         for tensor, name in weight_map.items():
             if name in ("", "..") or PurePosixPath(name).name != name or "\\" in name:
                 raise CheckpointError(
                     where,
                     f"tensor {tensor} is mapped to {name!r}, which is no name of a file beside it",
-                    "fetch the file again",
+                    FETCH_AGAIN,
                 )
         return weight_map
     pickled = sorted(name for name in files.names if name.endswith(PICKLED))
@@ -188,7 +390,7 @@ def _file_of_tensor(files: VerifiedFiles) -> dict[str, str]:
     )
 
 
-def _refuse_quantised(file_of_tensor: Mapping[str, str], files: VerifiedFiles) -> None:
+def _refuse_quantised(file_of_tensor: Mapping[str, str], files: CheckpointFiles) -> None:
     """Raise on the first tensor that only quantised checkpoints have."""
     for name, file in sorted(file_of_tensor.items()):
         if name.endswith(QUANTISED):
@@ -225,7 +427,8 @@ def _stored(
     expected: tuple[int, ...],
     prefix: str,
     file_of_tensor: Mapping[str, str],
-    files: VerifiedFiles,
+    files: CheckpointFiles,
+    opened: Callable[[str], WeightsFile],
 ) -> StoredTensor:
     """Check the header of a tensor."""
     tensor = prefix + name
@@ -242,24 +445,23 @@ def _stored(
             f"no such file, but tensor {tensor} should be in it",
             "fetch the whole checkpoint",
         )
-    path, where = files.path(file_name), files.where(file_name)
-    with opened(path, where) as file:
-        if tensor not in file.keys():  # noqa: SIM118
-            raise CheckpointError(
-                where, f"tensor {tensor} is not in it", f"fetch it again, or correct {INDEX}"
-            )
-        header = file.get_slice(tensor)
-        shape, dtype = tuple(header.get_shape()), header.get_dtype()
-    if shape != expected:
+    file = opened(file_name)
+    if tensor not in file.entries:
         raise CheckpointError(
-            where,
-            f"tensor {tensor} has shape {list(shape)}, expected {list(expected)}",
+            file.where, f"tensor {tensor} is not in it", f"fetch it again, or correct {INDEX}"
+        )
+    entry = file.entries[tensor]
+    if entry.shape != expected:
+        raise CheckpointError(
+            file.where,
+            f"tensor {tensor} has shape {list(entry.shape)}, expected {list(expected)}",
             "correct config.json, or fetch the weights that belong to it",
         )
-    if dtype not in STORED_DTYPES:
+    if entry.dtype not in STORED_DTYPES:
         raise CheckpointError(
-            where,
-            f"tensor {tensor} is stored as {dtype}, not as one of {', '.join(STORED_DTYPES)}",
+            file.where,
+            f"tensor {tensor} is stored as {entry.dtype}, not as one of {', '.join(STORED_DTYPES)}",
             "use the checkpoint it was quantised from",
         )
-    return StoredTensor(file_name, path, where, tensor, STORED_DTYPES[dtype])
+    file.wanted.add(tensor)
+    return StoredTensor(file_name, file, tensor, STORED_DTYPES[entry.dtype])
