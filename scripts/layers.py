@@ -29,13 +29,17 @@ def evenly_spaced(layers: list[int], at_most: int, only: Sequence[int] | None) -
 def gram_blocks_by_layer(snakemake: Any, layers: Sequence[int]) -> Iterator[tuple[int, GramBlocks]]:
     """Gram blocks of each layer, on the threads the rule was given."""
     torch.set_num_threads(snakemake.threads)
+    balance_above = snakemake.params.settings["balance_above"]
     for layer in progress(layers, f"{snakemake.rule} {snakemake.wildcards.span}"):
-        factors = load_factors(Path(snakemake.input.factors) / f"{layer:03d}.safetensors")
-        operators = HeadOperators.from_factors(factors.queries, factors.keys, factors.key_of_head)
-        yield (
-            layer,
-            gram_blocks(operators, balance_above=snakemake.params.settings["balance_above"]),
-        )
+        path = Path(snakemake.input.factors) / f"{layer:03d}.safetensors"
+        # Nothing here keeps what is yielded, nor what it was made of.
+        yield layer, gram_blocks(operators_in(path), balance_above=balance_above)
+
+
+def operators_in(path: Path) -> HeadOperators:
+    """The head operators of a layer's factors, in float64."""
+    factors = load_factors(path)
+    return HeadOperators.from_factors(factors.queries, factors.keys, factors.key_of_head)
 
 
 def basis_coefficients(path: str) -> dict[int, torch.Tensor]:

@@ -17,6 +17,7 @@ with job(snakemake):
         measured = pair_commutators(
             blocks, cancellation_below=snakemake.params.settings["cancellation_below"]
         )
+        del blocks  # or this layer would be kept while the next one is read
         row = (layer, measured.epsilon, measured.epsilon_relative, measured.epsilon_haar)
         rows.append(dict(zip(columns.EPSILON, row, strict=True)))
         by_pair = (measured.i, measured.j, measured.norm, measured.relative, measured.haar)

@@ -100,19 +100,21 @@ def commutator_norms(blocks: GramBlocks, *, cancellation_below: float) -> Float[
 
 def _products_and_overlaps(blocks: GramBlocks) -> tuple[Tensor, Tensor]:
     """``||A_i A_j||²`` for all i, j and ``<A_i A_j, A_j A_i>`` for i < j."""
-    QQ, KK, M = blocks.QQ(), blocks.KK_of_heads(), blocks.M_of_heads()
-    n_heads, r = blocks.operators.n_heads, blocks.operators.d_head
-    heads = torch.arange(n_heads, device=M.device)
-    key_diagonal = KK[heads, heads]
+    QQ, KK, M = blocks.QQ(), blocks.KK(), blocks.M()
+    operators = blocks.operators
+    n_heads, r, of_head = operators.n_heads, operators.d_head, operators.key_of_head
+    key_diagonal = KK[of_head, of_head]
     product_squared = M.new_zeros(n_heads, n_heads)
     overlap = M.new_zeros(n_heads, n_heads)
-    # One head's strip of blocks at a time stays in the cache.
-    for i in range(n_heads):
-        left = torch.bmm(QQ[i, i].expand(n_heads, r, r), M[i])
-        right = torch.bmm(M[i], key_diagonal)
+    # One head's strip of blocks at a time stays in the cache, and blocks by head, which repeat
+    # those of shared keys, are in memory for one strip only.
+    for i, key in enumerate(of_head.tolist()):
+        later = slice(i + 1, None) if operators.own_keys else of_head[i + 1 :]
+        left = torch.bmm(QQ[i, i].expand(n_heads, r, r), M[key])
+        right = torch.bmm(M[key], key_diagonal)
         product_squared[i] = torch.linalg.vecdot(left.flatten(1), right.flatten(1))
-        left = torch.bmm(QQ[i, i + 1 :], M[i + 1 :, i])
-        right = torch.bmm(M[i, i + 1 :], KK[i + 1 :, i])
+        left = torch.bmm(QQ[i, i + 1 :], M[later, i])
+        right = torch.bmm(M[key, i + 1 :], KK[later, key])
         overlap[i, i + 1 :] = torch.linalg.vecdot(left.flatten(1), right.flatten(1))
     return product_squared, overlap
 

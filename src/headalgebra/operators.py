@@ -62,7 +62,9 @@ class HeadOperators:
             raise ValueError(f"key_of_head must lie in 0..{len(keys) - 1}")
 
         def side_by_side(factors: Tensor) -> Tensor:
-            return factors.to(dtype).permute(1, 0, 2).reshape(d_model, -1).contiguous()
+            # Rounded and moved in one pass: either first would take the room of the result.
+            matrix = factors.new_empty((d_model, *factors.shape[::2]), dtype=dtype)
+            return matrix.copy_(factors.permute(1, 0, 2)).flatten(1)
 
         return cls(side_by_side(queries), side_by_side(keys), key_of_head)
 
@@ -193,7 +195,13 @@ class GramBlocks:
 
     def inner_products(self) -> Float[Tensor, "H H"]:
         """Frobenius inner products ``<A_i, A_j> = tr(QQ_ij KK_ji)``."""
-        return (self.QQ() * self.KK_of_heads()).sum((-2, -1))
+        QQ, KK, operators = self.QQ(), self.KK(), self.operators
+        products = self.query_gram.new_empty(operators.n_heads, operators.n_heads)
+        # A head at a time: the products of all blocks would take the room of the queries' Gram.
+        for head, key in enumerate(operators.key_of_head.tolist()):
+            row = KK[key] if operators.own_keys else KK[key, operators.key_of_head]
+            torch.sum(QQ[head] * row, (-2, -1), out=products[head])
+        return products
 
     def diagonal_M(self) -> Float[Tensor, "H r r"]:  # noqa: N802
         """``M_hh``, whose eigenvalues are the nonzero eigenvalues of ``A_h``."""
