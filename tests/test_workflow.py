@@ -554,3 +554,14 @@ def test_scale_and_rotation_reach_epsilon(smoke: Path) -> None:
     # Heads are 16 wide, so that every operator is a quarter of what it was; weights are float32.
     assert epsilon["scaled"] / epsilon["plain"] == pytest.approx(1 / 16, rel=1e-12)
     assert abs(epsilon["turned"] / epsilon["plain"] - 1) > 1e-3
+
+
+def test_a_training_run_has_one_figure_for_all_its_checkpoints(smoke: Path) -> None:
+    (smoke / "config/model/run.yaml").write_text(
+        "source: hub\nid: someone/something\nrevisions: [step0, step1000, step2000]\n"
+    )
+    jobs = planned(smoke, "--config", "models=run")
+    assert jobs["extract_weights"] == jobs["measure_epsilon"] == 3
+    assert jobs["draw_training"] == 1
+    assert not set(jobs) & PER_MODEL
+    assert DRAWN <= set(jobs)
