@@ -3,6 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
+from docutils.core import publish_string
+from docutils.utils import SystemMessage
+
 from headalgebra.checkpoints._families import FAMILIES, TEXT_PARTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,3 +23,20 @@ def test_links_lead_somewhere() -> None:
     for page in [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), (page, target)
+
+
+def parse(caption: str) -> None:
+    """As the report will, every warning an error."""
+    text = re.sub(r"\{\{.*?\}\}", "name", caption)
+    strict = {"halt_level": 2, "report_level": 5}
+    publish_string(text, writer="html", settings_overrides=strict)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow/report").glob("*.rst")))
+def test_captions_are_well_formed(path: Path) -> None:
+    parse(path.read_text())
+
+
+def test_a_caption_that_the_report_would_misread_is_noticed() -> None:
+    with pytest.raises(SystemMessage):
+        parse("The size |t + t²| of a thing.")
