@@ -26,13 +26,14 @@ def gauge_observables(
     norms = spectra.singular_values[:, 0]
     pairs = pair_commutators(blocks, cancellation_below=cancellation_below)
     per_pair = norms[pairs.i] * norms[pairs.j]
-    traces = squared_field_strength_traces(blocks)[pairs.i, pairs.j]
+    traces = squared_field_strength_traces(blocks)
+    normalised = traces[pairs.i, pairs.j] / per_pair**2
     loops = wilson_loops(blocks, norms, t=WILSON_TIME)
     return {
         "field_strength_rms": float(pairs.norm.square().mean().sqrt()),
         "field_strength_rms_normalised": float((pairs.norm / per_pair).square().mean().sqrt()),
-        "action": action(blocks) if len(pairs.norm) else math.nan,
-        "action_normalised": float((traces / per_pair**2).sum()) if len(pairs.norm) else math.nan,
+        "action": action(traces) if len(pairs.norm) else math.nan,
+        "action_normalised": action(normalised) if len(pairs.norm) else math.nan,
         "wilson_mean": loops.mean,
         "wilson_deviation": loops.mean_absolute_deviation,
     }

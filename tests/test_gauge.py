@@ -29,6 +29,10 @@ def traces_of_squares(matrices):
     return torch.einsum("ijab,ijba->ij", F, F).triu(1)
 
 
+def action_of(blocks):
+    return action(squared_field_strength_traces(blocks))
+
+
 def loops_of(layer, t):
     blocks = blocks_of(layer)
     return wilson_loops(blocks, blocks.operators.singular_values()[:, 0], t=t)
@@ -53,7 +57,7 @@ def test_traces_are_those_of_dense_commutators(layer):
     found, expected = squared_field_strength_traces(blocks_of(layer)), traces_of_squares(matrices)
     scale = torch.outer(norms, norms) ** 2
     assert ((found - expected).abs() <= 64 * layer.d_model * U * scale).all()
-    assert action(blocks_of(layer)) == pytest.approx(
+    assert action_of(blocks_of(layer)) == pytest.approx(
         float(expected.sum()), abs=float(64 * layer.d_model * U * scale.sum())
     )
 
@@ -64,28 +68,28 @@ def test_action_of_symmetric_and_of_skew_operators(seed, d):
     X = gaussian(seed, 3, d, d)
     for matrices in (X + X.mT, X - X.mT):
         squared = float(commutators(matrices).square().sum()) / 2
-        assert action(blocks_of(from_matrices(matrices))) == pytest.approx(-squared, rel=1e-10)
+        assert action_of(blocks_of(from_matrices(matrices))) == pytest.approx(-squared, rel=1e-10)
 
 
 def test_action_may_have_either_sign():
     """[diag(1,-1), [[0,1],[s,0]]] is 2[[0,1],[-s,0]], whose square has trace -8s."""
     for s in (1.0, -1.0, 0.5):
         A = torch.tensor([[[1.0, 0], [0, -1]], [[0, 1], [s, 0]]], dtype=torch.float64)
-        assert action(blocks_of(from_matrices(A))) == pytest.approx(-8 * s, rel=1e-14)
+        assert action_of(blocks_of(from_matrices(A))) == pytest.approx(-8 * s, rel=1e-14)
 
 
 def test_action_of_the_rotations_by_hand():
     """Three brackets, each a rotation generator: tr L² = -2; su(2), as quaternions: tr = -1."""
-    assert action(blocks_of(from_matrices(so3()))) == pytest.approx(-6, rel=1e-14)
-    assert action(blocks_of(from_matrices(su2()))) == pytest.approx(-3, rel=1e-14)
+    assert action_of(blocks_of(from_matrices(so3()))) == pytest.approx(-6, rel=1e-14)
+    assert action_of(blocks_of(from_matrices(su2()))) == pytest.approx(-3, rel=1e-14)
 
 
 @given(SEEDS, st.floats(1e-3, 1e3))
 def test_action_is_quartic_and_loops_are_free_of_scale(seed, scale):
     layer = gaussian_heads(seed, heads=3, d=9, r=3)
     scaled = rescaled(layer, scale)
-    assert action(blocks_of(scaled)) == pytest.approx(
-        scale**4 * action(blocks_of(layer)), rel=1e-10
+    assert action_of(blocks_of(scaled)) == pytest.approx(
+        scale**4 * action_of(blocks_of(layer)), rel=1e-10
     )
     torch.testing.assert_close(
         loops_of(scaled, 1.0).deviation, loops_of(layer, 1.0).deviation, rtol=1e-10, atol=1e-14
@@ -96,7 +100,7 @@ def test_action_is_quartic_and_loops_are_free_of_scale(seed, scale):
 def test_rotation_does_not_show(seed):
     layer, turn = gaussian_heads(seed, 4, 9, 3, [0, 0, 1, 1]), orthogonal(seed + 5, 9)
     turned = HeadOperators.from_factors(turn @ layer.queries, turn @ layer.keys, layer.key_of_head)
-    assert action(blocks_of(turned)) == pytest.approx(action(blocks_of(layer)), rel=1e-9)
+    assert action_of(blocks_of(turned)) == pytest.approx(action_of(blocks_of(layer)), rel=1e-9)
     torch.testing.assert_close(
         loops_of(turned, 1.0).deviation, loops_of(layer, 1.0).deviation, rtol=1e-9, atol=1e-13
     )
@@ -152,7 +156,7 @@ def test_commuting_heads_have_flat_loops():
     matrices = torch.diag_embed(gaussian(0, 4, 7))
     layer = from_matrices(matrices)
     assert loops_of(layer, 1.0).deviation.abs().max() <= 64 * U
-    assert abs(action(blocks_of(layer))) <= 64 * U * float(matrices.square().sum()) ** 2
+    assert abs(action_of(blocks_of(layer))) <= 64 * U * float(matrices.square().sum()) ** 2
     # Control: one head outside the family.
     other = torch.cat([matrices[:-1], gaussian(1, 1, 7, 7)])
     assert loops_of(from_matrices(other), 1.0).deviation.abs().max() > 1e-3
@@ -164,7 +168,7 @@ def test_shared_keys_are_repeated_keys():
     torch.testing.assert_close(
         loops_of(shared, 0.7).deviation, loops_of(own, 0.7).deviation, rtol=1e-11, atol=1e-15
     )
-    assert action(blocks_of(shared)) == pytest.approx(action(blocks_of(own)), rel=1e-12)
+    assert action_of(blocks_of(shared)) == pytest.approx(action_of(blocks_of(own)), rel=1e-12)
 
 
 def test_a_zero_head_has_no_loop_and_a_single_head_no_pair():
@@ -177,4 +181,4 @@ def test_a_zero_head_has_no_loop_and_a_single_head_no_pair():
     alone = loops_of(gaussian_heads(0, 1, 8, 2), 1.0)
     assert len(alone.deviation) == 0
     assert math.isnan(alone.mean)
-    assert action(blocks_of(gaussian_heads(0, 1, 8, 2))) == 0
+    assert action_of(blocks_of(gaussian_heads(0, 1, 8, 2))) == 0

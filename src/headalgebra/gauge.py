@@ -35,9 +35,9 @@ def squared_field_strength_traces(blocks: GramBlocks) -> Float[Tensor, "H H"]:
     return traces
 
 
-def action(blocks: GramBlocks) -> float:
-    r"""S: the sum of :math:`\mathrm{tr}([A_i,A_j]^2)` over i < j; zero for a single head."""
-    return float(squared_field_strength_traces(blocks).sum())
+def action(traces: Float[Tensor, "*pairs"]) -> float:
+    """S: the sum of :func:`squared_field_strength_traces`; zero for a single head."""
+    return float(traces.sum())
 
 
 @dataclass(frozen=True)

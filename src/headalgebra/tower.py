@@ -142,7 +142,7 @@ def generated_algebra(
     lowest = commutant.lowest_eigenvector(np.random.default_rng(seed))
     if lowest is None:
         return None
-    gap = math.sqrt(max(commutant.quotient(lowest), 0.0))
+    gap = math.sqrt(commutant.quotient(lowest))
     return GeneratedAlgebra(d - m, commutant.blocks(lowest), gap)
 
 
@@ -181,10 +181,12 @@ def lie_span(blocks: GramBlocks) -> LieSpan:
     # <[A_i,A_j], A_l> and <[A_i,A_j],[A_k,A_l]>, the brackets as differences of two words.
     mixed = of_heads[i, j] - of_heads[j, i]
     ahead, behind = of_products[i, j], of_products[j, i]
-    brackets = ahead[:, i, j] - ahead[:, j, i] - behind[:, i, j] + behind[:, j, i]
-    terms = ahead[torch.arange(len(i)), i, j] + behind[torch.arange(len(i)), j, i]
+    straight, reversed_ = ahead[:, i, j], behind[:, j, i]
+    brackets = straight - ahead[:, j, i] - behind[:, i, j] + reversed_
+    terms = straight.diagonal() + reversed_.diagonal()
     squares = brackets.diagonal()
-    commute = squares <= ROUNDING_MARGIN * UNIT_ROUNDOFF[torch.float64] * terms
+    rounding = ROUNDING_MARGIN * UNIT_ROUNDOFF[torch.float64]
+    commute = squares <= rounding * terms
     lost = ~commute & (squares <= LOST_BRACKET * terms)
     used = ~(commute | lost)
     gram = torch.cat(
@@ -196,8 +198,7 @@ def lie_span(blocks: GramBlocks) -> LieSpan:
     unit = gram.diagonal().rsqrt()
     eigenvalues = torch.linalg.eigvalsh(unit[:, None] * (gram + gram.T) / 2 * unit)
     smallest_share = float((squares / terms)[used].amin()) if used.any() else 1.0
-    rounding = ROUNDING_MARGIN * UNIT_ROUNDOFF[torch.float64] / smallest_share
-    tolerance = max(LIE_TOLERANCE, math.sqrt(rounding))
+    tolerance = max(LIE_TOLERANCE, math.sqrt(rounding / smallest_share))
     rank = int((eigenvalues > tolerance**2 * eigenvalues[-1]).sum())
     return LieSpan(rank, len(gram), tolerance, int(lost.sum()))
 
@@ -277,10 +278,7 @@ class _CommutantMap:
             sizes, vectors = np.linalg.eigh(span.T @ self._apply_to_columns(span))
             level = vectors[:, sizes <= sizes[0] + BLOCK_TOLERANCE**2]
             return self.matrix(span @ (level @ (level.T @ (span.T @ start[:, 0]))))
-        diagonal = (
-            self.coordinates(self.sylvester)[:, None]
-            / self.coordinates(torch.ones_like(self.sylvester))[:, None]
-        )
+        diagonal = self.sylvester[self.row, self.column].cpu().numpy()[:, None]
         block: Block = start
         for accuracy in (COMMUTANT_ACCURACY, BLOCK_ACCURACY):
             _, found, residuals = lobpcg(
