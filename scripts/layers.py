@@ -13,6 +13,11 @@ from headalgebra.operators import GramBlocks, HeadOperators, gram_blocks
 from stage import progress
 
 
+def factors_file(factors: str, layer: int) -> Path:
+    """The factors of one layer."""
+    return Path(factors) / f"{layer:03d}.safetensors"
+
+
 def layers_of(factors: str, only: Sequence[int] | None) -> list[int]:
     """Layers whose factors were extracted, or those of them that the job works on."""
     extracted = sorted(int(path.stem) for path in Path(factors).glob("*.safetensors"))
@@ -31,7 +36,7 @@ def gram_blocks_by_layer(snakemake: Any, layers: Sequence[int]) -> Iterator[tupl
     torch.set_num_threads(snakemake.threads)
     balance_above = snakemake.params.settings["balance_above"]
     for layer in progress(layers, f"{snakemake.rule} {snakemake.wildcards.span}"):
-        path = Path(snakemake.input.factors) / f"{layer:03d}.safetensors"
+        path = factors_file(snakemake.input.factors, layer)
         # Nothing here keeps what is yielded, nor what it was made of.
         yield layer, gram_blocks(operators_in(path), balance_above=balance_above)
 

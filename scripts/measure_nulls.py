@@ -22,7 +22,7 @@ from headalgebra.nulls import (
 )
 from headalgebra.operators import HeadOperators
 from headalgebra.seeds import layer_seed
-from layers import layers_of, origin
+from layers import factors_file, layers_of, origin
 from stage import job, progress, write_table
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class SharingOperators:
     """
 
     def __init__(self, factors: str, provenance: Mapping[str, Any]) -> None:
-        self.folder = Path(factors)
+        self.folder = factors
         self.transposed = provenance["convention"]["circuit"] == "ov"
         self.layers = provenance["layers"]
         self.laws = provenance["initialisation"]
@@ -49,29 +49,31 @@ class SharingOperators:
 
     def layer(self, layer: int) -> HeadOperators:
         """All heads of a layer."""
-        return self._operators([load_factors(self._path(layer))])
+        return self._operators([load_factors(factors_file(self.folder, layer))])
 
     def groups(self, drawn: Sequence[tuple[int, int]]) -> HeadOperators:
         """The heads of some (layer, group of heads that share a factor), side by side."""
         size = self.group_size
         return self._operators(
             [
-                load_group(self._path(layer), range(group * size, (group + 1) * size))
+                load_group(
+                    factors_file(self.folder, layer), range(group * size, (group + 1) * size)
+                )
                 for layer, group in drawn
             ]
         )
-
-    def _path(self, layer: int) -> Path:
-        return self.folder / f"{layer:03d}.safetensors"
 
     def initialisation(self, layer: int) -> Mapping[str, Any] | None:
         """The law of the factors at initialisation, by the arguments of `initial_factors`."""
         law = self.laws[str(layer)]
         if law is None or not self.transposed:
             return law
-        swapped = {"query": "key", "key": "query"}
-        sides = {name: name.partition("_") for name in law}
-        return {f"{swapped[sides[name][0]]}_{sides[name][2]}": value for name, value in law.items()}
+        return {
+            "query_std": law["key_std"],
+            "key_std": law["query_std"],
+            "query_centred": law["key_centred"],
+            "key_centred": law["query_centred"],
+        }
 
     def _operators(self, parts: Sequence[LayerFactors]) -> HeadOperators:
         if self.transposed:
