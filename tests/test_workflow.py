@@ -5,9 +5,6 @@ import math
 import os
 import re
 import shutil
-import subprocess
-import sys
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,9 +16,7 @@ from scipy import stats
 from transformers import GPT2Config, GPT2Model
 
 from headalgebra import columns
-
-ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("Snakefile", "config", "workflow", "scripts", "src", "envs", "slurm", "pyproject.toml")
+from runs import copy_of_repository, planned, run, snakemake, tables
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -34,51 +29,6 @@ PER_MODEL = {"draw_commutators", "draw_nulls"}
 FIGURES = DRAWN | PER_MODEL
 
 
-def snakemake(
-    folder: Path, *arguments: str, cores: int = 2, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src"), **variables}
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores), "--nocolor"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def run(folder: Path, *arguments: str, cores: int = 2) -> str:
-    done = snakemake(folder, *arguments, cores=cores)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def planned(folder: Path, *arguments: str) -> Counter[str]:
-    """Jobs that a dry run announces, by rule."""
-    log = run(folder, "--dry-run", *arguments)
-    if "Nothing to be done" in log:
-        return Counter()
-    table = log.split("Job stats:")[1].split("\ntotal")[0]
-    rules = re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)
-    return Counter({rule: int(count) for rule, count in rules if rule not in TARGETS})
-
-
-def copy_of_repository(target: Path) -> Path:
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-            shutil.copytree(source, target / part, ignore=ignored)
-        else:
-            shutil.copy2(source, target / part)
-    # What is tested here is which jobs run: two draws of each null will do.
-    analysis = target / "config/analysis/default.yaml"
-    analysis.write_text(analysis.read_text().replace("null_draws: 8", "null_draws: 2"))
-    return target
-
-
-TARGETS = {"results", "weights", "tables", "figures"}
 SMOKE = ("--config", "study=smoke")
 
 
@@ -87,10 +37,6 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = copy_of_repository(tmp_path_factory.mktemp("smoke"))
     run(folder, *SMOKE)
     return folder
-
-
-def tables(folder: Path, study: str = "smoke") -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob(f"results/{study}/tables/*.csv")}
 
 
 def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:

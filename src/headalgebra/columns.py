@@ -110,3 +110,5 @@ MODEL_NULLS = ("model", *NULLS)
 MODEL_TOWER = ("model", *TOWER)
 
 MODEL_ASSOCIATOR = ("model", *ASSOCIATOR)
+
+COST = ("rule", "model", "jobs", "wall_s", "cpu_s", "max_rss_mb")

@@ -110,6 +110,26 @@ def tower_table(model: str, stages: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return table.sort_values(["layer", "level"], kind="stable")
 
 
+def cost_table(jobs: pd.DataFrame) -> pd.DataFrame:
+    """What each stage of each model cost, in the columns of :data:`headalgebra.columns.COST`.
+
+    Parameters
+    ----------
+    jobs
+        A row for each job that finished: ``rule``, ``model``, ``wall_s`` and ``cpu_s`` in seconds,
+        ``max_rss_mb`` in MB. The first two are summed over the jobs of a stage, the last is the
+        largest of them. A number that was not measured, as on a system that does not tell, is
+        left out of both; where none was, the cell is empty.
+    """
+    table = jobs.groupby(["rule", "model"], sort=False, dropna=False).agg(
+        jobs=("wall_s", "size"),
+        wall_s=("wall_s", lambda column: column.sum(min_count=1)),
+        cpu_s=("cpu_s", lambda column: column.sum(min_count=1)),
+        max_rss_mb=("max_rss_mb", "max"),
+    )
+    return table.reset_index()[list(columns.COST)]
+
+
 def stack(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Frames below one another; empty ones, whose columns have no type, left out."""
     every = list(frames)

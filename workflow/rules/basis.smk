@@ -8,6 +8,7 @@ rule decompose_basis:
     input:
         code=modules_behind("decompose_basis"),
         factors=factors,
+        provenance=provenance,
     output:
         basis=paths.span_table("basis"),
         singular_values=paths.span_table("singular_values"),
@@ -20,8 +21,8 @@ rule decompose_basis:
         "../../envs/environment.yaml"
     threads: model_threads
     resources:
-        mem_mb=model_resource("mem_mb", 4000),
-        runtime=model_resource("runtime", 60),
+        mem_mb=asked_for(mem_mb),
+        runtime=asked_for(runtime),
         gpu=0,
     params:
         layers=layers,

@@ -11,6 +11,7 @@ rule verify_coherence:
     input:
         code=modules_behind("verify_coherence"),
         factors=factors,
+        provenance=provenance,
         basis=paths.span_table("basis"),
         coefficients=paths.BASIS_COEFFICIENTS,
     output:
@@ -23,8 +24,8 @@ rule verify_coherence:
         "../../envs/environment.yaml"
     threads: model_threads
     resources:
-        mem_mb=model_resource("mem_mb", 8000),
-        runtime=model_resource("runtime", 120),
+        mem_mb=asked_for(mem_mb),
+        runtime=asked_for(runtime),
         gpu=0,
     params:
         layers=layers,
@@ -56,8 +57,8 @@ rule measure_nulls:
         "../../envs/environment.yaml"
     threads: model_threads
     resources:
-        mem_mb=model_resource("mem_mb", 8000),
-        runtime=model_resource("runtime", 240),
+        mem_mb=asked_for(mem_mb),
+        runtime=asked_for(runtime),
         gpu=0,
     params:
         layers=layers,
@@ -78,6 +79,7 @@ rule measure_tower:
     input:
         code=modules_behind("measure_tower"),
         factors=factors,
+        provenance=provenance,
     output:
         gauge=paths.span_table("gauge"),
         tower=paths.span_table("tower"),
@@ -90,8 +92,8 @@ rule measure_tower:
         "../../envs/environment.yaml"
     threads: model_threads
     resources:
-        mem_mb=model_resource("mem_mb", 8000),
-        runtime=model_resource("runtime", 240),
+        mem_mb=asked_for(mem_mb),
+        runtime=asked_for(runtime),
         gpu=0,
     params:
         layers=layers,

@@ -1,8 +1,11 @@
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
+import demand
+import locks
 import paths
 from code_inputs import modules_behind
 from configuration import ConfigurationError, compose
@@ -13,13 +16,31 @@ try:
 except ConfigurationError as error:
     sys.exit(str(error))
 
+if workflow.is_main_process and (advice := locks.advice()):
+    print(advice, file=sys.stderr)
+
 ANALYSIS = STUDY.analysis
 SPANS = {
     name: span
     for model in STUDY.models
     for name, span in spans_of(model, STUDY.models[model]).items()
 }
-STUDY_TABLES = ("layers", "phases", "sampling", "precision", "associator", "nulls", "tower")
+STUDY_TABLES = (
+    *("layers", "phases", "sampling", "precision", "associator", "nulls", "tower"),
+    "cost",
+)
+# Rule, model and benchmark of every job that computes.
+BENCHMARKS = [
+    *(
+        ("extract_weights", model, paths.benchmark("extract_weights", model))
+        for model in STUDY.models
+    ),
+    *(
+        (stage, span.model, paths.benchmark(stage, name))
+        for stage in demand.STAGES
+        for name, span in SPANS.items()
+    ),
+]
 # Of a training run there are many checkpoints: one figure for all of them.
 ALONE = [m for m in STUDY.models if not any(m in series for series in STUDY.series.values())]
 FIGURES = [
@@ -63,14 +84,32 @@ def model_threads(wildcards):
     return STUDY.models[model_of(wildcards)]["threads"]
 
 
-def model_resource(name, otherwise):
-    """A resource as the model file overrides it, or as the rule has it otherwise."""
+def asked_for(estimate):
+    """A resource of a stage: the model file's, or an estimate from its shape; more with each attempt.
 
-    def resource(wildcards):
-        override = STUDY.models[model_of(wildcards)]["resources"][name]
-        return otherwise if override is None else override
+    The shape is known once the weights are extracted, and that of the bases once they are.
+    """
+
+    def resource(wildcards, input, threads, attempt, rulename):
+        model = STUDY.models[model_of(wildcards)]
+        override = model["resources"][estimate.__name__]
+        if override is not None:
+            return attempt * override
+        shape = demand.model_shape(input.provenance, model["layers_per_job"])
+        if hasattr(input, "basis"):
+            well_below = ANALYSIS["conditioning"]["well_below"]
+            shape = demand.with_bases(rulename, shape, input.basis, well_below)
+        return attempt * estimate(rulename, shape, threads)
 
     return resource
+
+
+def mem_mb(stage, shape, threads):
+    return demand.mem_mb(stage, shape, ANALYSIS)
+
+
+def runtime(stage, shape, threads):
+    return demand.minutes(stage, shape, ANALYSIS, threads)
 
 
 def analysis(*keys):
@@ -109,13 +148,15 @@ def checkpoint_files(wildcards):
 
 def one_gpu_for_dense_layers(wildcards, input):
     """1 where basis routed a layer to dense extraction that may use a GPU; known after basis."""
-    import pandas as pd
-
     if ANALYSIS["device"] == "cpu":
         return 0
-    # open() names the missing file in its error, which tells Snakemake to ask again later.
-    with open(input.basis, "rb") as basis:
-        return int(pd.read_parquet(basis)["route"].isin(["dense", "mixed"]).any())
+    return int(demand.n_routed("linf_dense", input.basis) > 0)
+
+
+def gpu_model_for_dense_layers(wildcards, input):
+    """The kind of GPU that this site's environment names, where one is asked for at all."""
+    wanted = os.environ.get("HEADALGEBRA_GPU_MODEL", "")
+    return wanted if wanted and one_gpu_for_dense_layers(wildcards, input) else ""
 
 
 def spans_of_table(wildcards):

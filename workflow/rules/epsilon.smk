@@ -8,6 +8,7 @@ rule measure_epsilon:
     input:
         code=modules_behind("measure_epsilon"),
         factors=factors,
+        provenance=provenance,
     output:
         epsilon=paths.span_table("epsilon"),
         pairs=paths.span_table("pairs"),
@@ -19,8 +20,8 @@ rule measure_epsilon:
         "../../envs/environment.yaml"
     threads: model_threads
     resources:
-        mem_mb=model_resource("mem_mb", 4000),
-        runtime=model_resource("runtime", 60),
+        mem_mb=asked_for(mem_mb),
+        runtime=asked_for(runtime),
         gpu=0,
     params:
         layers=layers,

@@ -3,6 +3,18 @@ rule figures:
         [paths.figure(STUDY.study, name, suffix) for name in FIGURES for suffix in ("svg", "png")],
 
 
+localrules:
+    draw_epsilon,
+    draw_singular_values,
+    draw_jacobiator,
+    draw_obstruction,
+    draw_commutators,
+    draw_associator,
+    draw_tower,
+    draw_nulls,
+    draw_training,
+
+
 rule draw_epsilon:
     input:
         code=modules_behind("draw_epsilon"),
@@ -13,11 +25,6 @@ rule draw_epsilon:
         paths.log("draw_epsilon", STUDY.study),
     conda:
         "../../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-        gpu=0,
     params:
         style=STUDY.figures,
         phases=ANALYSIS["phases"],
@@ -36,11 +43,6 @@ rule draw_singular_values:
         paths.log("draw_singular_values", STUDY.study),
     conda:
         "../../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-        gpu=0,
     params:
         style=STUDY.figures,
         models=list(STUDY.models),
@@ -59,11 +61,6 @@ rule draw_jacobiator:
         paths.log("draw_jacobiator", STUDY.study),
     conda:
         "../../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-        gpu=0,
     params:
         style=STUDY.figures,
     script:
@@ -80,11 +77,6 @@ rule draw_obstruction:
         paths.log("draw_obstruction", STUDY.study),
     conda:
         "../../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-        gpu=0,
     params:
         style=STUDY.figures,
     script:
@@ -101,11 +93,6 @@ rule draw_commutators:
         paths.log(f"draw_commutators.{STUDY.study}", "{model}"),
     conda:
         "../../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-        gpu=0,
     params:
         style=STUDY.figures,
     script:
@@ -122,11 +109,6 @@ rule draw_associator:
         paths.log("draw_associator", STUDY.study),
     conda:
         "../../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-        gpu=0,
     params:
         style=STUDY.figures,
     script:
@@ -143,11 +125,6 @@ rule draw_tower:
         paths.log("draw_tower", STUDY.study),
     conda:
         "../../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-        gpu=0,
     params:
         style=STUDY.figures,
     script:
@@ -166,11 +143,6 @@ rule draw_nulls:
         paths.log(f"draw_nulls.{STUDY.study}", "{model}"),
     conda:
         "../../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-        gpu=0,
     params:
         style=STUDY.figures,
     script:
@@ -187,11 +159,6 @@ rule draw_training:
         paths.log(f"draw_training.{STUDY.study}", "{series}"),
     conda:
         "../../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-        gpu=0,
     params:
         style=STUDY.figures,
         models=lambda wildcards: STUDY.series[wildcards.series],

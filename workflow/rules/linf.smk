@@ -11,6 +11,7 @@ rule linf_dense:
     input:
         code=modules_behind("extract_linf_dense"),
         factors=factors,
+        provenance=provenance,
         basis=paths.span_table("basis"),
         coefficients=paths.BASIS_COEFFICIENTS,
     output:
@@ -23,9 +24,10 @@ rule linf_dense:
         "../../envs/environment.yaml"
     threads: model_threads
     resources:
-        mem_mb=model_resource("mem_mb", 8000),
-        runtime=model_resource("runtime", 240),
+        mem_mb=asked_for(mem_mb),
+        runtime=asked_for(runtime),
         gpu=one_gpu_for_dense_layers,
+        gpu_model=gpu_model_for_dense_layers,
     params:
         settings=analysis(
             "balance_above",
@@ -43,6 +45,7 @@ rule linf_sampled:
     input:
         code=modules_behind("extract_linf_sampled"),
         factors=factors,
+        provenance=provenance,
         basis=paths.span_table("basis"),
         coefficients=paths.BASIS_COEFFICIENTS,
     output:
@@ -56,8 +59,8 @@ rule linf_sampled:
         "../../envs/environment.yaml"
     threads: model_threads
     resources:
-        mem_mb=model_resource("mem_mb", 8000),
-        runtime=model_resource("runtime", 240),
+        mem_mb=asked_for(mem_mb),
+        runtime=asked_for(runtime),
         gpu=0,
     params:
         settings=analysis(
@@ -89,8 +92,8 @@ rule measure_precision:
         "../../envs/environment.yaml"
     threads: model_threads
     resources:
-        mem_mb=model_resource("mem_mb", 8000),
-        runtime=model_resource("runtime", 120),
+        mem_mb=asked_for(mem_mb),
+        runtime=asked_for(runtime),
         gpu=0,
     params:
         layers=layers,
@@ -115,8 +118,8 @@ rule measure_associator:
         "../../envs/environment.yaml"
     threads: model_threads
     resources:
-        mem_mb=model_resource("mem_mb", 8000),
-        runtime=model_resource("runtime", 120),
+        mem_mb=asked_for(mem_mb),
+        runtime=asked_for(runtime),
         gpu=0,
     params:
         layers=layers,

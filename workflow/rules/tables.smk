@@ -5,6 +5,8 @@ rule tables:
 
 localrules:
     join_spans,
+    gather_tables,
+    gather_cost,
 
 
 rule join_spans:
@@ -49,17 +51,26 @@ rule gather_tables:
         tower=paths.study_table(STUDY.study, "tower"),
     log:
         paths.log("gather_tables", STUDY.study),
-    benchmark:
-        paths.benchmark("gather_tables", STUDY.study)
     conda:
         "../../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-        gpu=0,
     params:
         models=list(STUDY.models),
         phases=ANALYSIS["phases"],
     script:
         "../../scripts/gather_tables.py"
+
+
+rule gather_cost:
+    input:
+        code=modules_behind("gather_cost"),
+        benchmarks=[path for _, _, path in BENCHMARKS],
+    output:
+        cost=paths.study_table(STUDY.study, "cost"),
+    log:
+        paths.log("gather_cost", STUDY.study),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        jobs=[(rule, model) for rule, model, _ in BENCHMARKS],
+    script:
+        "../../scripts/gather_cost.py"

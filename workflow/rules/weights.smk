@@ -37,10 +37,6 @@ rule extract_weights:
     conda:
         "../../envs/environment.yaml"
     threads: model_threads
-    resources:
-        mem_mb=model_resource("mem_mb", 4000),
-        runtime=model_resource("runtime", 240),
-        gpu=0,
     params:
         source=checkpoint_source,
         seed=seed_of_weights,

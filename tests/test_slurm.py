@@ -1,0 +1,309 @@
+"""`snakemake --profile slurm` on a real Slurm of two nodes, whole and with what can go wrong."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from runs import copy_of_repository, run, tables
+
+START = 'eval "$(tests/two_node_slurm start FOLDER)"'
+SITE = os.environ.get("SNAKEMAKE_SLURM_PARTITIONS", "")
+CLUSTER = Path(SITE).parent
+
+pytestmark = [
+    pytest.mark.workflow,
+    pytest.mark.xdist_group("slurm"),
+    pytest.mark.skipif(
+        not SITE or not (CLUSTER / "slurm.conf").is_file(),
+        reason=f"needs the Slurm of two nodes: {START}",
+    ),
+]
+
+PATIENCE = 240
+"""Seconds until what should happen has happened, on a slow machine."""
+
+PROFILE = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2")
+TINY = ("--config", "models=tiny-init")
+
+
+@dataclass(frozen=True)
+class SlurmJob:
+    """A job as Slurm records it."""
+
+    job_id: int
+    name: str
+    comment: str
+    state: str
+    partition: str
+    memory: int
+    minutes: int
+    gpus: str
+    restarts: int
+
+    @property
+    def rule(self) -> str:
+        return re.split("_wildcards_", self.comment.removeprefix("rule_"))[0]
+
+
+def slurm_jobs(folder: Path) -> list[SlurmJob]:
+    """The jobs of a folder's runs, oldest first."""
+    listed = subprocess.run(
+        ["scontrol", "show", "job", "-o"], capture_output=True, text=True, check=True
+    ).stdout
+    jobs = []
+    for line in listed.splitlines():
+        record = dict(pair.split("=", 1) for pair in line.split(" ") if "=" in pair)
+        if record.get("WorkDir") != str(folder):
+            continue
+        hours, minutes, _ = record["TimeLimit"].split("-")[-1].split(":")
+        memory = re.search(r"mem=(\d+)([MG])", record["TRES"])
+        assert memory is not None
+        jobs.append(
+            SlurmJob(
+                int(record["JobId"]),
+                record["JobName"],
+                record["Comment"],
+                record["JobState"],
+                record["Partition"],
+                int(memory[1]) * {"M": 1, "G": 1024}[memory[2]],
+                60 * int(hours) + int(minutes),
+                record.get("TresPerJob", ""),
+                int(record["Restarts"]),
+            )
+        )
+    return sorted(jobs, key=lambda job: job.job_id)
+
+
+def until(met: Callable[[], object], what: str) -> None:
+    """Wait for it."""
+    end = time.monotonic() + PATIENCE
+    while not met():
+        assert time.monotonic() < end, f"{what}: not within {PATIENCE} s"
+        time.sleep(0.2)
+
+
+def submit(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A run through the profile, started."""
+    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "snakemake", *PROFILE, *arguments, "--nocolor"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def through_slurm(folder: Path, *arguments: str) -> str:
+    """What a run through the profile says, which must succeed."""
+    process = submit(folder, *arguments)
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, said
+    return said
+
+
+def processes_of(folder: Path, script: str) -> list[int]:
+    """The Python processes that run a rule's script in a folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                command = (process / "cmdline").read_bytes()
+                inside = (process / "cwd").readlink() == folder
+            except OSError:  # it has ended
+                continue
+            if inside and f"{script}.py".encode() in command:
+                found.append(int(process.name))
+    return found
+
+
+def completed(folder: Path) -> Counter[str]:
+    return Counter(job.rule for job in slurm_jobs(folder) if job.state == "COMPLETED")
+
+
+def partial_outputs(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("results/**/*") if path.name.endswith(".partial")]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository with the weights fetched, as on the host that submits."""
+    folder = copy_of_repository(tmp_path_factory.mktemp("weights"))
+    run(folder, "weights", *TINY, cores=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The tables as a run on this machine alone gives them."""
+    folder = tmp_path_factory.mktemp("local") / "run"
+    shutil.copytree(weights, folder, symlinks=True)
+    run(folder, "tables", *TINY)
+    return tables(folder, "custom")
+
+
+@pytest.fixture
+def checkout(weights: Path, tmp_path: Path) -> Iterator[Path]:
+    """A fresh copy with its weights; what a failed test leaves in the queue is ended."""
+    folder = tmp_path / "run"
+    shutil.copytree(weights, folder, symlinks=True)
+    yield folder
+    for job in slurm_jobs(folder):
+        if job.state in ("RUNNING", "PENDING"):
+            subprocess.run(["scancel", str(job.job_id)], check=False)
+
+
+def test_the_smoke_study_is_the_same_and_dense_work_alone_has_the_gpu(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    arguments = ("tables", "--config", "study=smoke", 'hydra=["analysis.max_dim=6"]')
+    here = copy_of_repository(tmp_path_factory.mktemp("here"))
+    there = copy_of_repository(tmp_path_factory.mktemp("there"))
+    run(here, *arguments)
+    run(there, "weights", "--cores", "1", *arguments[1:])
+    through_slurm(there, *arguments)
+    assert tables(there) == tables(here)
+    jobs = slurm_jobs(there)
+    routes = {
+        model: set(pd.read_parquet(there / f"results/models/{model}/basis.parquet")["route"])
+        for model in ("minilm", "tiny-init")
+    }
+    assert routes == {"minilm": {"dense"}, "tiny-init": {"dense"}}
+    dense = {job.comment for job in jobs if job.gpus}
+    assert dense == {f"rule_linf_dense_wildcards_{model}" for model in routes}
+    assert {job.partition for job in jobs if job.gpus} == {"gpu"}
+    assert {job.partition for job in jobs if not job.gpus} == {"cpu"}
+    assert {job.gpus for job in jobs if job.gpus} == {"gres:gpu:1"}
+    # One job a stage and model; the weights and what takes seconds were done here.
+    assert set(completed(there).values()) == {2}
+    assert {job.state for job in jobs} == {"COMPLETED"}
+    assert not {"extract_weights", "gather_tables"} & {job.rule for job in jobs}
+    cost = pd.read_csv(there / "results/smoke/tables/cost.csv")
+    assert set(cost["rule"]) == {job.rule for job in jobs} | {"extract_weights"}
+    assert (cost[["jobs", "wall_s", "max_rss_mb"]] > 0).all().all()
+
+
+def test_lost_jobs_are_done_again_and_nothing_else(
+    checkout: Path, expected: dict[str, bytes]
+) -> None:
+    process = submit(checkout, "tables", *TINY)
+
+    def running(rule: str) -> list[SlurmJob]:
+        return [j for j in slurm_jobs(checkout) if j.rule == rule and j.state == "RUNNING"]
+
+    # One ended from outside, one whose process dies.
+    until(lambda: running("decompose_basis"), "a job runs")
+    subprocess.run(["scancel", str(running("decompose_basis")[0].job_id)], check=True)
+    until(lambda: processes_of(checkout, "measure_tower"), "a script runs")
+    for pid in processes_of(checkout, "measure_tower"):
+        os.kill(pid, signal.SIGKILL)
+
+    # A second run in the same checkout is refused, and told why.
+    second = subprocess.run(
+        [sys.executable, "-m", "snakemake", *PROFILE, "tables", *TINY],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert second.returncode != 0
+    assert "cannot be locked" in second.stdout + second.stderr
+    assert "docs/hpc.md" in second.stdout + second.stderr
+
+    # A node that takes no jobs for a while.
+    until(lambda: completed(checkout)["measure_epsilon"], "a stage is finished")
+    node = ["scontrol", "update", "nodename=cpu1"]
+    subprocess.run([*node, "state=drain", "reason=maintenance"], check=True)
+    try:
+        until(lambda: any(j.state == "PENDING" for j in slurm_jobs(checkout)), "a job waits")
+    finally:
+        subprocess.run([*node, "state=resume"], check=True)
+
+    # The controller goes and comes back.
+    until(lambda: any(j.state == "RUNNING" for j in slurm_jobs(checkout)), "a job runs again")
+    os.kill(int((CLUSTER / "slurmctld.pid").read_text()), signal.SIGTERM)
+    until(lambda: not (CLUSTER / "slurmctld.pid").exists(), "the controller has gone")
+    time.sleep(3)
+    recipe = Path(__file__).parent / "two_node_slurm"
+    subprocess.run([recipe, "controller", CLUSTER], check=True)
+
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, said
+    assert tables(checkout, "custom") == expected
+    assert set(completed(checkout).values()) == {1}
+    lost = {job.rule: job.state for job in slurm_jobs(checkout) if job.state != "COMPLETED"}
+    assert lost == {"decompose_basis": "CANCELLED", "measure_tower": "FAILED"}
+
+
+def test_a_job_over_its_memory_gets_more(checkout: Path) -> None:
+    model = checkout / "config/model/tiny-init.yaml"
+    model.write_text(model.read_text() + "resources: {mem_mb: 250, runtime: 7}\n")
+    through_slurm(checkout, "epsilon", *TINY)
+    first, *again = slurm_jobs(checkout)
+    assert (first.memory, first.minutes) == (250, 7)
+    assert first.state != "COMPLETED"
+    assert [job.state for job in again][-1] == "COMPLETED"
+    assert [(job.memory, job.minutes) for job in again] == [(500, 14), (750, 21)][: len(again)]
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "states"),
+    # The one takes its jobs with it, the other submits no more and waits for them.
+    [(signal.SIGINT, {"CANCELLED"}), (signal.SIGTERM, {"COMPLETED"})],
+)
+def test_a_run_that_is_ended_leaves_no_job_behind(
+    checkout: Path, ended_by: int, states: set[str]
+) -> None:
+    process = submit(checkout, "basis", *TINY)
+    until(lambda: processes_of(checkout, "decompose_basis"), "a script runs")
+    process.send_signal(ended_by)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode != 0, said
+    until(lambda: {job.state for job in slurm_jobs(checkout)} == states, "its jobs have ended")
+    until(lambda: not processes_of(checkout, "decompose_basis"), "the script has ended")
+    table = checkout / "results/models/tiny-init/basis.parquet"
+    assert table.exists() == (states == {"COMPLETED"})
+    through_slurm(checkout, "basis", *TINY)
+    assert table.is_file()
+    assert completed(checkout) == {"decompose_basis": 1}
+
+
+def test_what_the_guide_says_of_a_killed_run(checkout: Path, expected: dict[str, bytes]) -> None:
+    process = submit(checkout, "tables", *TINY)
+    until(lambda: processes_of(checkout, "measure_tower"), "a script runs")
+    process.kill()
+    process.communicate()
+
+    refused = submit(checkout, "tables", *TINY)
+    said, _ = refused.communicate(timeout=120)
+    assert refused.returncode != 0
+    (end_its_jobs,) = set(re.findall(r"scancel --name \S+", said))
+    assert "--unlock" in said
+    assert "docs/hpc.md" in said
+    subprocess.run(end_its_jobs.split(), check=True)
+    until(
+        lambda: not {j.state for j in slurm_jobs(checkout)} & {"RUNNING", "PENDING", "COMPLETING"},
+        "its jobs are ended",
+    )
+    finished = completed(checkout)
+    unlock = submit(checkout, "tables", *TINY, "--unlock")
+    said, _ = unlock.communicate(timeout=120)
+    assert unlock.returncode == 0, said
+    through_slurm(checkout, "tables", *TINY)
+    assert tables(checkout, "custom") == expected
+    assert not partial_outputs(checkout)
+    for rule, times in finished.items():
+        assert completed(checkout)[rule] == times, f"{rule} was finished and done again"

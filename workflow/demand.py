@@ -1,0 +1,261 @@
+"""What a job asks a cluster for: memory and time, from the shape of its model.
+
+Each stage has the numbers it holds at its peak and its floating-point operations, both to leading
+order and rounded up. What is asked for leaves a slow node room; a job that needed more is tried
+again with more.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FLOPS_PER_SECOND = 4e9
+"""Of one thread; a tenth to a fifth of what a core does in float64 when it is alone."""
+
+START_MINUTES = 15
+"""Python's start and its imports from a file system that many jobs read at once."""
+
+START_MB = 900
+"""Snakemake, Python, torch and the buffers of fixed size that the stages work in."""
+
+MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A model, as what is computed on it depends on it.
+
+    Attributes
+    ----------
+    d, heads, keys, r
+        Dimension the operators act on, heads, different keys, dimension of a head.
+    layers
+        Layers that one job works on.
+    n
+        Largest dimension of their bases, or the number of heads while it is unknown.
+    trained
+        Whether every null is drawn, not the Haar null alone.
+    ill_conditioned
+        Whether a basis is, so that its brackets are formed from dense elements.
+    """
+
+    d: int
+    heads: int
+    keys: int
+    r: int
+    layers: int
+    n: int
+    trained: bool
+    ill_conditioned: bool = False
+
+    @property
+    def width(self) -> int:
+        """Columns of all query factors of a layer side by side."""
+        return self.heads * self.r
+
+    @property
+    def held(self) -> int:
+        """Numbers of a layer's factors and of its Gram blocks."""
+        keys = self.keys * self.r
+        factors = self.d * (self.width + keys)
+        return factors + self.width**2 + keys**2 + self.width * keys
+
+    @property
+    def gram_flops(self) -> float:
+        """Flops of the three Gram products of a layer."""
+        return 6.0 * self.d * self.width**2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Numbers of eight bytes that a stage holds at once, and the flops of all layers of a job."""
+
+    numbers: float
+    flops: float
+
+
+Settings = Mapping[str, Any]
+
+
+def _literal_flops(shape: Shape) -> float:
+    """Of one Jacobiator of dense operators, formed from the factors and multiplied out."""
+    return 40.0 * shape.d**3 + 6.0 * shape.d**2 * shape.width
+
+
+def _chosen_layers(shape: Shape, settings: Settings) -> int:
+    return min(shape.layers, int(settings["precision"]["layers"]))
+
+
+def _epsilon(shape: Shape, settings: Settings) -> Cost:
+    pairs = 8.0 * shape.width**2 * shape.r
+    return Cost(3 * shape.held, shape.layers * (shape.gram_flops + pairs))
+
+
+def _basis(shape: Shape, settings: Settings) -> Cost:
+    # Badly conditioned operators are stacked and factorised, panel by panel of 64 MB.
+    stacked = 2.0 * shape.d**2 * shape.heads * (shape.heads + shape.r)
+    return Cost(3 * shape.held + 3 * 8e6, shape.layers * (shape.gram_flops + stacked))
+
+
+def _sampled(shape: Shape, settings: Settings) -> Cost:
+    n, probes = shape.n, settings["probes"]
+    triples = n * n * (n - 1) // 2
+    if triples > settings["census_max_triples"]:
+        triples = settings["weighted_triples"]
+    triples += settings["uniform_tuples"]
+    words = n * n * probes
+    one_word = 2.0 * shape.d * shape.width * probes
+    flops = shape.gram_flops + one_word * (triples + 4 * n * n)
+    flops += settings["jacobi_triples"] * _literal_flops(shape)
+    numbers = 3 * shape.held + words * (3 * shape.d + 4 * shape.width)
+    return Cost(numbers + 10 * shape.d**2, shape.layers * flops)
+
+
+def _dense(shape: Shape, settings: Settings) -> Cost:
+    from headalgebra.linf.dense import dense_bytes
+
+    numbers = 3 * shape.held + dense_bytes(shape.n, shape.d) / 8 + 10 * shape.d**2
+    flops = shape.gram_flops + 4.0 * shape.n**3 * shape.d**3
+    flops += settings["jacobi_triples"] * _literal_flops(shape)
+    return Cost(numbers, shape.layers * flops)
+
+
+def _precision(shape: Shape, settings: Settings) -> Cost:
+    literal = 2 * 4 * settings["precision"]["triples"] * _literal_flops(shape)
+    flops = shape.gram_flops + literal
+    return Cost(3 * shape.held + 16 * shape.d**2, _chosen_layers(shape, settings) * flops)
+
+
+def _associator(shape: Shape, settings: Settings) -> Cost:
+    flops = shape.gram_flops + 3 * _literal_flops(shape)
+    return Cost(3 * shape.held + 16 * shape.d**2, _chosen_layers(shape, settings) * flops)
+
+
+def _structure(shape: Shape) -> Cost:
+    if shape.ill_conditioned:
+        return Cost((shape.n + 4) * shape.d**2, 3.0 * shape.n**2 * shape.d**3)
+    return Cost(5 * shape.held, 4.0 * shape.width**3 + 2.0 * shape.heads**2 * shape.width**2)
+
+
+def _coherence(shape: Shape, settings: Settings) -> Cost:
+    n = shape.n
+    relations = 40.0 * n**6 if n <= settings["relation_exhaustive_max_dim"] else 0.0
+    relations += 20.0 * settings["relation_tuples"] * n**4
+    structure = _structure(shape)
+    flops = shape.gram_flops + structure.flops + relations
+    return Cost(3 * shape.held + structure.numbers + 6 * n**4, shape.layers * flops)
+
+
+def _nulls(shape: Shape, settings: Settings) -> Cost:
+    draws = settings["null_draws"] * (4 if shape.trained else 1)
+    # Random frames are factorised head by head, at a fraction of the speed of products.
+    frames = 100.0 * shape.d * shape.r * shape.width
+    structure = _structure(shape)
+    flops = draws * (shape.gram_flops + structure.flops + frames)
+    return Cost(5 * shape.held + structure.numbers, shape.layers * flops)
+
+
+def _tower(shape: Shape, settings: Settings) -> Cost:
+    flops = shape.gram_flops + 40.0 * shape.width * shape.r**2
+    numbers = 4.0 * shape.held
+    if shape.heads <= settings["lie_max_heads"]:
+        flops += 4.0 * shape.width**3 + 2.0 * shape.heads**2 * shape.width**2
+        flops += 10.0 * (shape.heads**2 / 2) ** 3
+        numbers += 6 * shape.heads**4
+    if shape.d <= settings["commutant_max_d"]:
+        flops += 2000.0 * shape.d**2 * shape.width
+        numbers += 60 * shape.d**2
+    return Cost(numbers, shape.layers * flops)
+
+
+STAGES: dict[str, Callable[[Shape, Settings], Cost]] = {
+    "decompose_basis": _basis,
+    "measure_epsilon": _epsilon,
+    "linf_sampled": _sampled,
+    "linf_dense": _dense,
+    "measure_precision": _precision,
+    "measure_associator": _associator,
+    "verify_coherence": _coherence,
+    "measure_nulls": _nulls,
+    "measure_tower": _tower,
+}
+"""Cost of each stage by the name of its rule."""
+
+
+@cache
+def model_shape(provenance: str, layers_per_job: int | None) -> Shape:
+    """The shape of the model whose weights were extracted.
+
+    Raises
+    ------
+    FileNotFoundError
+        Before they were.
+    """
+    with Path(provenance).open(encoding="utf-8") as file:
+        found = json.load(file)
+    layers = len(found["layers"])
+    heads = found["n_heads"]
+    return Shape(
+        d=found["d_model"],
+        heads=heads,
+        keys=found["n_kv_heads"],
+        r=found["d_head"],
+        layers=min(layers, layers_per_job or layers),
+        n=heads,
+        trained=found["source"]["source"] != "init",
+    )
+
+
+ROUTES = {"linf_dense": ("dense", "mixed"), "linf_sampled": ("sampled", "mixed")}
+"""Routes of the layers that a stage works on; the other stages work on all."""
+
+
+def with_bases(stage: str, shape: Shape, basis: str, well_below: float) -> Shape:
+    """What is known of the layers of a job once their bases are.
+
+    Raises
+    ------
+    FileNotFoundError
+        Before they are.
+    """
+    found = _routed(stage, basis)
+    return replace(
+        shape,
+        layers=len(found),
+        n=int(found["basis_dim"].max()) if len(found) else 0,
+        ill_conditioned=bool((found["kappa_used"] >= well_below).any()),
+    )
+
+
+def n_routed(stage: str, basis: str) -> int:
+    """Layers that the stage has to do; raises FileNotFoundError before the bases are known."""
+    return len(_routed(stage, basis))
+
+
+def _routed(stage: str, basis: str) -> "pd.DataFrame":
+    import pandas as pd  # here, since most starts of Snakemake ask for no job's memory
+
+    # open() names the missing file in its error, which tells Snakemake to ask again later.
+    with Path(basis).open("rb") as file:
+        found = pd.read_parquet(file)
+    return found[found["route"].isin(ROUTES[stage])] if stage in ROUTES else found
+
+
+def mem_mb(stage: str, shape: Shape, settings: Settings) -> int:
+    """Megabytes that a job of the stage asks for, in steps of 100."""
+    numbers = STAGES[stage](shape, settings).numbers if shape.layers else 0
+    megabytes = START_MB + 8 * numbers / MEGABYTE
+    return 100 * math.ceil(megabytes / 100)
+
+
+def minutes(stage: str, shape: Shape, settings: Settings, threads: int) -> int:
+    """Minutes that a job of the stage asks for, in steps of 5."""
+    seconds = STAGES[stage](shape, settings).flops / (FLOPS_PER_SECOND * threads)
+    return 5 * math.ceil((START_MINUTES + seconds / 60) / 5)
