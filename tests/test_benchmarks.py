@@ -56,3 +56,16 @@ def test_dense_on_a_gpu_or_a_line_that_there_is_none(dtype: str, digits: float) 
         return
     assert figures["seconds"] > 0 and figures["tflops"] > 0
     assert 0 < figures["coherence_residual"] < digits < figures["obstruction_rms"]
+
+
+def test_scale() -> None:
+    figures = figures_of("scale", "--models", "5")
+    spans = 126 // 2 + 2 * 80 // 8 + 32 // 8 + 1
+    assert {asked["jobs"] for asked in figures["asked"].values()} == {spans}
+    assert len(figures["asked"]) == 9
+    for asked in figures["asked"].values():
+        assert 0 < asked["small_gb"] <= asked["largest_gb"]
+        assert 0 < asked["small_h"] <= asked["largest_h"]
+    # d = 16,384: literal Jacobiators hold several dense operators, of 2.1 GB each.
+    assert figures["asked"]["measure_precision"]["largest_gb"] > 20
+    assert figures["asked"]["measure_precision"]["small_gb"] < 2

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from headalgebra import columns
-from headalgebra.tables import layer_table, sampling_table, stack, tower_table
+from headalgebra.tables import cost_table, layer_table, sampling_table, stack, tower_table
 
 THRESHOLDS = {"weak_below": 0.1, "topological_above": 1.0}
 PROVENANCE = {
@@ -166,3 +166,23 @@ def test_stacking_leaves_the_types_of_filled_frames() -> None:
     filled = stages()["sampling"]
     assert (stack([empty, filled, empty]).dtypes == filled.dtypes).all()
     assert tuple(stack([empty, empty]).columns) == columns.SAMPLING
+
+
+def test_costs_are_summed_over_jobs_and_memory_is_their_largest() -> None:
+    jobs = pd.DataFrame(
+        [
+            ("weights", "b", 1.0, 0.5, 100.0),
+            ("epsilon", "b", 2.0, math.nan, 300.0),
+            ("epsilon", "b", 3.0, 2.5, 200.0),
+            ("epsilon", "a", 4.0, math.nan, math.nan),
+        ],
+        columns=["rule", "model", "wall_s", "cpu_s", "max_rss_mb"],
+    )
+    table = cost_table(jobs)
+    assert tuple(table.columns) == columns.COST
+    expected = [
+        ("weights", "b", 1, 1.0, 0.5, 100.0),
+        ("epsilon", "b", 2, 5.0, 2.5, 300.0),
+        ("epsilon", "a", 1, 4.0, math.nan, math.nan),
+    ]
+    pd.testing.assert_frame_equal(table, pd.DataFrame(expected, columns=columns.COST))

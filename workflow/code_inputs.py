@@ -4,6 +4,7 @@ A stage takes them as inputs: editing a library module reruns the stages that us
 """
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from paths import ROOT
@@ -27,16 +28,18 @@ def modules_behind(script: str) -> list[str]:
     return sorted(str(module.relative_to(ROOT)) for module in found)
 
 
-def _imported(source: Path) -> set[Path]:
+@cache
+def _imported(source: Path) -> frozenset[Path]:
     modules: set[Path] = set()
     for node in ast.walk(ast.parse(source.read_text())):
         if isinstance(node, ast.Import):
             modules |= {path for alias in node.names if (path := _file(alias.name))}
         elif isinstance(node, ast.ImportFrom) and node.module:
             modules |= {path for alias in node.names if (path := _origin(node.module, alias.name))}
-    return modules
+    return frozenset(modules)
 
 
+@cache
 def _origin(module: str, name: str) -> Path | None:
     """The file that a name imported from a module is defined in; None outside the project."""
     submodule, file = _file(f"{module}.{name}"), _file(module)
@@ -50,6 +53,7 @@ def _origin(module: str, name: str) -> Path | None:
     return file
 
 
+@cache
 def _file(dotted: str) -> Path | None:
     relative = Path(*dotted.split("."))
     for folder in (LIBRARY, SCRIPTS):

@@ -1,0 +1,115 @@
+"""What jobs ask a cluster for."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from demand import STAGES, Shape, mem_mb, minutes, n_routed, with_bases
+from headalgebra.linf.dense import dense_bytes
+from runs import ROOT
+
+SETTINGS = yaml.safe_load((ROOT / "config/analysis/default.yaml").read_text())
+GPT2_MEDIUM = Shape(d=1024, heads=16, keys=16, r=64, layers=12, n=16, trained=False)
+MINILM = Shape(d=384, heads=12, keys=12, r=32, layers=6, n=12, trained=True)
+
+# Peak resident MB and minutes of wall time of jobs on two cores of 2026, as their benchmarks say.
+MEASURED = [
+    ("decompose_basis", GPT2_MEDIUM, 420, 0.1),
+    ("measure_epsilon", GPT2_MEDIUM, 389, 0.1),
+    ("linf_sampled", GPT2_MEDIUM, 849, 2.4),
+    ("measure_precision", GPT2_MEDIUM, 568, 0.7),
+    ("measure_associator", GPT2_MEDIUM, 584, 0.3),
+    ("verify_coherence", GPT2_MEDIUM, 454, 0.3),
+    ("measure_nulls", GPT2_MEDIUM, 476, 2.0),
+    ("measure_tower", GPT2_MEDIUM, 510, 0.4),
+    ("linf_sampled", MINILM, 602, 0.2),
+    ("measure_nulls", MINILM, 351, 0.4),
+    ("measure_tower", MINILM, 412, 0.3),
+    # One layer of Llama-3-8B's shape and one of 70B's, from benchmarks/memory.py.
+    ("measure_epsilon", Shape(4096, 32, 8, 128, 4, 32, True), 837, 1.0),
+    ("measure_epsilon", Shape(8192, 64, 8, 128, 1, 64, True), 1627, 1.0),
+]
+
+SHAPES = st.builds(
+    Shape,
+    d=st.integers(1, 4096),
+    heads=st.integers(1, 64),
+    keys=st.integers(1, 64),
+    r=st.integers(1, 128),
+    layers=st.integers(1, 40),
+    n=st.integers(1, 64),
+    trained=st.booleans(),
+    ill_conditioned=st.booleans(),
+)
+
+
+@pytest.mark.parametrize(("stage", "shape", "megabytes", "took"), MEASURED)
+def test_what_was_measured_fits_in_what_is_asked_for(
+    stage: str, shape: Shape, megabytes: float, took: float
+) -> None:
+    asked = mem_mb(stage, shape, SETTINGS)
+    assert 1.1 * megabytes < asked < 4 * megabytes + 1000
+    assert 2 * took < minutes(stage, shape, SETTINGS, threads=1)
+
+
+@given(st.sampled_from(sorted(STAGES)), SHAPES, st.sampled_from(["d", "heads", "r", "layers"]))
+def test_larger_models_ask_for_no_less(stage: str, shape: Shape, grown: str) -> None:
+    larger = replace(shape, **{grown: 2 * getattr(shape, grown)})
+    limits = {"commutant_max_d": 10**9, "lie_max_heads": 10**9}  # stages that stop at a size
+    settings = SETTINGS | limits
+    assert mem_mb(stage, larger, settings) >= mem_mb(stage, shape, settings)
+    asked = [minutes(stage, each, settings, threads=1) for each in (shape, larger)]
+    assert asked[0] <= asked[1]
+    assert minutes(stage, shape, settings, threads=4) <= asked[0]
+
+
+@given(st.integers(2, 32), st.integers(16, 2048))
+def test_dense_extraction_has_room_for_what_it_holds(n: int, d: int) -> None:
+    shape = Shape(d=d, heads=n, keys=n, r=8, layers=3, n=n, trained=True)
+    assert mem_mb("linf_dense", shape, SETTINGS) * 1e6 > dense_bytes(n, d, torch.float64)
+
+
+def bases(path: Path, **columns: list) -> str:
+    pd.DataFrame(columns).to_parquet(path)
+    return str(path)
+
+
+def test_a_stage_asks_for_the_layers_that_are_routed_to_it(tmp_path: Path) -> None:
+    basis = bases(
+        tmp_path / "basis.parquet",
+        route=["dense", "mixed", "sampled", "sampled"],
+        basis_dim=[4, 5, 9, 12],
+        kappa_used=[2.0, 400.0, 3.0, 4.0],
+    )
+    assert [n_routed(stage, basis) for stage in ("linf_dense", "linf_sampled")] == [2, 3]
+    dense = with_bases("linf_dense", MINILM, basis, 100)
+    sampled = with_bases("linf_sampled", MINILM, basis, 100)
+    every = with_bases("verify_coherence", MINILM, basis, 100)
+    assert [(s.layers, s.n, s.ill_conditioned) for s in (dense, sampled, every)] == [
+        (2, 5, True),
+        (3, 12, True),
+        (4, 12, True),
+    ]
+    assert not with_bases("verify_coherence", MINILM, basis, 1000).ill_conditioned
+
+
+@pytest.mark.parametrize("stage", ["linf_dense", "linf_sampled"])
+def test_a_stage_without_layers_asks_for_its_start_alone(tmp_path: Path, stage: str) -> None:
+    basis = bases(tmp_path / "basis.parquet", route=[""], basis_dim=[0], kappa_used=[float("nan")])
+    large = Shape(16384, 128, 8, 128, 126, 128, True)
+    idle = with_bases(stage, large, basis, 100)
+    smallest = replace(MINILM, **{field.name: 0 for field in fields(Shape)})
+    assert mem_mb(stage, idle, SETTINGS) == mem_mb(stage, smallest, SETTINGS)
+    assert minutes(stage, idle, SETTINGS, 1) == 15
+
+
+def test_what_is_not_there_yet_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as missing:
+        with_bases("linf_dense", MINILM, str(tmp_path / "basis.parquet"), 100)
+    assert missing.value.filename == str(tmp_path / "basis.parquet")
