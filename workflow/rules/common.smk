@@ -19,7 +19,10 @@ SPANS = {
     for model in STUDY.models
     for name, span in spans_of(model, STUDY.models[model]).items()
 }
-STUDY_TABLES = ("layers", "phases", "sampling", "precision", "associator", "nulls", "tower")
+STUDY_TABLES = (
+    *("layers", "phases", "sampling", "precision", "literal", "associator", "nulls", "tower"),
+)
+CLAIMS_TABLES = ("conditioning", "feasibility", "claims")
 # Of a training run there are many checkpoints: one figure for all of them.
 ALONE = [m for m in STUDY.models if not any(m in series for series in STUDY.series.values())]
 FIGURES = [
