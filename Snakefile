@@ -1,4 +1,4 @@
-"""From checkpoints to the phase table: seven stages, one rules file each, in order of the data."""
+"""From checkpoints to the claims: eight stages, one rules file each, in order of the data."""
 
 from snakemake.utils import min_version
 
@@ -16,6 +16,7 @@ include: "workflow/rules/linf.smk"
 include: "workflow/rules/coherence.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 
 
 rule results:
@@ -24,3 +25,5 @@ rule results:
         rules.weights.input,
         rules.tables.input,
         rules.figures.input,
+        rules.gather_cost.output,
+        rules.claims.input,

@@ -1,5 +1,6 @@
 """L∞ extraction by dense arrays, of the layers that basis routed to it."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -34,12 +35,20 @@ with job(snakemake):
     basis = pd.read_parquet(snakemake.input.basis)
     coefficients = basis_coefficients(snakemake.input.coefficients)
     routed = basis.loc[basis["route"].isin(["dense", "mixed"]), "layer"].tolist()
-    rows = []
+    rows, relations = [], []
     for layer, blocks in gram_blocks_by_layer(snakemake, routed):
         operators = blocks.operators.to(device)
         combination = coefficients[layer].to(device)
         elements = basis_elements(operators, combination)
         dense = extract_dense(elements.to(getattr(torch, settings["dense_dtype"])))
+        relations.append(
+            {
+                "layer": layer,
+                "dtype": settings["dense_dtype"],
+                "n_triples": math.comb(len(combination), 3),
+                "residual": dense.coherence_residual,
+            }
+        )
         row = {
             "layer": layer,
             "n_probes": 0,
@@ -50,4 +59,5 @@ with job(snakemake):
         }
         rows.append(row | literal_columns(operators, combination, layer, settings))
     computed_on = origin(snakemake, device) | {"dense_dtype": settings["dense_dtype"]}
+    write_table(snakemake.output.literal, relations, columns.LITERAL, computed_on)
     write_table(snakemake.output.linf, rows, columns.LINF, computed_on)

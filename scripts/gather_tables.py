@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     snakemake: Any
 
 STAGES = (
-    *("basis", "epsilon", "linf_dense", "linf_sampled", "sampling", "precision", "associator"),
-    *("coherence", "nulls", "tower", "gauge"),
+    *("basis", "epsilon", "linf_dense", "linf_sampled", "sampling", "precision", "literal"),
+    *("associator", "coherence", "nulls", "tower", "gauge"),
 )
 
 with job(snakemake):
     layers, sampling, tower = [], [], []
-    as_measured: dict[str, list[pd.DataFrame]] = {"precision": [], "associator": [], "nulls": []}
+    as_measured: dict[str, list[pd.DataFrame]]
+    as_measured = {stage: [] for stage in ("precision", "literal", "associator", "nulls")}
     for index, model in enumerate(snakemake.params.models):
         provenance = json.loads(Path(snakemake.input.provenance[index]).read_text())
         stages = {stage: pd.read_parquet(snakemake.input[stage][index]) for stage in STAGES}
@@ -37,5 +38,6 @@ with job(snakemake):
     write_csv(output.sampling, stack(sampling), columns.MODEL_SAMPLING)
     write_csv(output.tower, stack(tower), columns.MODEL_TOWER)
     write_csv(output.precision, stack(as_measured["precision"]), columns.MODEL_PRECISION)
+    write_csv(output.literal, stack(as_measured["literal"]), columns.MODEL_LITERAL)
     write_csv(output.associator, stack(as_measured["associator"]), columns.MODEL_ASSOCIATOR)
     write_csv(output.nulls, stack(as_measured["nulls"]), columns.MODEL_NULLS)

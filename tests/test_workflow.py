@@ -24,9 +24,11 @@ DRAWN = {
     *("draw_epsilon", "draw_singular_values", "draw_jacobiator", "draw_obstruction"),
     *("draw_associator", "draw_tower"),
 }
-GATHERED = DRAWN | {"gather_tables"}
+JUDGED = {"judge_claims", "write_claims_page"}
+GATHERED = DRAWN | JUDGED | {"gather_tables", "gather_cost"}
 PER_MODEL = {"draw_commutators", "draw_nulls"}
 FIGURES = DRAWN | PER_MODEL
+CONSTRUCTED = {"measure_conditioning", "measure_feasibility"}
 
 
 SMOKE = ("--config", "study=smoke")
@@ -51,9 +53,13 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
         ("phases", columns.PHASES),
         ("sampling", columns.MODEL_SAMPLING),
         ("precision", columns.MODEL_PRECISION),
+        ("literal", columns.MODEL_LITERAL),
         ("associator", columns.MODEL_ASSOCIATOR),
         ("nulls", columns.MODEL_NULLS),
         ("tower", columns.MODEL_TOWER),
+        ("conditioning", columns.CONDITIONING),
+        ("feasibility", columns.FEASIBILITY),
+        ("claims", columns.CLAIMS),
     ):
         table = pd.read_csv(smoke / f"results/smoke/tables/{name}.csv")
         assert tuple(table.columns) == expected
@@ -64,6 +70,15 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
     for name in names:
         for suffix in ("svg", "png"):
             assert (smoke / f"results/smoke/figures/{name}.{suffix}").stat().st_size > 5_000
+    claims = pd.read_csv(smoke / "results/smoke/tables/claims.csv").set_index("id")
+    # ε of the reference model falls with depth, and what it has of J is rounding.
+    assert claims.loc["eps-monotone", "verdict"] == "not reproduced"
+    assert claims.loc["jacobi-range", "verdict"] == "contradicted by an identity"
+    assert claims.loc["eps-gpt2-medium", "verdict"] == "not measured"
+    assert not claims["measured"].str.contains("tiny-init: ").any()
+    page = (smoke / "results/smoke/claims.html").read_text()
+    assert 'href="#figure-epsilon"' in page and 'id="figure-epsilon"' in page
+    assert len(page.encode()) < 1_400_000
     for model in ("minilm", "tiny-init"):
         recorded = json.loads((smoke / f"results/models/{model}/provenance.json").read_text())
         assert {"source", "revision", "files", "dtype", "device", "threads", "seed"} <= set(
@@ -78,12 +93,12 @@ def test_nothing_changed_starts_no_job(smoke: Path) -> None:
 
 def test_a_colour_redraws_and_recomputes_nothing(smoke: Path) -> None:
     jobs = planned(smoke, *SMOKE, "hydra=[\"figures.phase_colours.I='#ffffff'\"]")
-    assert set(jobs) == FIGURES
+    assert set(jobs) == FIGURES | {"write_claims_page"}
 
 
 def test_probes_rerun_linf_sampled_and_what_follows(smoke: Path) -> None:
     jobs = planned(smoke, *SMOKE, 'hydra=["analysis.probes=8"]')
-    assert set(jobs) == {"linf_sampled", "record_configuration"} | GATHERED
+    assert set(jobs) == {"linf_sampled", "record_configuration"} | GATHERED | CONSTRUCTED
     assert jobs["linf_sampled"] == 2
 
 
@@ -279,6 +294,11 @@ def test_phase_thresholds_reach_the_tables_alone(smoke: Path) -> None:
     assert set(jobs) == {"record_configuration"} | GATHERED
 
 
+def test_a_claims_threshold_judges_again_and_measures_nothing(smoke: Path) -> None:
+    jobs = planned(smoke, *SMOKE, 'hydra=["analysis.claims.share=0.5"]')
+    assert set(jobs) == {"record_configuration"} | JUDGED
+
+
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
@@ -286,8 +306,8 @@ def test_phase_thresholds_reach_the_tables_alone(smoke: Path) -> None:
             "commutators.py",
             {*("measure_epsilon", "measure_nulls", "measure_tower"), *PER_MODEL},
         ),
-        ("linf/dense.py", {"linf_dense"}),
-        ("linf/sampled.py", {"linf_sampled"}),
+        ("linf/dense.py", {"linf_dense", *CONSTRUCTED}),
+        ("linf/sampled.py", {"linf_sampled", *CONSTRUCTED}),
         ("coherence/two_term.py", {"verify_coherence", "measure_nulls", "draw_nulls"}),
         ("nulls/_draws.py", {"measure_nulls", "draw_nulls"}),
         ("tower.py", {"measure_tower"}),
@@ -349,6 +369,8 @@ def test_one_core_gives_the_same_bytes(smoke: Path, tmp_path: Path) -> None:
     for figure in smoke.glob("results/smoke/figures/*"):
         other = again / figure.relative_to(smoke)
         assert other.read_bytes() == figure.read_bytes(), figure.name
+    page = "results/smoke/claims.html"
+    assert (again / page).read_bytes() == (smoke / page).read_bytes()
 
 
 def test_moderately_conditioned_layers_are_extracted_both_ways(smoke: Path) -> None:

@@ -34,6 +34,11 @@ def figure(study: str, name: str, suffix: str) -> str:
     return f"{RESULTS}/{study}/figures/{name}.{suffix}"
 
 
+def claims_page(study: str) -> str:
+    """The claims of a study as a page."""
+    return f"{RESULTS}/{study}/claims.html"
+
+
 def log(rule: str, wildcard: str = "") -> str:
     """Log of a rule's job."""
     return f"{RESULTS}/logs/{wildcard and wildcard + '/'}{rule}.log"

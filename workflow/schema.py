@@ -87,6 +87,39 @@ class Precision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Claims:
+    """What statistics are held against when the paper's claims are judged."""
+
+    share: Annotated[
+        float, number(0, 1), "of layers or cases that must be as claimed, at the least"
+    ] = 0.8
+    rank_correlation: Annotated[
+        float, number(0, 1), "something grows from this Spearman's ρ on"
+    ] = 0.7
+    sizes: Annotated[int, integer(3), "different sizes of a family that show an order"] = 3
+    classical_up_to: Annotated[float, number(0, 1), "ε̂ of a layer up to this is rounding"] = 1e-14
+    near_one_from: Annotated[float, number(0), "ε of order one begins here"] = 0.5
+    near_one_to: Annotated[float, number(0), "and ends here"] = 2.0
+    slope_from: Annotated[
+        float, number(0), "rounding grows with the unit roundoff to this power or more"
+    ] = 0.9
+    slope_to: Annotated[float, number(0), "and to this power or less"] = 1.05
+    identity_residual: Annotated[
+        float, number(0, 1), "relative residual up to which an identity is borne out"
+    ] = 1e-10
+    significance: Annotated[
+        float, number(0, 1), "level of the test whether intervals cover as often as they say"
+    ] = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the order of the ends."""
+        for low, high in (("near_one_from", "near_one_to"), ("slope_from", "slope_to")):
+            if not getattr(self, low) < getattr(self, high):
+                why = f"{getattr(self, low)} is not below {high}, {getattr(self, high)}"
+                raise SchemaError((low, high), why)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Analysis:
     """How every model is measured."""
 
@@ -153,6 +186,7 @@ class Analysis:
         int, integer(1), "the most heads of a layer whose Lie level is computed"
     ] = 32
     precision: Precision = field(default_factory=Precision)
+    claims: Claims = field(default_factory=Claims)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,6 +48,8 @@ SAMPLING = ("layer", "estimator", "n_triples", "n_probes", "value", "low", "high
 
 PRECISION = ("layer", "operand", "dtype", "unit_roundoff", "jacobi_mean")
 
+LITERAL = ("layer", "dtype", "n_triples", "residual")
+
 SHAPE = ("n_layers", "n_heads", "n_kv_heads", "d_model", "d_head")
 
 CONVENTION = ("circuit", "scale", "fold_norm", "rope_offset")
@@ -112,3 +114,63 @@ MODEL_TOWER = ("model", *TOWER)
 MODEL_ASSOCIATOR = ("model", *ASSOCIATOR)
 
 COST = ("rule", "model", "jobs", "wall_s", "cpu_s", "max_rss_mb")
+
+MODEL_LITERAL = ("model", *LITERAL)
+
+CONDITIONING = (
+    "case",
+    "elements",
+    "n",
+    "kappa",
+    "conditioning",
+    "exact",
+    "dense",
+    "sampled",
+    "low",
+    "high",
+    "uniform",
+    "uniform_low",
+    "uniform_high",
+    "dense_error",
+    "sampled_error",
+    "relative_error",
+    "literal_residual",
+)
+"""Constructed layers: the obstruction as it is, and as each method has it.
+
+The norms of the uniform tuples are exact here, so that their interval has the tuples' error alone,
+as the paper's has. The first two errors are relative to the exact value, the third is that of
+sampled against dense.
+"""
+
+FEASIBILITY = (
+    "route",
+    "n",
+    "d_model",
+    "n_triples",
+    "n_probes",
+    "completed",
+    "bytes",
+    "peak_rss_bytes",
+    "wall_s",
+    "cpu_s",
+    "obstruction_rms",
+    "obstruction_ci_low",
+    "obstruction_ci_high",
+    "literal_residual",
+)
+"""Extraction of random layers of the sizes that the paper speaks of."""
+
+DESCRIBED_MODELS = ("model", "source", "id", "family", "last_of_series")
+"""What the claims need to know of a model beyond its layers."""
+
+CLAIMS = (
+    "id",
+    "section",
+    "statement",
+    "paper_value",
+    "criterion",
+    "measured",
+    "verdict",
+    "evidence",
+)

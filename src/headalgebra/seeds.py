@@ -17,6 +17,8 @@ PURPOSES = (
     "init_null",
     "layers_null",
     "commutant",
+    "conditioned_layers",
+    "feasibility",
 )
 """New ones go to the end: the place of a purpose is part of its seed."""
 

@@ -26,9 +26,9 @@ SPANS = {
     for name, span in spans_of(model, STUDY.models[model]).items()
 }
 STUDY_TABLES = (
-    *("layers", "phases", "sampling", "precision", "associator", "nulls", "tower"),
-    "cost",
+    *("layers", "phases", "sampling", "precision", "literal", "associator", "nulls", "tower"),
 )
+CLAIMS_TABLES = ("conditioning", "feasibility", "claims")
 # Rule, model and benchmark of every job that computes.
 BENCHMARKS = [
     *(
@@ -39,6 +39,10 @@ BENCHMARKS = [
         (stage, span.model, paths.benchmark(stage, name))
         for stage in demand.STAGES
         for name, span in SPANS.items()
+    ),
+    *(
+        (rule, "", paths.benchmark(rule, STUDY.study))
+        for rule in ("measure_conditioning", "measure_feasibility")
     ),
 ]
 # Of a training run there are many checkpoints: one figure for all of them.

@@ -1,6 +1,7 @@
 rule linf:
     input:
         of_every_model(paths.model_table("linf_dense")),
+        of_every_model(paths.model_table("literal")),
         of_every_model(paths.model_table("linf_sampled")),
         of_every_model(paths.model_table("sampling")),
         of_every_model(paths.model_table("precision")),
@@ -16,6 +17,7 @@ rule linf_dense:
         coefficients=paths.BASIS_COEFFICIENTS,
     output:
         linf=paths.span_table("linf_dense"),
+        literal=paths.span_table("literal"),
     log:
         paths.log("linf_dense", "{span}"),
     benchmark:

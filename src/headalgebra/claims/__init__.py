@@ -1,5 +1,15 @@
 """The paper's claims: what it says, and what a study's tables say of it."""
 
+from headalgebra.claims._claim import (
+    CONTRADICTED,
+    NOT_MEASURED,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    VERDICTS,
+    Thresholds,
+)
+from headalgebra.claims._ledger import FIGURES, ledger
+from headalgebra.claims._page import claims_page
 from headalgebra.claims._paper import (
     EPSILON_BY_THIRD,
     GPT2_MEDIUM_EPSILON,
@@ -8,8 +18,17 @@ from headalgebra.claims._paper import (
 )
 
 __all__ = [
+    "CONTRADICTED",
     "EPSILON_BY_THIRD",
+    "FIGURES",
     "GPT2_MEDIUM_EPSILON",
     "JACOBIATOR_RANGE",
+    "NOT_MEASURED",
+    "NOT_REPRODUCED",
     "OBSTRUCTION_RANGE",
+    "REPRODUCED",
+    "VERDICTS",
+    "Thresholds",
+    "claims_page",
+    "ledger",
 ]

@@ -1,0 +1,155 @@
+"""The ledger as one HTML page that needs nothing beside it."""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+import jinja2
+import pandas as pd
+from PIL import Image
+
+from headalgebra.claims._claim import CONTRADICTED, NOT_MEASURED, NOT_REPRODUCED, REPRODUCED
+
+FIGURE_BYTES = 1_250_000
+"""Of all figures in base64: a page much above 1.4 MB stays blank inside a Snakemake report."""
+
+SHRINKING = 0.8
+"""Factor by which the figures' sides shrink until they fit."""
+
+COLOURS = {
+    REPRODUCED: "#00664a",
+    NOT_REPRODUCED: "#9c3d00",
+    CONTRADICTED: "#6a2c86",
+    NOT_MEASURED: "#555555",
+}
+"""Of a verdict's ground, all dark enough for white letters."""
+
+TEMPLATE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>The paper's claims: {{ title }}</title>
+<style>
+body { font: 16px/1.5 sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
+       padding: 0 1rem }
+h2 { margin: 2.5rem 0 .5rem; border-top: 1px solid #ccc; padding-top: 1rem }
+table { border-collapse: collapse; width: 100% }
+td, th { padding: .3rem .6rem; text-align: left; vertical-align: top;
+         border-bottom: 1px solid #ddd }
+dt { font-weight: bold; margin-top: .5rem }
+dd { margin: 0; overflow-wrap: anywhere }
+img { max-width: 100% }
+.verdict { color: #fff; padding: .1rem .5rem; border-radius: .2rem; white-space: nowrap }
+</style>
+</head>
+<body>
+<h1>The paper's claims: {{ title }}</h1>
+<p>{% for verdict, count in counts -%}
+{{ count }} {{ verdict }}{{ ", " if not loop.last }}{% endfor %}.
+Every verdict is computed from the study's tables; one that is underlined leads to its figure.</p>
+{% macro verdict_of(claim) -%}
+{% if claim.figure -%}
+<a class="verdict" style="background: {{ colours[claim.verdict] }}"
+href="#figure-{{ claim.figure }}">
+{{- claim.verdict }}</a>
+{%- else -%}
+<span class="verdict" style="background: {{ colours[claim.verdict] }}">{{ claim.verdict }}</span>
+{%- endif %}
+{%- endmacro %}
+<table>
+<tr><th>Claim</th><th>The paper says</th><th>Verdict</th></tr>
+{% for claim in claims -%}
+<tr><td><a href="#claim-{{ claim.id }}">{{ claim.id }}</a></td><td>{{ claim.statement }}</td>
+<td>{{ verdict_of(claim) }}</td></tr>
+{% endfor -%}
+</table>
+{% for claim in claims %}
+<section id="claim-{{ claim.id }}">
+<h2>{{ claim.id }} {{ verdict_of(claim) }}</h2>
+<dl>
+<dt>Claim, section {{ claim.section }}</dt><dd>{{ claim.statement }}</dd>
+<dt>The paper's figure</dt><dd>{{ claim.paper_value }}</dd>
+<dt>Criterion</dt><dd>{{ claim.criterion }}</dd>
+<dt>Measured</dt><dd>{{ claim.measured }}</dd>
+<dt>Evidence</dt><dd>{{ claim.evidence }}</dd>
+</dl>
+</section>
+{% endfor %}
+{% for figure in figures %}
+<section id="figure-{{ figure.name }}">
+<h2>Figure {{ figure.name }}</h2>
+<p>Shows {% for id in figure.claims %}<a href="#claim-{{ id }}">{{ id }}</a>
+{{- ", " if not loop.last }}{% endfor %}.</p>
+<img alt="Figure {{ figure.name }}" src="data:image/png;base64,{{ figure.png }}">
+</section>
+{% endfor %}
+</body>
+</html>
+"""
+
+
+def claims_page(
+    ledger: pd.DataFrame,
+    shown_in: Mapping[str, Sequence[str]],
+    figures: Mapping[str, bytes],
+    *,
+    title: str,
+) -> str:
+    """The ledger as a self-contained HTML page, each verdict a link to its figure.
+
+    Parameters
+    ----------
+    ledger
+        In the columns of :data:`headalgebra.columns.CLAIMS`.
+    shown_in
+        For each claim's id the names of the figures that show it, the most telling first; the
+        first that ``figures`` has is the one it is linked to.
+    figures
+        PNG files by name. Those that no claim is linked to are left out, the others made smaller
+        where together they would be too large.
+    title
+        Of the study.
+    """
+    claims = [
+        row | {"figure": next((name for name in shown_in[row["id"]] if name in figures), None)}
+        for row in ledger.to_dict("records")
+    ]
+    shows: dict[str, list[str]] = {}
+    for claim in claims:
+        if claim["figure"]:
+            shows.setdefault(claim["figure"], []).append(claim["id"])
+    encoded = _fitted({name: figures[name] for name in shows})
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(TEMPLATE).render(
+        title=title,
+        claims=claims,
+        colours=COLOURS,
+        counts=[(verdict, int((ledger["verdict"] == verdict).sum())) for verdict in COLOURS],
+        figures=[
+            {"name": name, "claims": ids, "png": encoded[name]} for name, ids in shows.items()
+        ],
+    )
+
+
+def _fitted(figures: Mapping[str, bytes]) -> dict[str, str]:
+    """The figures in base64, all of them smaller by one factor where they are too much."""
+    scale = 1.0
+    while True:
+        encoded = {
+            name: b64encode(png if scale == 1 else _scaled(png, scale)).decode()
+            for name, png in figures.items()
+        }
+        if sum(map(len, encoded.values())) <= FIGURE_BYTES:
+            return encoded
+        scale *= SHRINKING
+
+
+def _scaled(png: bytes, scale: float) -> bytes:
+    with Image.open(BytesIO(png)) as image:
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        smaller = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+    written = BytesIO()
+    # Few colours are enough for a drawing, and a quarter of the bytes.
+    smaller.quantize(128).save(written, "PNG", optimize=True)
+    return written.getvalue()

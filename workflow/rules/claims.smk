@@ -1,0 +1,107 @@
+rule claims:
+    input:
+        [paths.study_table(STUDY.study, table) for table in CLAIMS_TABLES],
+        paths.claims_page(STUDY.study),
+
+
+localrules:
+    judge_claims,
+    write_claims_page,
+
+
+rule measure_conditioning:
+    input:
+        code=modules_behind("measure_conditioning"),
+    output:
+        paths.study_table(STUDY.study, "conditioning"),
+    log:
+        paths.log("measure_conditioning", STUDY.study),
+    benchmark:
+        paths.benchmark("measure_conditioning", STUDY.study)
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 2000,
+        runtime=lambda wildcards, attempt: attempt * 20,
+        gpu=0,
+    params:
+        settings=analysis(
+            "balance_above",
+            "conditioning",
+            "gram_floor",
+            "probes",
+            "rank_cutoff",
+            "seed",
+            "uniform_tuples",
+        ),
+    script:
+        "../../scripts/measure_conditioning.py"
+
+
+rule measure_feasibility:
+    input:
+        code=modules_behind("measure_feasibility"),
+    output:
+        paths.study_table(STUDY.study, "feasibility"),
+    log:
+        paths.log("measure_feasibility", STUDY.study),
+    benchmark:
+        paths.benchmark("measure_feasibility", STUDY.study)
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 4000,
+        runtime=lambda wildcards, attempt: attempt * 20,
+        gpu=0,
+    params:
+        settings=analysis("balance_above", "gram_floor", "probes", "rank_cutoff", "seed"),
+    script:
+        "../../scripts/measure_feasibility.py"
+
+
+rule judge_claims:
+    input:
+        code=modules_behind("judge_claims"),
+        provenance=of_every_model(paths.PROVENANCE),
+        layers=paths.study_table(STUDY.study, "layers"),
+        sampling=paths.study_table(STUDY.study, "sampling"),
+        precision=paths.study_table(STUDY.study, "precision"),
+        literal=paths.study_table(STUDY.study, "literal"),
+        tower=paths.study_table(STUDY.study, "tower"),
+        conditioning=paths.study_table(STUDY.study, "conditioning"),
+        feasibility=paths.study_table(STUDY.study, "feasibility"),
+    output:
+        claims=paths.study_table(STUDY.study, "claims"),
+    log:
+        paths.log("judge_claims", STUDY.study),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        models=list(STUDY.models),
+        series=STUDY.series,
+        thresholds=ANALYSIS["claims"],
+    script:
+        "../../scripts/judge_claims.py"
+
+
+rule write_claims_page:
+    input:
+        code=modules_behind("write_claims_page"),
+        claims=paths.study_table(STUDY.study, "claims"),
+        figures=[paths.figure(STUDY.study, name, "png") for name in FIGURES],
+    output:
+        page=report(
+            paths.claims_page(STUDY.study),
+            caption="../report/claims.rst",
+            category=STUDY.title,
+        ),
+    log:
+        paths.log("write_claims_page", STUDY.study),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        title=STUDY.title,
+    script:
+        "../../scripts/write_claims_page.py"
