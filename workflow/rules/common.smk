@@ -4,8 +4,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 import paths
+from captions import provenance_lines, read_provenance
 from code_inputs import modules_behind
 from configuration import ConfigurationError, compose
+from figures import Figure, gpt2_medium, of_source
 from spans import spans_of
 
 try:
@@ -22,17 +24,6 @@ SPANS = {
 STUDY_TABLES = ("layers", "phases", "sampling", "precision", "associator", "nulls", "tower")
 # Of a training run there are many checkpoints: one figure for all of them.
 ALONE = [m for m in STUDY.models if not any(m in series for series in STUDY.series.values())]
-FIGURES = [
-    "epsilon",
-    *(f"commutators_{model}" for model in ALONE),
-    *(f"nulls_{model}" for model in ALONE),
-    *(f"training_{series}" for series in STUDY.series),
-    "singular_values",
-    "jacobiator",
-    "obstruction",
-    "associator",
-    "tower",
-]
 SPLIT_MODELS = sorted({span.model for span in SPANS.values() if span.layers})
 
 
@@ -131,13 +122,54 @@ def of_every_model(path):
     return expand(path, model=STUDY.models)
 
 
-def report_figure(name, caption):
+def models_shown(wildcards):
+    """The models that a figure shows: one, those of a training run, or the study's."""
+    if hasattr(wildcards, "model"):
+        return [wildcards.model]
+    return STUDY.series[wildcards.series] if hasattr(wildcards, "series") else list(STUDY.models)
+
+
+def provenance_shown(wildcards):
+    return expand(paths.PROVENANCE, model=models_shown(wildcards))
+
+
+def provenance_caption(wildcards, input):
+    """What a caption says of its models; known once they are read."""
+    return provenance_lines(read_provenance(input.provenance))
+
+
+def families(provenance):
+    """The family of each model, by the records of what it was read from."""
+    return {model: record["family"] for model, record in read_provenance(provenance).items()}
+
+
+def training_run(series):
+    """How the figure of a training run is called, and its checkpoints by revision."""
+    revisions = {name.removeprefix(f"{series}."): name for name in STUDY.series[series]}
+    return {"checkpoints": revisions, "title": series}
+
+
+def files_of_figure(name, figure, suffix):
+    """A figure's files of one kind: one, or one for each model or series."""
+    path = paths.figure(STUDY.study, figure.stem(name), suffix)
+    return expand(path, model=ALONE, series=STUDY.series)
+
+
+def log_of_figure(name, figure):
+    if figure.per == "study":
+        return paths.log(f"draw_{name}", STUDY.study)
+    return paths.log(f"draw_{name}.{STUDY.study}", f"{{{figure.per}}}")
+
+
+def report_figure(name, figure):
     """Outputs of a figure: the SVG that the report shows with its caption, and a PNG."""
+    shown = "the study's" if figure.per == "study" else f"{{{figure.per}}}"
     return {
         "svg": report(
-            paths.figure(STUDY.study, name, "svg"),
-            caption=f"../report/{caption}.rst",
-            category=STUDY.title,
+            paths.figure(STUDY.study, figure.stem(name), "svg"),
+            caption=f"../report/{name}.rst",
+            category=figure.category,
+            labels={"figure": figure.title, "models": shown},
         ),
-        "png": paths.figure(STUDY.study, name, "png"),
+        "png": paths.figure(STUDY.study, figure.stem(name), "png"),
     }
