@@ -966,6 +966,27 @@ def test_gpt2_medium_is_counted_from_one_and_its_null_counted_nowhere(paper):
     assert axes.get_title() == ""
 
 
+@pytest.mark.parametrize(("factor", "inside"), [(1.0, 8), (0.01, 0), (100.0, 0)])
+def test_layers_inside_an_interval_are_counted_and_others_are_not(factor, inside):
+    layers = draw_study({"gpt2-medium": (24, 16)})["layers"]
+    for span, (low, high) in GPT2_MEDIUM_EPSILON:
+        layers.loc[layers["layer"].isin(span), "epsilon"] = factor * (low + high) / 2
+    figure = gpt2_medium_intervals(layers, STYLE, measured=["gpt2-medium"], initial=[])
+    counts = [text.get_text() for text in figure.axes[0].texts]
+    assert counts == [f"{inside} of 8 inside"] * 3
+
+
+@pytest.mark.parametrize("weak_below", [0.0, 0.3])
+def test_phases_of_the_diagram_are_named_above_it_if_they_have_a_place(weak_below):
+    layers = draw_study(LEAST)["layers"]
+    figure = phase_diagram(layers, STYLE, weak_below=weak_below, topological_above=1.0, **UNTRAINED)
+    figure.draw_without_rendering()
+    for axes in figure.axes[:2]:
+        (above,) = axes.child_axes
+        names = [label.get_text() for label in above.get_xticklabels()]
+        assert names == list(PHASES if weak_below else PHASES[1:])
+
+
 def test_a_null_alone_is_no_evidence(paper):
     layers, _ = paper
     figure = gpt2_medium_intervals(layers, STYLE, measured=[], initial=["gpt2-medium-init"])

@@ -171,9 +171,15 @@ def _draw_claims(axes: Axes, boxes: list[Box]) -> None:
 
 def _name_phases(axes: Axes, edges: tuple[float, float]) -> None:
     """The phases' names as labels of a second axis, above which the title stands."""
-    ends = np.log10([axes.get_xlim()[0], *edges, axes.get_xlim()[1]])
+    left, right = axes.get_xlim()
+    ends = np.log10(np.clip([left, *edges, right], left, right))
+    centres = {
+        phase: float(10 ** ((low + high) / 2))
+        for phase, low, high in zip(PHASES, ends[:-1], ends[1:], strict=True)
+        if high > low
+    }
     above = axes.secondary_xaxis("top")
-    above.xaxis.set_major_locator(FixedLocator(list(10 ** ((ends[:-1] + ends[1:]) / 2))))
-    above.xaxis.set_major_formatter(FixedFormatter(PHASES))
+    above.xaxis.set_major_locator(FixedLocator(list(centres.values())))
+    above.xaxis.set_major_formatter(FixedFormatter(list(centres)))
     above.xaxis.set_minor_locator(NullLocator())
     above.tick_params(length=0)
