@@ -43,6 +43,14 @@ def test_a_script_names_what_it_uses_and_no_sibling(script: str, used: str, unus
     assert unused not in library(script)
 
 
+def test_a_figure_depends_on_its_own_module_and_no_other_figures() -> None:
+    behind = modules_behind("draw_figure", "headalgebra.plots.tower_by_depth")
+    plots = {Path(path).name for path in behind if "/plots/" in path}
+    assert plots == {"_tower.py", "_panels.py", "_style.py", "_write.py"}
+    with pytest.raises(ValueError, match=r"^headalgebra.plots does not re-export no_such_plot$"):
+        modules_behind("draw_figure", "headalgebra.plots.no_such_plot")
+
+
 def test_every_script_reads_and_every_input_exists() -> None:
     scripts = [path.stem for path in SCRIPTS.glob("*.py")]
     assert len(scripts) > 10

@@ -16,21 +16,37 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
-from headalgebra.phases import PHASES
+from headalgebra.claims import (
+    GPT2_MEDIUM_EPSILON,
+    JACOBIATOR_RANGE,
+    OBSTRUCTION_AT,
+    OBSTRUCTION_RANGE,
+    PHASE_CLAIMS,
+)
+from headalgebra.phases import PHASES, phase, phase_table
 from headalgebra.plots import (
     FigureStyle,
     associator_by_parameter,
     beside_chance,
     commutator_maps,
+    conditioning_by_depth,
     epsilon_by_depth,
+    epsilon_by_size,
     epsilon_over_training,
+    gpt2_medium_intervals,
     jacobiator_by_precision,
     obstruction_by_depth,
+    phase_counts,
+    phase_diagram,
+    ratios_to_chance,
     singular_values,
     tower_by_depth,
     write_figure,
 )
+from headalgebra.plots._phase_counts import runs
+from headalgebra.plots._size import sizes
 
 STYLE = FigureStyle(
     phase_colours={"I": "#dcedf8", "II": "#fbf0b4", "III": "#eebd9b"},
@@ -49,7 +65,7 @@ OTHER_STYLE = FigureStyle(
 ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 PHASE_ENDS = {"weak_below": 0.1, "topological_above": 1.0}
 KAPPA_BANDS = {"well_below": 100.0, "poor_from": 1000.0}
-CLAIMED = (1e-3, 1e-1)
+UNTRAINED = {"initialised": ("minilm-init", "gpt2-medium-init", "all-init")}
 
 QUANTITIES = ("epsilon", "epsilon_relative", "rho3", "closure_isotropy")
 LEVELS = (
@@ -66,6 +82,7 @@ FULL = {f"family-{size}m": (12, 4) for size in range(70, 84)}
 FULL |= {"an-organisation-and-its-very-long-model-name_v2": (24, 16), "gpt2-xl": (48, 25)}
 LEAST = {"least": (2, 3)}
 SMALL = {"one-layer": (1, 8), "one-head": (3, 1), "two-heads": (3, 2), "all": (12, 8)}
+PAPER = {"gpt2-medium": (24, 16), "gpt2-medium-init": (24, 16), "all-init": (12, 8), "all": (12, 8)}
 
 
 def draw_study(models, *, span_phases=True, seed=0):
@@ -83,12 +100,21 @@ def draw_study(models, *, span_phases=True, seed=0):
                 {
                     "model": model,
                     "layer": layer,
+                    "n_layers": n_layers,
+                    "n_heads": n_heads,
+                    "d_model": 64 * n_heads,
+                    "phase": phase(epsilon, **PHASE_ENDS) if n_heads > 1 else "",
                     "epsilon": epsilon if n_heads > 1 else np.nan,
                     "epsilon_haar": 1.1 * epsilon if n_heads > 1 else np.nan,
                     "epsilon_relative": rng.uniform(0.05, 0.1) if n_heads > 1 else np.nan,
                     "rho3": rng.uniform(0.2, 1.4) if n_heads > 2 else np.nan,
+                    "rho3_null": rng.uniform(1.2, 1.4) if n_heads > 2 else np.nan,
                     "closure_isotropy": rng.uniform(2, 400) if n_heads > 1 else np.nan,
                     "kappa": kappa if n_heads > 1 else 1.0,
+                    "kappa_used": min(kappa, 50.0) if n_heads > 1 else 1.0,
+                    "basis_dim": min(n_heads, 6 + layer),
+                    "route": ("dense", "mixed", "sampled")[layer % 3],
+                    "jacobi_rms": 1e-17 if n_heads > 2 else np.nan,
                     "obstruction_rms": rms if n_heads > 1 else np.nan,
                     "obstruction_ci_low": 0.9 * rms if n_heads > 1 else np.nan,
                     "obstruction_ci_high": 1.1 * rms if n_heads > 1 else np.nan,
@@ -144,18 +170,54 @@ def draw_figures(study, style=STYLE):
     """Every figure of a study, by name; of the maps, those of the last model."""
     layers, pairs, nulls = study["layers"], study["pairs"], study["nulls"]
     last = layers["model"].iloc[-1]
-    return {
-        "epsilon": epsilon_by_depth(layers, style, **PHASE_ENDS),
-        "singular_values": singular_values(study["singular_values"], layers, style, **KAPPA_BANDS),
-        "jacobiator": jacobiator_by_precision(study["precision"], style, claimed_range=CLAIMED),
-        "obstruction": obstruction_by_depth(layers, style),
+    sigma = study["singular_values"]
+    figures = {
+        "epsilon": epsilon_by_depth(layers, nulls, style, **PHASE_ENDS, **UNTRAINED),
+        "singular_values": singular_values(sigma, layers, style, **KAPPA_BANDS, **UNTRAINED),
+        "jacobiator": jacobiator_by_precision(study["precision"], style, **UNTRAINED),
+        "obstruction": obstruction_by_depth(layers, style, **UNTRAINED),
         "commutators": commutator_maps(pairs[pairs["model"] == last], style, model=last),
-        "nulls": beside_chance(
-            layers[layers["model"] == last], nulls[nulls["model"] == last], style, model=str(last)
-        ),
-        "tower": tower_by_depth(study["tower"], style),
-        "associator": associator_by_parameter(study["associator"], style),
+        "nulls": beside_chance_of(last, layers, nulls, style),
+        "tower": tower_by_depth(study["tower"], style, **UNTRAINED),
+        "associator": associator_by_parameter(study["associator"], style, **UNTRAINED),
+        "phases": phase_counts(layers, phase_table(layers), style, **UNTRAINED),
+        "phase_diagram": phase_diagram(layers, style, **PHASE_ENDS, **UNTRAINED),
+        "size": epsilon_by_size(layers, style, families=families(layers), **UNTRAINED),
+        "conditioning": conditioning_by_depth(layers, style, **KAPPA_BANDS, **UNTRAINED),
+        "chance": ratios_to_chance(layers, style, **UNTRAINED),
     }
+    of_its_shape = layers[(layers["n_layers"] == 24) & (layers["n_heads"] == 16)]
+    if len(of_its_shape):
+        figures["gpt2_medium"] = gpt2_medium_intervals(
+            layers, style, **by_training(of_its_shape["model"].unique())
+        )
+    return figures
+
+
+def by_training(models):
+    initial = [model for model in models if model in UNTRAINED["initialised"]]
+    return {"measured": [model for model in models if model not in initial], "initial": initial}
+
+
+def families(layers):
+    return {model: model.split("-")[0] for model in layers["model"].unique()}
+
+
+def beside_chance_of(model, layers, nulls, style=STYLE):
+    of_model = layers[layers["model"] == model]
+    return beside_chance(
+        of_model[["layer", "epsilon", "epsilon_relative"]],
+        of_model[["layer", "rho3", "closure_isotropy"]],
+        nulls[nulls["model"] == model],
+        style,
+        model=str(model),
+    )
+
+
+def epsilon_figure(layers):
+    """ε by depth without the null at initialisation."""
+    nulls = pd.DataFrame(columns=["model", "layer", "quantity", "null", "mean"])
+    return epsilon_by_depth(layers, nulls, STYLE, **PHASE_ENDS, **UNTRAINED)
 
 
 def with_gaps_and_zeros(study):
@@ -167,6 +229,7 @@ def with_gaps_and_zeros(study):
     layers.loc[last & layers["layer"].isin([3, 5, 6]), columns] = np.nan
     layers.loc[last & (layers["layer"] == 8), ["epsilon", "jacobi_projected_rms"]] = 0.0
     layers.loc[last & (layers["layer"] == 9), "kappa"] = np.inf
+    layers["phase"] = [phase(epsilon, **PHASE_ENDS) for epsilon in layers["epsilon"]]
     sigma = study["singular_values"]
     sigma.loc[(sigma["layer"] == 2) & (sigma["index"] > 5), "sigma"] = 0.0
     precision = study["precision"]
@@ -309,7 +372,7 @@ def test_a_null_that_does_not_exist_is_not_in_the_legend():
     study = draw_study({"m": (3, 4)})
     nulls = study["nulls"]
     for missing, entries in (("layers", 5), ("none", 6)):
-        figure = beside_chance(study["layers"], nulls[nulls["null"] != missing], STYLE, model="m")
+        figure = beside_chance_of("m", study["layers"], nulls[nulls["null"] != missing])
         assert len(figure.legends[0].get_texts()) == entries
 
 
@@ -410,7 +473,7 @@ def test_the_fitted_slope_is_that_of_the_geometric_mean(power):
         ],
         columns=["model", "layer", "operand", "dtype", "unit_roundoff", "jacobi_mean"],
     )
-    figure = jacobiator_by_precision(precision, STYLE, claimed_range=CLAIMED)
+    figure = jacobiator_by_precision(precision, STYLE, **UNTRAINED)
     axes = panel(figure, "exact")
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == [f"raw {power:.2f}", f"basis {power:.2f}"]
@@ -428,7 +491,7 @@ def test_the_guide_has_slope_one_and_the_claimed_range_is_shaded(figures):
     # Two roundings of logarithms up to 40, over a run of about 34.
     assert np.diff(y) / np.diff(x) == pytest.approx(1, abs=64 * ROUNDOFF["float64"])
     low, high = axes.patches[0].get_extents().transformed(axes.transData.inverted()).intervaly
-    assert (low, high) == pytest.approx(CLAIMED)
+    assert (low, high) == pytest.approx(JACOBIATOR_RANGE)
 
 
 # --------------------------------------------------------------------------- numbers that are not
@@ -456,7 +519,9 @@ def test_a_study_without_pairs_or_triples_still_has_figures():
 
 def test_columns_that_are_empty_throughout_still_give_figures():
     study = draw_study(LEAST)
-    study["layers"].loc[:, study["layers"].columns.difference(["model", "layer"])] = np.nan
+    kept = ["model", "layer", "n_layers", "n_heads", "d_model"]
+    layers = study["layers"]
+    study["layers"] = layers[kept].reindex(columns=layers.columns)
     study["singular_values"]["sigma"] = np.nan
     study["precision"]["jacobi_mean"] = np.nan
     study["pairs"]["commutator_relative"] = np.nan
@@ -523,8 +588,14 @@ def find_empty_panels(figure: Figure):
 
 @pytest.mark.parametrize(
     ("models", "style", "span_phases"),
-    [(DEMO, STYLE, False), (SMALL, OTHER_STYLE, True), (FULL, STYLE, True)],
-    ids=["demo", "narrow", "full"],
+    [
+        (DEMO, STYLE, False),
+        (SMALL, OTHER_STYLE, True),
+        (FULL, STYLE, True),
+        (FULL, OTHER_STYLE, True),
+        (LEAST, OTHER_STYLE, True),
+    ],
+    ids=["demo", "narrow", "full", "full-narrow", "least"],
 )
 def test_no_text_meets_another_or_leaves_the_page(models, style, span_phases):
     figures = draw_figures(draw_study(models, span_phases=span_phases), style)
@@ -535,7 +606,7 @@ def test_no_text_meets_another_or_leaves_the_page(models, style, span_phases):
 
 
 def test_texts_that_meet_or_leave_the_page_are_noticed():
-    figure = epsilon_by_depth(draw_study(LEAST)["layers"], STYLE, **PHASE_ENDS)
+    figure = epsilon_figure(draw_study(LEAST)["layers"])
     assert find_collisions(figure) == []
     axes = figure.axes[0]
     axes.text(0.5, 1.01, "over the title", transform=axes.transAxes, ha="center")
@@ -548,19 +619,29 @@ def test_texts_that_meet_or_leave_the_page_are_noticed():
     assert "off the page" in found
 
 
+def test_titles_are_broken_between_formulas_and_not_within():
+    for width in (3.0, 3.4, 7.0):
+        style = FigureStyle(**{**vars(STYLE), "width_inches": width})
+        figure = tower_by_depth(draw_study(LEAST)["tower"], style, **UNTRAINED)
+        titles = [axes.get_title() for axes in figure.axes]
+        assert any("$" in title for title in titles)
+        for line in "\n".join(titles).split("\n"):
+            assert line.count("$") % 2 == 0, line
+
+
 def test_curves_of_a_panel_differ_in_more_than_colour(figures):
-    for name in ("epsilon", "obstruction"):
+    for name in ("epsilon", "obstruction", "chance"):
         for axes in figures[name].axes:
             lines = [line for line in axes.lines if line.get_marker() not in ("v", "None", "")]
             looks = {(line.get_linestyle(), line.get_marker()) for line in lines}
-            assert len(looks) == len(lines) == 2
+            assert len(looks) == len(lines) == (3 if name == "epsilon" else 2)
 
 
 def test_the_axes_to_compare_are_the_same(figures):
     def limits(axes):
         return {(axis.get_ylim(), axis.get_yscale()) for axis in axes}
 
-    for name in ("epsilon", "obstruction", "jacobiator"):
+    for name in ("epsilon", "obstruction", "jacobiator", "conditioning", "chance"):
         assert len(limits(figures[name].axes)) == 1
     of_kappa = [axes for axes in figures["singular_values"].axes if axes.get_ylabel() == "κ"]
     assert len(of_kappa) == len(SMALL)
@@ -570,7 +651,7 @@ def test_the_axes_to_compare_are_the_same(figures):
 def test_all_three_phases_are_drawn_and_named_however_small_epsilon_is():
     for epsilon in (1e-6, 0.05, 30.0):
         layers = draw_study(LEAST)["layers"].assign(epsilon=epsilon, epsilon_haar=epsilon)
-        figure = epsilon_by_depth(layers, STYLE, **PHASE_ENDS)
+        figure = epsilon_figure(layers)
         assert [text.get_text() for text in figure.axes[0].texts] == [*PHASES, "phase"]
         assert find_collisions(figure) == []
         for axes in figure.axes:
@@ -581,7 +662,9 @@ def test_all_three_phases_are_drawn_and_named_however_small_epsilon_is():
 def test_conditioning_bands_are_drawn_only_within_the_axis():
     for span_phases, edges in ((True, [100, 1000]), (False, [])):
         study = draw_study({"m": (6, 8)}, span_phases=span_phases)
-        figure = singular_values(study["singular_values"], study["layers"], STYLE, **KAPPA_BANDS)
+        figure = singular_values(
+            study["singular_values"], study["layers"], STYLE, **KAPPA_BANDS, **UNTRAINED
+        )
         for axes in figure.axes:
             if axes.get_ylabel() == "κ":
                 dotted = [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":"]
@@ -670,7 +753,7 @@ def test_a_second_write_and_a_fresh_process_give_the_same_bytes(tmp_path):
             for name, figure in figures.items():
                 write_figure(figure, folder / f"{name}.svg", folder / f"{name}.png", STYLE.dpi)
     assert fresh.wait() == 0
-    assert len(files(here)) == 16
+    assert len(files(here)) == 26
     assert files(here) == files(again)
     assert files(here) == files(elsewhere)
     for name, content in files(here).items():
@@ -685,7 +768,7 @@ def test_other_numbers_give_other_bytes(tmp_path):
     layers = draw_study({"m": (3, 4)})["layers"]
     written = []
     for table in (layers, layers.assign(epsilon=1.01 * layers["epsilon"])):
-        figure = epsilon_by_depth(table, STYLE, **PHASE_ENDS)
+        figure = epsilon_figure(table)
         # What the rules write aside has another ending.
         write_figure(figure, tmp_path / "a.svg.partial", tmp_path / "a.png.partial", STYLE.dpi)
         written.append(files(tmp_path))
@@ -711,13 +794,13 @@ def test_no_setting_and_no_figure_is_left_behind(study):
 def test_a_missing_column_is_named(column):
     layers = draw_study(DEMO)["layers"].drop(columns=column)
     with pytest.raises(ValueError, match=rf"^the table layers lacks {column}; give it [^\n]*$"):
-        epsilon_by_depth(layers, STYLE, **PHASE_ENDS)
+        epsilon_figure(layers)
 
 
 def test_a_table_without_rows_is_refused():
     layers = draw_study(DEMO)["layers"].iloc[:0]
     with pytest.raises(ValueError, match=r"^the table layers has no rows; give [^\n]*$"):
-        obstruction_by_depth(layers, STYLE)
+        obstruction_by_depth(layers, STYLE, **UNTRAINED)
 
 
 @pytest.mark.parametrize(
@@ -738,6 +821,334 @@ def test_models_named_by_numbers_are_drawn():
     for table in study.values():
         table["model"] = table["model"].astype(int)
     layers = study["layers"]
-    assert panel(epsilon_by_depth(layers, STYLE, **PHASE_ENDS), "125").lines
+    assert panel(epsilon_figure(layers), "125").lines
     spectra = study["singular_values"].assign(model="125")
-    assert panel(singular_values(spectra, layers, STYLE, **KAPPA_BANDS), "125").lines
+    assert panel(singular_values(spectra, layers, STYLE, **KAPPA_BANDS, **UNTRAINED), "125").lines
+
+
+# ------------------------------------------------------------------------- the paper's own figures
+
+
+@pytest.fixture(scope="module")
+def paper():
+    study = with_gaps_and_zeros(draw_study(PAPER))
+    return study["layers"], draw_figures(study)
+
+
+def table_rows(figure):
+    """Texts of the phase table, line by line down each block, headings of the columns left out."""
+    texts = [(text.get_position(), text.get_text()) for text in figure.axes[0].texts]
+    middle = figure.get_figwidth() / 2
+    lines = {}
+    for (x, y), text in sorted(texts):
+        lines.setdefault((x > middle, y), []).append(text)
+    return [line for _, line in sorted(lines.items()) if line[0] != "phase"]
+
+
+def test_the_phase_table_has_the_counts_of_every_model(paper):
+    layers, figures = paper
+    rows = table_rows(figures["phases"])
+    headings = [line[0] for line in rows if len(line) == 1]
+    assert headings == [
+        "the paper",
+        "gpt2-medium, 24 layers",
+        "gpt2-medium-init, 24 layers (at initialisation)",
+        "all-init, 12 layers (at initialisation)",
+        "all, 12 layers, 3 without ε",
+    ]
+    cells = [line for line in rows if len(line) > 1][3:]
+    assert len(cells) == 3 * len(PAPER)
+    for line, (model, name) in zip(cells, itertools.product(PAPER, PHASES), strict=True):
+        of_phase = layers[(layers["model"] == model) & (layers["phase"] == name)]
+        assert line[:2] == [name, str(len(of_phase))]
+        if of_phase.empty:
+            assert line[2:] == ["–"] * 4
+            continue
+        low, _, high = line[3].partition("–")
+        ends = [float(low), float(high or low)]
+        expected = of_phase["epsilon"].agg(["min", "max"])
+        np.testing.assert_allclose(ends, expected, rtol=0.005)
+        assert float(line[5]) == pytest.approx(of_phase["rho3"].mean(), abs=0.005)
+
+
+def test_the_phase_table_begins_with_the_papers(paper):
+    rows = [line for line in table_rows(paper[1]["phases"]) if len(line) > 1][:3]
+    assert [line[0] for line in rows] == list(PHASE_CLAIMS) == list(PHASES)
+    assert [line[3] for line in rows] == ["< 0.1", "0.1–1", "> 1"]
+    assert [line[4] for line in rows] == ["< 0.001", "0.001–0.1", "> 0.1"]
+    assert [line[5] for line in rows] == [claim.ternary for claim in PHASE_CLAIMS.values()]
+
+
+@pytest.mark.parametrize(
+    ("layers", "shown"),
+    [
+        ([], ""),
+        ([4], "4"),
+        ([2, 0, 1, 7], "0–2, 7"),
+        ([0, 1, 4, 5, 8, 9, 12], "in 0–12"),
+    ],
+)
+def test_layers_are_shown_as_runs_or_by_their_ends(layers, shown):
+    assert runs(layers) == shown
+
+
+@pytest.mark.parametrize("model", PAPER)
+def test_the_phase_diagram_has_every_layer_at_its_place_in_the_colour_of_its_depth(paper, model):
+    layers, figures = paper
+    rows = layers[layers["model"] == model]
+    shades = STYLE.depth_colours()(rows["layer"] / rows["layer"].max())
+    for axes, column in zip(
+        figures["phase_diagram"].axes, ("obstruction_rms", "jacobi_projected_rms"), strict=False
+    ):
+        points = [c for c in axes.collections if isinstance(c, PathCollection)]
+        of_model = points[list(PAPER).index(model)]
+        there = ((rows["epsilon"] > 0) & (rows[column] > 0)).to_numpy()
+        np.testing.assert_array_equal(
+            np.ma.getdata(of_model.get_offsets()), rows[["epsilon", column]][there]
+        )
+        depth, other = of_model.get_facecolors(), of_model.get_edgecolors()
+        if model in UNTRAINED["initialised"]:
+            depth, other = other, depth
+        np.testing.assert_allclose(depth, shades[there])
+        assert len(np.unique(other, axis=0)) == 1
+
+
+def test_what_the_phase_diagram_leaves_out_is_counted(paper):
+    layers, figures = paper
+    notes = [axes.get_title() for axes in figures["phase_diagram"].axes[:2]]
+    assert notes == ["not shown: 1 with an exact 0"] * 2
+    assert ((layers["epsilon"] == 0) | (layers["jacobi_projected_rms"] == 0)).sum() == 1
+
+
+def boxes(axes):
+    """Corners of what is drawn as the paper's, clear of the bands that fill the panel."""
+    return [
+        (box.get_x(), box.get_y(), box.get_x() + box.get_width(), box.get_y() + box.get_height())
+        for box in axes.patches
+        if isinstance(box, Rectangle) and box.get_edgecolor()[3] > 0
+    ]
+
+
+def test_the_papers_boxes_are_drawn(paper):
+    _, figures = paper
+    obstruction, projected, *_ = figures["phase_diagram"].axes
+    low, high = (x for x in zip(OBSTRUCTION_AT, OBSTRUCTION_RANGE, strict=True))
+    assert boxes(obstruction) == [pytest.approx((*low, *high))]
+    edges = [*projected.get_xlim(), *projected.get_ylim()]
+    assert edges[0] < 0.1 < 1 < edges[1] and edges[2] < 1e-3 < 0.1 < edges[3]
+    assert boxes(projected) == [
+        pytest.approx((edges[0], edges[2], 0.1, 1e-3)),
+        pytest.approx((0.1, 1e-3, 1.0, 0.1)),
+        pytest.approx((1.0, 0.1, edges[1], edges[3])),
+    ]
+    expected = [
+        (span[0] + 0.5, low, span[-1] + 1.5, high) for span, (low, high) in GPT2_MEDIUM_EPSILON
+    ]
+    found = boxes(figures["gpt2_medium"].axes[0])
+    for box, corners in zip(found, expected, strict=True):
+        assert box == pytest.approx(corners)
+
+
+def test_gpt2_medium_is_counted_from_one_and_its_null_counted_nowhere(paper):
+    layers, figures = paper
+    axes = figures["gpt2_medium"].axes[0]
+    lines = [line for line in axes.lines if line.get_marker() == "o"]
+    for line, model in zip(lines, ("gpt2-medium", "gpt2-medium-init"), strict=True):
+        rows = layers[layers["model"] == model]
+        assert drawn_as(line, rows["layer"] + 1, rows["epsilon"])
+        assert (line.get_markerfacecolor() == "white") == (model != "gpt2-medium")
+    measured = layers[layers["model"] == "gpt2-medium"].set_index("layer")["epsilon"]
+    expected = [
+        f"{measured.loc[list(span)].between(low, high).sum()} of 8 inside"
+        for span, (low, high) in GPT2_MEDIUM_EPSILON
+    ]
+    assert [text.get_text() for text in axes.texts] == expected
+    assert axes.get_title() == ""
+
+
+@pytest.mark.parametrize(("factor", "inside"), [(1.0, 8), (0.01, 0), (100.0, 0)])
+def test_layers_inside_an_interval_are_counted_and_others_are_not(factor, inside):
+    layers = draw_study({"gpt2-medium": (24, 16)})["layers"]
+    for span, (low, high) in GPT2_MEDIUM_EPSILON:
+        layers.loc[layers["layer"].isin(span), "epsilon"] = factor * (low + high) / 2
+    figure = gpt2_medium_intervals(layers, STYLE, measured=["gpt2-medium"], initial=[])
+    counts = [text.get_text() for text in figure.axes[0].texts]
+    assert counts == [f"{inside} of 8 inside"] * 3
+
+
+@pytest.mark.parametrize("weak_below", [0.0, 0.3])
+def test_phases_of_the_diagram_are_named_above_it_if_they_have_a_place(weak_below):
+    layers = draw_study(LEAST)["layers"]
+    figure = phase_diagram(layers, STYLE, weak_below=weak_below, topological_above=1.0, **UNTRAINED)
+    figure.draw_without_rendering()
+    for axes in figure.axes[:2]:
+        (above,) = axes.child_axes
+        names = [label.get_text() for label in above.get_xticklabels()]
+        assert names == list(PHASES if weak_below else PHASES[1:])
+
+
+def test_a_null_alone_is_no_evidence(paper):
+    layers, _ = paper
+    figure = gpt2_medium_intervals(layers, STYLE, measured=[], initial=["gpt2-medium-init"])
+    axes = figure.axes[0]
+    assert "no evidence" in axes.get_title()
+    assert not axes.texts
+    entries = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert entries == ["interval of the paper", "gpt2-medium-init (null: never trained)"]
+
+
+def test_what_is_not_gpt2_medium_is_refused(paper):
+    layers, _ = paper
+    for measured, initial in ((["all"], []), ([], ["all"])):
+        with pytest.raises(ValueError, match=r"^n_layers of GPT-2 Medium is 24; [^\n]*$"):
+            gpt2_medium_intervals(layers, STYLE, measured=measured, initial=initial)
+    with pytest.raises(ValueError, match=r"^the table layers lacks absent; give [^\n]*$"):
+        gpt2_medium_intervals(layers, STYLE, measured=["absent"], initial=[])
+
+
+def sized(shapes, epsilon):
+    """A layer table of models of the given depth and width, with these ε, one list a model."""
+    return pd.DataFrame(
+        [
+            {
+                "model": model,
+                "layer": layer,
+                "n_layers": n_layers,
+                "d_model": width,
+                "epsilon": epsilon[model][layer],
+            }
+            for model, (n_layers, width) in shapes.items()
+            for layer in range(n_layers)
+        ]
+    )
+
+
+def test_size_is_the_largest_value_and_step_of_each_model():
+    layers = sized(
+        {"small": (2, 10), "large": (3, 100), "init": (2, 100), "other": (2, 10)},
+        {"small": [1.0, 3.0], "large": [9.0, 4.0, 5.0], "init": [0.1, 0.2], "other": [7.0, 7.0]},
+    )
+    of = {"small": "a", "large": "a", "init": "a", "other": "b"}
+    figure = epsilon_by_size(layers, STYLE, families=of, initialised=["init"])
+    a, b = 12e-6 * 2 * 10**2, 12e-6 * 3 * 100**2
+    for axes, heights, other in zip(figure.axes, ([3, 9], [2, 5]), (7, 0), strict=True):
+        trained, initial, *rest = axes.lines
+        np.testing.assert_allclose(trained.get_xydata(), np.column_stack([[a, b], heights]))
+        assert trained.get_linestyle() == "-" and initial.get_linestyle() == "None"
+        assert initial.get_markerfacecolor() == "white"
+        np.testing.assert_allclose(initial.get_ydata(), [0.2 if axes is figure.axes[0] else 0.1])
+        assert rest[0].get_color() != trained.get_color()
+        assert zeros_drawn(axes) == ([] if other else [pytest.approx(a)])
+
+
+def test_layers_that_are_not_neighbours_make_no_step():
+    layers = sized({"m": (4, 10)}, {"m": [1.0, 2.0, 8.0, 8.5]})
+    for kept, step in (([0, 1, 3], 1.0), ([0, 2], np.nan), ([3], np.nan)):
+        table = sizes(layers[layers["layer"].isin(kept)])
+        np.testing.assert_array_equal(table["step"], [step])
+    figure = epsilon_by_size(
+        layers[layers["layer"] == 3], STYLE, families={"m": "m"}, initialised=[]
+    )
+    assert "no steps" in reasons(figure.axes[1]) and "no " not in reasons(figure.axes[0])
+
+
+def test_a_model_without_a_family_is_refused():
+    layers = sized({"m": (1, 10)}, {"m": [1.0]})
+    with pytest.raises(ValueError, match=r"^families lacks m; give [^\n]*$"):
+        epsilon_by_size(layers, STYLE, families={}, initialised=[])
+
+
+@pytest.mark.parametrize("model", PAPER)
+def test_conditioning_and_route_are_the_tables(paper, model):
+    layers, figures = paper
+    rows = layers[layers["model"] == model]
+    axes = panel(figures["conditioning"], model)
+    assert drawn_as(axes.lines[0], rows["layer"], rows["kappa"])
+    routes = {"s": "dense", "D": "mixed", "o": "sampled"}
+    marked = [line for line in axes.lines if line.get_marker() in routes]
+    assert len(marked) == 3
+    for line in marked:
+        taken = rows[rows["route"] == routes[line.get_marker()]]
+        assert drawn_as(line, taken["layer"], taken["kappa"])
+    kept = curve(axes, "_")
+    other = rows[rows["kappa"].isna() | (rows["kappa"] != rows["kappa_used"])]
+    assert drawn_as(kept, other["layer"], other["kappa_used"])
+    n, heads = rows["basis_dim"], rows["n_heads"].iloc[0]
+    assert axes.get_title().split("\n")[1] == f"n = {n.min()} to {n.max()} of {heads}"
+
+
+def test_a_basis_of_one_size_and_a_route_that_does_not_exist():
+    layers = draw_study(LEAST)["layers"]
+    figure = conditioning_by_depth(layers, STYLE, **KAPPA_BANDS, **UNTRAINED)
+    assert figure.axes[0].get_title() == "least\nn = 3 of 3"
+    with pytest.raises(ValueError, match=r"^the table layers has the route shortest; give [^\n]*$"):
+        conditioning_by_depth(layers.assign(route="shortest"), STYLE, **KAPPA_BANDS, **UNTRAINED)
+
+
+@pytest.mark.parametrize("model", PAPER)
+def test_ratios_to_chance_are_the_tables(paper, model):
+    layers, figures = paper
+    rows = layers[layers["model"] == model]
+    axes = panel(figures["chance"], model)
+    assert drawn_as(curve(axes, "o"), rows["layer"], rows["epsilon"] / rows["epsilon_haar"])
+    assert drawn_as(curve(axes, "s"), rows["layer"], rows["rho3"] / rows["rho3_null"])
+    (chance,) = [line for line in axes.lines if line.get_linestyle() == ":"]
+    assert list(chance.get_ydata()) == [1, 1]
+
+
+@pytest.mark.parametrize("model", PAPER)
+def test_epsilon_at_initialisation_is_the_nulls(paper, model):
+    study = draw_study(PAPER)
+    nulls = study["nulls"]
+    nulls = nulls[~nulls["model"].isin(UNTRAINED["initialised"])]
+    figure = epsilon_by_depth(study["layers"], nulls, STYLE, **PHASE_ENDS, **UNTRAINED)
+    initial = nulls.query("model == @model and quantity == 'epsilon' and null == 'init'")
+    lines = [line for line in panel(figure, model).lines if line.get_marker() == "."]
+    assert all(drawn_as(line, initial["layer"], initial["mean"]) for line in lines)
+    assert len(initial) == (0 if model.endswith("-init") else PAPER[model][0])
+
+
+def test_models_that_were_never_trained_are_told_apart(paper):
+    _, figures = paper
+    for name in ("epsilon", "obstruction", "jacobiator", "associator", "singular_values"):
+        for model in PAPER:
+            said = "(at initialisation)" in panel(figures[name], model).get_title()
+            assert said == (model in UNTRAINED["initialised"]), (name, model)
+    lines = [line for line in figures["tower"].axes[0].lines if line.get_linestyle() != "None"]
+    for line, model in zip(lines, PAPER, strict=True):
+        assert (line.get_linestyle() != "-") == (model in UNTRAINED["initialised"])
+
+
+@pytest.mark.parametrize("palette", ["colorblind", "husl"])
+def test_models_of_one_colour_have_markers_of_their_own(palette):
+    style = FigureStyle(**{**vars(STYLE), "model_palette": palette})
+    table = pd.DataFrame({"model": [f"m{k}" for k in range(24)]})
+    colours, markers = style.model_colours(table), style.model_markers(table)
+    assert len({(colours[model], markers[model]) for model in colours}) == 24
+    assert list(markers.values())[:6] == ["o"] * 6
+
+
+@pytest.mark.parametrize(
+    ("figure", "column"),
+    [
+        *(("phases", name) for name in ("model", "layer", "phase")),
+        *(("phase_diagram", name) for name in ("epsilon", "obstruction_rms")),
+        *(("gpt2_medium", name) for name in ("d_model", "epsilon_haar")),
+        *(("size", name) for name in ("n_layers", "epsilon")),
+        *(("conditioning", name) for name in ("kappa", "basis_dim", "route")),
+        *(("chance", name) for name in ("rho3", "rho3_null")),
+    ],
+)
+def test_a_column_that_the_papers_figures_lack_is_named(figure, column):
+    whole = draw_study({"m": (24, 16)})["layers"]
+    layers = whole.drop(columns=column)
+    draw = {
+        "phases": lambda: phase_counts(layers, phase_table(whole), STYLE, **UNTRAINED),
+        "phase_diagram": lambda: phase_diagram(layers, STYLE, **PHASE_ENDS, **UNTRAINED),
+        "gpt2_medium": lambda: gpt2_medium_intervals(layers, STYLE, measured=["m"], initial=[]),
+        "size": lambda: epsilon_by_size(layers, STYLE, families={"m": "m"}, **UNTRAINED),
+        "conditioning": lambda: conditioning_by_depth(layers, STYLE, **KAPPA_BANDS, **UNTRAINED),
+        "chance": lambda: ratios_to_chance(layers, STYLE, **UNTRAINED),
+    }
+    with pytest.raises(ValueError, match=rf"^the table layers lacks {column}; give it [^\n]*$"):
+        draw[figure]()

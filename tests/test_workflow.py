@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 DRAWN = {
     *("draw_epsilon", "draw_singular_values", "draw_jacobiator", "draw_obstruction"),
-    *("draw_associator", "draw_tower"),
+    *("draw_associator", "draw_tower", "draw_phases", "draw_phase_diagram", "draw_size"),
+    *("draw_conditioning", "draw_chance"),
 }
 JUDGED = {"judge_claims", "write_claims_page"}
 GATHERED = DRAWN | JUDGED | {"gather_tables", "gather_cost"}
@@ -64,8 +65,7 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
         table = pd.read_csv(smoke / f"results/smoke/tables/{name}.csv")
         assert tuple(table.columns) == expected
         assert len(table)
-    names = ["epsilon", "singular_values", "jacobiator", "obstruction"]
-    names += ["associator", "tower"]
+    names = [rule.removeprefix("draw_") for rule in sorted(DRAWN)]
     names += [f"{of}_{m}" for of in ("commutators", "nulls") for m in ("minilm", "tiny-init")]
     for name in names:
         for suffix in ("svg", "png"):
@@ -94,6 +94,39 @@ def test_nothing_changed_starts_no_job(smoke: Path) -> None:
 def test_a_colour_redraws_and_recomputes_nothing(smoke: Path) -> None:
     jobs = planned(smoke, *SMOKE, "hydra=[\"figures.phase_colours.I='#ffffff'\"]")
     assert set(jobs) == FIGURES | {"write_claims_page"}
+
+
+def test_every_caption_names_its_models_and_the_report_lists_its_figures(
+    smoke: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.html"
+    run(smoke, "--report", str(report), *SMOKE)
+    page = report.read_text(encoding="utf-8")
+    figures = list(smoke.glob("results/smoke/figures/*.svg"))
+    assert page.count(r"Weights read with headalgebra") >= len(figures)
+    of_study = r"n = 10 layers of 2 models:</p>\n<ul class=\"simple\">\n<li>minilm: bert"
+    assert page.count(of_study) == len(DRAWN)
+    assert page.count(r"n = 6 layers of 1 model:</p>\n") == len(PER_MODEL)
+    labels = re.findall(r'"labels": {"figure": "(.*?)", "models": "(.*?)"}', page)
+    assert len(labels) == len(set(labels)) == len(figures)
+
+
+def test_gpt2_medium_has_a_figure_where_the_study_has_it_or_its_null(smoke: Path) -> None:
+    for model, jobs in (("gpt2-medium", 1), ("gpt2-medium-init", 1), ("pythia-410m", 0)):
+        found = planned(smoke, "--config", f"models={model}")
+        assert found["draw_gpt2_medium"] == jobs, model
+
+
+def test_a_plot_that_is_edited_is_drawn_again_alone(smoke: Path) -> None:
+    path = smoke / "src/headalgebra/plots/_tower.py"
+    before = path.read_bytes()
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    try:
+        path.write_bytes(before + b"\n# edited\n")
+        assert set(planned(smoke, *SMOKE)) == {"draw_tower"}
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=times)
 
 
 def test_probes_rerun_linf_sampled_and_what_follows(smoke: Path) -> None:

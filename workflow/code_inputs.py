@@ -13,14 +13,21 @@ SCRIPTS = ROOT / "scripts"
 LIBRARY = ROOT / "src"
 
 
-def modules_behind(script: str) -> list[str]:
+def modules_behind(script: str, looked_up: str | None = None) -> list[str]:
     """Paths, relative to the repository, of every project module a script uses, itself left out.
 
     A name that a package re-exports counts as the module it comes from: what else the package
-    holds is not used by taking that name.
+    holds is not used by taking that name. `looked_up` is such a name, dotted, that the script is
+    given and does not import.
     """
     found: set[Path] = set()
     pending = [SCRIPTS / f"{script}.py"]
+    if looked_up is not None:
+        package, _, name = looked_up.rpartition(".")
+        if (origin := _origin(package, name)) is None or origin == _file(package):
+            raise ValueError(f"{package} does not re-export {name}")
+        found.add(origin)
+        pending.append(origin)
     while pending:
         for module in _imported(pending.pop()) - found:
             found.add(module)

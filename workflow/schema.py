@@ -205,7 +205,7 @@ class Figures:
     phase_colours: PhaseColours = field(default_factory=PhaseColours)
     model_palette: Annotated[str, PALETTES, "the models' colours"] = "colorblind"
     map_colours: Annotated[str, COLOUR_MAPS, "the colours of matrices"] = "cividis"
-    dpi: Annotated[int, integer(50, 1200), "dots per inch of the PNG files"] = 200
+    dpi: Annotated[int, integer(50, 1200), "dots per inch of the PNG files"] = 300
     width_inches: Annotated[float, number(3, 30), "width of a figure"] = 7.0
 
 

@@ -90,7 +90,7 @@ rule write_claims_page:
     input:
         code=modules_behind("write_claims_page"),
         claims=paths.study_table(STUDY.study, "claims"),
-        figures=[paths.figure(STUDY.study, name, "png") for name in FIGURES],
+        figures=files_of_figures("png"),
     output:
         page=report(
             paths.claims_page(STUDY.study),

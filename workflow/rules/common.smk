@@ -7,8 +7,10 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 import demand
 import locks
 import paths
+from captions import provenance_lines, read_provenance
 from code_inputs import modules_behind
 from configuration import ConfigurationError, compose
+from figures import Figure, gpt2_medium, of_source
 from spans import spans_of
 
 try:
@@ -47,17 +49,6 @@ BENCHMARKS = [
 ]
 # Of a training run there are many checkpoints: one figure for all of them.
 ALONE = [m for m in STUDY.models if not any(m in series for series in STUDY.series.values())]
-FIGURES = [
-    "epsilon",
-    *(f"commutators_{model}" for model in ALONE),
-    *(f"nulls_{model}" for model in ALONE),
-    *(f"training_{series}" for series in STUDY.series),
-    "singular_values",
-    "jacobiator",
-    "obstruction",
-    "associator",
-    "tower",
-]
 SPLIT_MODELS = sorted({span.model for span in SPANS.values() if span.layers})
 
 
@@ -176,13 +167,60 @@ def of_every_model(path):
     return expand(path, model=STUDY.models)
 
 
-def report_figure(name, caption):
+def models_shown(wildcards):
+    """The models that a figure shows: one, those of a training run, or the study's."""
+    if hasattr(wildcards, "model"):
+        return [wildcards.model]
+    return STUDY.series[wildcards.series] if hasattr(wildcards, "series") else list(STUDY.models)
+
+
+def provenance_shown(wildcards):
+    return expand(paths.PROVENANCE, model=models_shown(wildcards))
+
+
+def provenance_caption(wildcards, input):
+    """What a caption says of its models; known once they are read."""
+    return provenance_lines(read_provenance(input.provenance))
+
+
+def families(provenance):
+    """The family of each model, by the records of what it was read from."""
+    return {model: record["family"] for model, record in read_provenance(provenance).items()}
+
+
+def training_run(series):
+    """How the figure of a training run is called, and its checkpoints by revision."""
+    revisions = {name.removeprefix(f"{series}."): name for name in STUDY.series[series]}
+    return {"checkpoints": revisions, "title": series}
+
+
+def files_of_figures(suffix):
+    """The files of one kind of every figure: one, or one for each model or series."""
+    stems = [figure.stem(name) for name, figure in FIGURES.items()]
+    return [
+        path
+        for stem in stems
+        for path in expand(
+            paths.figure(STUDY.study, stem, suffix), model=ALONE, series=STUDY.series
+        )
+    ]
+
+
+def log_of_figure(name, figure):
+    if figure.per == "study":
+        return paths.log(f"draw_{name}", STUDY.study)
+    return paths.log(f"draw_{name}.{STUDY.study}", f"{{{figure.per}}}")
+
+
+def report_figure(name, figure):
     """Outputs of a figure: the SVG that the report shows with its caption, and a PNG."""
+    shown = "the study's" if figure.per == "study" else f"{{{figure.per}}}"
     return {
         "svg": report(
-            paths.figure(STUDY.study, name, "svg"),
-            caption=f"../report/{caption}.rst",
-            category=STUDY.title,
+            paths.figure(STUDY.study, figure.stem(name), "svg"),
+            caption=f"../report/{name}.rst",
+            category=figure.category,
+            labels={"figure": figure.title, "models": shown},
         ),
-        "png": paths.figure(STUDY.study, name, "png"),
+        "png": paths.figure(STUDY.study, figure.stem(name), "png"),
     }

@@ -1,166 +1,160 @@
+LAYERS_TABLE = {"layers": paths.study_table(STUDY.study, "layers")}
+INITIALISED = {"initialised": of_source(STUDY.models.values(), "init")}
+PHASES = ANALYSIS["phases"]
+CONDITIONING = ANALYSIS["conditioning"]
+
+FIGURES = {
+    "phases": Figure(
+        title="The phase table",
+        category="Phases",
+        plot="phase_counts",
+        tables={**LAYERS_TABLE, "phases": paths.study_table(STUDY.study, "phases")},
+        settings=INITIALISED,
+        counts=analysis("jacobi_triples"),
+    ),
+    "epsilon": Figure(
+        title="ε by depth",
+        category="Phases",
+        plot="epsilon_by_depth",
+        tables={**LAYERS_TABLE, "nulls": paths.study_table(STUDY.study, "nulls")},
+        settings={**PHASES, **INITIALISED},
+        counts=analysis("null_draws"),
+    ),
+    "phase_diagram": Figure(
+        title="The phase diagram",
+        category="Phases",
+        plot="phase_diagram",
+        tables=LAYERS_TABLE,
+        settings={**PHASES, **INITIALISED},
+        counts=analysis("probes"),
+    ),
+    "gpt2_medium": Figure(
+        title="GPT-2 Medium's intervals",
+        category="Phases",
+        plot="gpt2_medium_intervals",
+        tables=LAYERS_TABLE,
+        settings=gpt2_medium(STUDY.models),
+    ),
+    "size": Figure(
+        title="ε by size",
+        category="Phases",
+        plot="epsilon_by_size",
+        tables=LAYERS_TABLE,
+        settings=lambda wildcards, input: {"families": families(input.provenance), **INITIALISED},
+    ),
+    "commutators": Figure(
+        title="Pairs of heads",
+        category="Non-commutativity",
+        plot="commutator_maps",
+        tables={"pairs": paths.model_table("pairs")},
+        settings=lambda wildcards: {"model": wildcards.model},
+        per="model",
+    ),
+    "training": Figure(
+        title="ε over training",
+        category="Non-commutativity",
+        plot="epsilon_over_training",
+        tables=LAYERS_TABLE,
+        settings=lambda wildcards: training_run(wildcards.series),
+        per="series",
+    ),
+    "singular_values": Figure(
+        title="Singular values",
+        category="Basis",
+        plot="singular_values",
+        tables={
+            **LAYERS_TABLE,
+            "singular_values": of_every_model(paths.model_table("singular_values")),
+        },
+        settings={**CONDITIONING, **INITIALISED},
+    ),
+    "conditioning": Figure(
+        title="Conditioning and route",
+        category="Basis",
+        plot="conditioning_by_depth",
+        tables=LAYERS_TABLE,
+        settings={**CONDITIONING, **INITIALISED},
+    ),
+    "jacobiator": Figure(
+        title="Jacobiator by precision",
+        category="Higher brackets",
+        plot="jacobiator_by_precision",
+        tables={"precision": paths.study_table(STUDY.study, "precision")},
+        settings=INITIALISED,
+        counts=analysis("precision"),
+    ),
+    "obstruction": Figure(
+        title="Obstruction by depth",
+        category="Higher brackets",
+        plot="obstruction_by_depth",
+        tables=LAYERS_TABLE,
+        settings=INITIALISED,
+        counts=analysis("probes"),
+    ),
+    "associator": Figure(
+        title="Associator of the deformation",
+        category="Higher brackets",
+        plot="associator_by_parameter",
+        tables={"associator": paths.study_table(STUDY.study, "associator")},
+        settings=INITIALISED,
+    ),
+    "tower": Figure(
+        title="Tower and gauge by depth",
+        category="Higher brackets",
+        plot="tower_by_depth",
+        tables={"tower": paths.study_table(STUDY.study, "tower")},
+        settings=INITIALISED,
+    ),
+    "chance": Figure(
+        title="Ratios to chance",
+        category="Chance",
+        plot="ratios_to_chance",
+        tables=LAYERS_TABLE,
+        settings=INITIALISED,
+        counts=analysis("null_draws"),
+    ),
+    "nulls": Figure(
+        title="Beside four nulls",
+        category="Chance",
+        plot="beside_chance",
+        tables={table: paths.model_table(table) for table in ("epsilon", "coherence", "nulls")},
+        settings=lambda wildcards: {"model": wildcards.model},
+        counts=analysis("null_draws"),
+        per="model",
+    ),
+}
+if not any(gpt2_medium(STUDY.models).values()):
+    del FIGURES["gpt2_medium"]
+
+
 rule figures:
     input:
-        [paths.figure(STUDY.study, name, suffix) for name in FIGURES for suffix in ("svg", "png")],
+        files_of_figures("svg"),
+        files_of_figures("png"),
 
 
-localrules:
-    draw_epsilon,
-    draw_singular_values,
-    draw_jacobiator,
-    draw_obstruction,
-    draw_commutators,
-    draw_associator,
-    draw_tower,
-    draw_nulls,
-    draw_training,
+for name, figure in FIGURES.items():
 
-
-rule draw_epsilon:
-    input:
-        code=modules_behind("draw_epsilon"),
-        layers=paths.study_table(STUDY.study, "layers"),
-    output:
-        **report_figure("epsilon", "epsilon"),
-    log:
-        paths.log("draw_epsilon", STUDY.study),
-    conda:
-        "../../envs/environment.yaml"
-    params:
-        style=STUDY.figures,
-        phases=ANALYSIS["phases"],
-    script:
-        "../../scripts/draw_epsilon.py"
-
-
-rule draw_singular_values:
-    input:
-        code=modules_behind("draw_singular_values"),
-        layers=paths.study_table(STUDY.study, "layers"),
-        singular_values=of_every_model(paths.model_table("singular_values")),
-    output:
-        **report_figure("singular_values", "singular_values"),
-    log:
-        paths.log("draw_singular_values", STUDY.study),
-    conda:
-        "../../envs/environment.yaml"
-    params:
-        style=STUDY.figures,
-        models=list(STUDY.models),
-        conditioning=ANALYSIS["conditioning"],
-    script:
-        "../../scripts/draw_singular_values.py"
-
-
-rule draw_jacobiator:
-    input:
-        code=modules_behind("draw_jacobiator"),
-        precision=paths.study_table(STUDY.study, "precision"),
-    output:
-        **report_figure("jacobiator", "jacobiator"),
-    log:
-        paths.log("draw_jacobiator", STUDY.study),
-    conda:
-        "../../envs/environment.yaml"
-    params:
-        style=STUDY.figures,
-    script:
-        "../../scripts/draw_jacobiator.py"
-
-
-rule draw_obstruction:
-    input:
-        code=modules_behind("draw_obstruction"),
-        layers=paths.study_table(STUDY.study, "layers"),
-    output:
-        **report_figure("obstruction", "obstruction"),
-    log:
-        paths.log("draw_obstruction", STUDY.study),
-    conda:
-        "../../envs/environment.yaml"
-    params:
-        style=STUDY.figures,
-    script:
-        "../../scripts/draw_obstruction.py"
-
-
-rule draw_commutators:
-    input:
-        code=modules_behind("draw_commutators"),
-        pairs=paths.model_table("pairs"),
-    output:
-        **report_figure("commutators_{model}", "commutators"),
-    log:
-        paths.log(f"draw_commutators.{STUDY.study}", "{model}"),
-    conda:
-        "../../envs/environment.yaml"
-    params:
-        style=STUDY.figures,
-    script:
-        "../../scripts/draw_commutators.py"
-
-
-rule draw_associator:
-    input:
-        code=modules_behind("draw_associator"),
-        associator=paths.study_table(STUDY.study, "associator"),
-    output:
-        **report_figure("associator", "associator"),
-    log:
-        paths.log("draw_associator", STUDY.study),
-    conda:
-        "../../envs/environment.yaml"
-    params:
-        style=STUDY.figures,
-    script:
-        "../../scripts/draw_associator.py"
-
-
-rule draw_tower:
-    input:
-        code=modules_behind("draw_tower"),
-        tower=paths.study_table(STUDY.study, "tower"),
-    output:
-        **report_figure("tower", "tower"),
-    log:
-        paths.log("draw_tower", STUDY.study),
-    conda:
-        "../../envs/environment.yaml"
-    params:
-        style=STUDY.figures,
-    script:
-        "../../scripts/draw_tower.py"
-
-
-rule draw_nulls:
-    input:
-        code=modules_behind("draw_nulls"),
-        epsilon=paths.model_table("epsilon"),
-        coherence=paths.model_table("coherence"),
-        nulls=paths.model_table("nulls"),
-    output:
-        **report_figure("nulls_{model}", "nulls"),
-    log:
-        paths.log(f"draw_nulls.{STUDY.study}", "{model}"),
-    conda:
-        "../../envs/environment.yaml"
-    params:
-        style=STUDY.figures,
-    script:
-        "../../scripts/draw_nulls.py"
-
-
-rule draw_training:
-    input:
-        code=modules_behind("draw_training"),
-        layers=paths.study_table(STUDY.study, "layers"),
-    output:
-        **report_figure("training_{series}", "training"),
-    log:
-        paths.log(f"draw_training.{STUDY.study}", "{series}"),
-    conda:
-        "../../envs/environment.yaml"
-    params:
-        style=STUDY.figures,
-        models=lambda wildcards: STUDY.series[wildcards.series],
-    script:
-        "../../scripts/draw_training.py"
+    rule:
+        name:
+            f"draw_{name}"
+        input:
+            **figure.tables,
+            code=modules_behind("draw_figure", f"headalgebra.plots.{figure.plot}"),
+            provenance=provenance_shown,
+        output:
+            **report_figure(name, figure),
+        log:
+            log_of_figure(name, figure),
+        localrule: True
+        conda:
+            "../../envs/environment.yaml"
+        params:
+            style=STUDY.figures,
+            plot=figure.plot,
+            models=models_shown,
+            settings=figure.settings,
+            counts=figure.counts,
+            provenance=provenance_caption,
+        script:
+            "../../scripts/draw_figure.py"

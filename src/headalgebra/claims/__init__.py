@@ -14,7 +14,10 @@ from headalgebra.claims._paper import (
     EPSILON_BY_THIRD,
     GPT2_MEDIUM_EPSILON,
     JACOBIATOR_RANGE,
+    OBSTRUCTION_AT,
     OBSTRUCTION_RANGE,
+    PHASE_CLAIMS,
+    PhaseClaim,
 )
 
 __all__ = [
@@ -25,9 +28,12 @@ __all__ = [
     "JACOBIATOR_RANGE",
     "NOT_MEASURED",
     "NOT_REPRODUCED",
+    "OBSTRUCTION_AT",
     "OBSTRUCTION_RANGE",
+    "PHASE_CLAIMS",
     "REPRODUCED",
     "VERDICTS",
+    "PhaseClaim",
     "Thresholds",
     "claims_page",
     "ledger",

@@ -1,5 +1,6 @@
 """The associator of the deformed product against its parameter (section 2)."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from headalgebra.plots._panels import (
     reason_alone,
     require_columns,
     rows_by_model,
-    title_panel,
+    title_model,
     zero_legend,
 )
 from headalgebra.plots._style import INK, FigureStyle, paper_style
@@ -30,7 +31,9 @@ PREDICTED_LOOK: dict[str, Any] = {"color": INK, "linewidth": 0.6, "zorder": 2}
 
 
 @paper_style()
-def associator_by_parameter(associator: pd.DataFrame, style: FigureStyle) -> Figure:
+def associator_by_parameter(
+    associator: pd.DataFrame, style: FigureStyle, *, initialised: Collection[str]
+) -> Figure:
     """Size of the associator of ab + t[a,b] against t, a panel a model, points on predictions.
 
     Parameters
@@ -39,6 +42,8 @@ def associator_by_parameter(associator: pd.DataFrame, style: FigureStyle) -> Fig
         Columns ``model``, ``layer``, ``t``, ``associator`` and ``predicted``.
     style
         How it looks.
+    initialised
+        Models that were never trained, as their titles say.
 
     Raises
     ------
@@ -64,7 +69,7 @@ def associator_by_parameter(associator: pd.DataFrame, style: FigureStyle) -> Fig
             scale = predicted[~np.isnan(predicted)].max(initial=0) / np.abs(t + t * t).max()
             plot_positive(axes, curve, scale * height, **PREDICTED_LOOK)
             plot_positive(axes, t, measured, color=colours[model], **MEASURED_LOOK)
-        title_panel(axes, model, {"no associators": numbers(rows["associator"])})
+        title_model(axes, model, initialised, {"no associators": numbers(rows["associator"])})
     label_outside(panels, x="t", y=r"$\|$associator$\|_F$")
     legend_below(
         figure,

@@ -1,34 +1,32 @@
 """ε by depth, among the paper's phases (section 5)."""
 
+from collections.abc import Collection
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from headalgebra.phases import PHASES
 from headalgebra.plots._panels import (
+    band_limits,
     in_last_column,
     isolated,
     label_outside,
     layer_axis,
     legend_below,
     log_axis,
-    log_limits,
     model_panels,
     name_bands,
     numbers,
     plot_positive,
     require_columns,
     rows_by_model,
-    title_panel,
+    shade_phases,
+    title_model,
     zero_legend,
 )
 from headalgebra.plots._style import INK, FigureStyle, paper_style
-
-NARROWEST_BAND = 0.14
-"""Share of the axis that phases I and III have at least, room for their names."""
 
 EPSILON_LOOK: dict[str, Any] = {
     "marker": "o",
@@ -44,11 +42,24 @@ HAAR_LOOK: dict[str, Any] = {
     "markersize": 5,
     "zorder": 3.5,
 }
+INITIAL_LOOK: dict[str, Any] = {
+    "color": INK,
+    "linestyle": (0, (1, 1.2)),
+    "linewidth": 1.1,
+    "marker": ".",
+    "zorder": 2.5,
+}
 
 
 @paper_style()
 def epsilon_by_depth(
-    layers: pd.DataFrame, style: FigureStyle, *, weak_below: float, topological_above: float
+    layers: pd.DataFrame,
+    nulls: pd.DataFrame,
+    style: FigureStyle,
+    *,
+    weak_below: float,
+    topological_above: float,
+    initialised: Collection[str],
 ) -> Figure:
     """ε of every layer against depth, a panel a model, on one log scale with the phases behind.
 
@@ -56,46 +67,52 @@ def epsilon_by_depth(
     ----------
     layers
         Columns ``model``, ``layer``, ``epsilon`` and ``epsilon_haar``; missing numbers are gaps.
+    nulls
+        Columns ``model``, ``layer``, ``quantity``, ``null`` and ``mean``, of which the ε at
+        initialisation is drawn.
     style
         How it looks.
     weak_below, topological_above
         Ends of phase II.
+    initialised
+        Models that were never trained; their markers are open.
 
     Raises
     ------
     ValueError
-        When the table has no rows or lacks a column.
+        When ``layers`` has no rows or a table lacks a column.
     """
     require_columns(layers, "layers", ("model", "layer", "epsilon", "epsilon_haar"))
+    require_columns(nulls, "nulls", ("model", "layer", "quantity", "null", "mean"))
     models = rows_by_model(layers, "layers")
     colours = style.model_colours(layers)
+    initial = nulls[(nulls["quantity"] == "epsilon") & (nulls["null"] == "init")]
     figure, panels = model_panels(len(models), style.width_inches, panel_height=1.45)
-    edges = [edge for edge in (weak_below, topological_above) if edge > 0]
-    low, high = log_limits(layers["epsilon"], layers["epsilon_haar"], edges)
-    room = (high / low) ** NARROWEST_BAND
-    limits = min(low, min(edges) / room), max(high, max(edges) * room)
+    edges = (weak_below, topological_above)
+    limits = band_limits(edges, layers["epsilon"], layers["epsilon_haar"], initial["mean"])
     for axes, (model, rows) in zip(panels, models.items(), strict=True):
         layer, epsilon, haar = (
             numbers(rows[name]) for name in ("layer", "epsilon", "epsilon_haar")
         )
         log_axis(axes.yaxis, limits)
         layer_axis(axes, layer)
-        ends = np.clip([limits[0], weak_below, topological_above, limits[1]], *limits)
-        for phase, bottom, top in zip(PHASES, ends, ends[1:], strict=False):
-            axes.axhspan(
-                bottom, top, facecolor=style.phase_colours[phase], edgecolor="none", zorder=0
-            )
-        for edge in edges:
-            axes.axhline(edge, color="0.55", linewidth=0.5, zorder=1)
-        plot_positive(axes, layer, epsilon, color=colours[model], **EPSILON_LOOK)
+        shade_phases(axes.yaxis, edges, [style.phase_colours[phase] for phase in PHASES])
+        face = "white" if model in initialised else colours[model]
+        plot_positive(
+            *(axes, layer, epsilon), color=colours[model], markerfacecolor=face, **EPSILON_LOOK
+        )
         plot_positive(axes, layer, haar, markevery=isolated(haar), **HAAR_LOOK)
-        title_panel(
-            axes,
-            model,
+        drawn = initial[initial["model"].astype(str) == model].sort_values("layer")
+        mean = numbers(drawn["mean"])
+        plot_positive(
+            *(axes, numbers(drawn["layer"]), mean), markevery=isolated(mean), **INITIAL_LOOK
+        )
+        title_model(
+            *(axes, model, initialised),
             {"no ε: it needs two heads": epsilon, "no Haar null": haar},
         )
         if in_last_column(axes):
-            name_bands(axes, (weak_below, topological_above), PHASES, heading="phase")
+            name_bands(axes, edges, PHASES, heading="phase")
     label_outside(panels, x="layer", y="ε")
     legend_below(
         figure,
@@ -106,6 +123,11 @@ def epsilon_by_depth(
                 [],
                 label="ε of randomly oriented heads (Haar null)",
                 **{**HAAR_LOOK, "marker": ""},
+            ),
+            *(
+                [Line2D([], [], label="ε at initialisation", **{**INITIAL_LOOK, "marker": ""})]
+                if len(initial)
+                else []
             ),
             *zero_legend(layers["epsilon"], layers["epsilon_haar"]),
         ],

@@ -1,6 +1,6 @@
 """The literal Jacobiator against the precision it is computed in (section 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from headalgebra.claims import JACOBIATOR_RANGE
 from headalgebra.plots._panels import (
     Values,
     label_outside,
@@ -22,7 +23,7 @@ from headalgebra.plots._panels import (
     reason_alone,
     require_columns,
     rows_by_model,
-    title_panel,
+    title_model,
     zero_legend,
 )
 from headalgebra.plots._style import INK, Colour, FigureStyle, paper_style
@@ -45,12 +46,13 @@ GUIDE_ABOVE = 30.0
 
 @paper_style()
 def jacobiator_by_precision(
-    precision: pd.DataFrame, style: FigureStyle, *, claimed_range: tuple[float, float]
+    precision: pd.DataFrame, style: FigureStyle, *, initialised: Collection[str]
 ) -> Figure:
     """Mean ``||J||_F`` against the unit roundoff, a panel a model, on the same two log scales.
 
     J is zero for matrices, so what is computed is rounding: proportional to the unit roundoff,
-    slope 1. Slopes are fitted to the geometric mean over the layers where it is not zero.
+    slope 1. Slopes are fitted to the geometric mean over the layers where it is not zero. The range
+    that the paper claims is shaded.
 
     Parameters
     ----------
@@ -59,8 +61,8 @@ def jacobiator_by_precision(
         ``jacobi_mean``.
     style
         How it looks.
-    claimed_range
-        Ends of the range of ``||J||_F`` to shade for comparison.
+    initialised
+        Models that were never trained, as their titles say.
 
     Raises
     ------
@@ -75,21 +77,19 @@ def jacobiator_by_precision(
     dtypes = precision.sort_values("unit_roundoff")["dtype"].unique()
     figure, panels = model_panels(len(models), style.width_inches, panel_height=1.75)
     roundoff_limits = log_limits(precision["unit_roundoff"])
-    norm_limits = log_limits(precision["jacobi_mean"], claimed_range)
+    norm_limits = log_limits(precision["jacobi_mean"], JACOBIATOR_RANGE)
     for axes, (model, rows) in zip(panels, models.items(), strict=True):
-        axes.axhspan(*claimed_range, **CLAIM_LOOK)
+        axes.axhspan(*JACOBIATOR_RANGE, **CLAIM_LOOK)
         _draw_guide(axes, rows, roundoff_limits)
         for operand, of_operand in rows.groupby("operand", sort=False):
             _draw_operand(axes, of_operand, str(operand), colours[model], list(dtypes))
         log_axis(axes.xaxis, roundoff_limits)
         log_axis(axes.yaxis, norm_limits)
-        title_panel(axes, model, {"no Jacobiators": numbers(rows["jacobi_mean"])})
+        title_model(axes, model, initialised, {"no Jacobiators": numbers(rows["jacobi_mean"])})
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="lower right", title="fitted slope", handlelength=1.8, borderpad=0.1)
     label_outside(panels, x="unit roundoff", y=r"mean $\|J\|_F$")
-    legend_below(
-        figure, _legend(list(dtypes), claimed_range, zero_legend(precision["jacobi_mean"]))
-    )
+    legend_below(figure, _legend(list(dtypes), zero_legend(precision["jacobi_mean"])))
     return figure
 
 
@@ -143,11 +143,9 @@ def _log_slope(x: Values, y: Values) -> str:
     return f"{np.polyfit(np.log(x), np.log(y), 1)[0]:.2f}"
 
 
-def _legend(
-    dtypes: list[str], claimed_range: tuple[float, float], zeros: list[Line2D]
-) -> list[Line2D | Patch]:
+def _legend(dtypes: list[str], zeros: list[Line2D]) -> list[Line2D | Patch]:
     grey: dict[str, Any] = {"color": "0.4"}
-    low, high = claimed_range
+    low, high = JACOBIATOR_RANGE
     return [
         *(
             Line2D([], [], linestyle="none", marker=marker, label=dtype, **grey)

@@ -55,14 +55,20 @@ BAND_LOOK: dict[str, Any] = {"alpha": 0.25, "linewidth": 0, "zorder": 1}
 
 @paper_style()
 def beside_chance(
-    layers: pd.DataFrame, nulls: pd.DataFrame, style: FigureStyle, *, model: str
+    epsilon: pd.DataFrame,
+    coherence: pd.DataFrame,
+    nulls: pd.DataFrame,
+    style: FigureStyle,
+    *,
+    model: str,
 ) -> Figure:
     """ε, ε̂, ρ₃ and (1 - χ) d²/n of a model by layer, with the nulls' means and spreads.
 
     Parameters
     ----------
-    layers
-        Rows of the model: ``layer`` and a column for each quantity.
+    epsilon, coherence
+        Rows of the model: ``layer`` and the quantities, ``epsilon`` and ``epsilon_relative`` in
+        the one, ``rho3`` and ``closure_isotropy`` in the other.
     nulls
         Rows of the model: ``layer``, ``quantity``, ``null``, ``mean`` and ``sd``.
     style
@@ -75,11 +81,12 @@ def beside_chance(
     ValueError
         When a table lacks a column.
     """
-    require_columns(layers, "layers", ("layer", *PANELS))
+    require_columns(epsilon, "epsilon", ("layer", "epsilon", "epsilon_relative"))
+    require_columns(coherence, "coherence", ("layer", "rho3", "closure_isotropy"))
     require_columns(nulls, "nulls", ("layer", "quantity", "null", "mean", "sd"))
     figure = Figure(figsize=(style.width_inches, 4.4), layout="constrained")
     figure.suptitle(model)
-    layers = layers.sort_values("layer", kind="stable")
+    layers = epsilon.merge(coherence, on="layer", validate="1:1").sort_values("layer")
     colours = dict(zip(NULLS, sns.color_palette(style.model_palette, len(NULLS)), strict=True))
     for axes, (quantity, (symbol, reason)) in zip(
         figure.subplots(2, 2).flat, PANELS.items(), strict=True

@@ -1,5 +1,6 @@
 """Obstruction and projected Jacobiator by depth (sections 2 and 3)."""
 
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ from headalgebra.plots._panels import (
     plot_positive,
     require_columns,
     rows_by_model,
-    title_panel,
+    title_model,
     zero_legend,
 )
 from headalgebra.plots._style import INK, FigureStyle, paper_style
@@ -36,7 +37,9 @@ INTERVAL_LOOK: dict[str, Any] = {"color": INK, "linewidth": 0.9, "zorder": 2}
 
 
 @paper_style()
-def obstruction_by_depth(layers: pd.DataFrame, style: FigureStyle) -> Figure:
+def obstruction_by_depth(
+    layers: pd.DataFrame, style: FigureStyle, *, initialised: Collection[str]
+) -> Figure:
     """Obstruction with its 95 % interval, and projected Jacobiator, by layer, a panel a model.
 
     Parameters
@@ -46,6 +49,8 @@ def obstruction_by_depth(layers: pd.DataFrame, style: FigureStyle) -> Figure:
         ``obstruction_ci_high`` and ``jacobi_projected_rms``; missing numbers are gaps.
     style
         How it looks.
+    initialised
+        Models that were never trained, as their titles say.
 
     Raises
     ------
@@ -64,9 +69,8 @@ def obstruction_by_depth(layers: pd.DataFrame, style: FigureStyle) -> Figure:
         plot_positive(axes, layer, rms, color=colours[model], **OBSTRUCTION_LOOK)
         axes.vlines(layer, low, high, **INTERVAL_LOOK)
         plot_positive(axes, layer, projected, color=colours[model], **PROJECTED_LOOK)
-        title_panel(
-            axes,
-            model,
+        title_model(
+            *(axes, model, initialised),
             {
                 "no obstruction: needs 2 basis elements": rms,
                 "no projected Jacobiator: needs 3 basis elements": projected,

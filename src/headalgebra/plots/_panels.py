@@ -1,7 +1,8 @@
 """Panels side by side, and what may stand in one: curves with gaps, reasons, bands, legends."""
 
+import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -32,8 +33,20 @@ MOST_COLUMNS = 4
 SHORTEST_LOG_AXIS = np.log10(6)
 """Decades an axis has at least: any factor of 5 contains two of the ticks 1, 2, 5, 10, …"""
 
+AT_INITIALISATION = "(at initialisation)"
+"""What is said of a model whose weights were drawn and never trained."""
+
+NARROWEST_BAND = 0.14
+"""Share of an axis that the lowest and highest band have at least, room for their names."""
+
 CHARACTER_POINTS = 4.6
 """Mean width of a character at 7 points."""
+
+LEGEND_ROW = 0.14
+"""Inches, height of a row of a legend."""
+
+FORMULAS = 0xE000
+"""The first of the characters that have no meaning, which stand for formulas."""
 
 ZERO_LOOK: dict[str, Any] = {
     "linestyle": "none",
@@ -125,7 +138,16 @@ def panel_inches(axes: Axes) -> float:
     return 0.9 * share * float(axes.figure.bbox.width / axes.figure.dpi)
 
 
-def title_panel(axes: Axes, title: str, series: Mapping[str, Values]) -> None:
+def title_model(
+    axes: Axes, model: str, initialised: Collection[str], series: Mapping[str, Values]
+) -> None:
+    """`title_panel` with a model's name, and a line more for one that was never trained."""
+    title_panel(axes, model, series, [AT_INITIALISATION] if model in initialised else [])
+
+
+def title_panel(
+    axes: Axes, title: str, series: Mapping[str, Values], remarks: Sequence[str] = ()
+) -> None:
     """Head a panel, and say which of its series are missing altogether.
 
     ``series`` is keyed by the reason to give. It goes under the title, or where nothing is left
@@ -144,12 +166,21 @@ def title_panel(axes: Axes, title: str, series: Mapping[str, Values]) -> None:
             style="italic",
         )
         missing = []
-    head = _wrap(title, characters)
-    axes.set_title("\n".join(head + [line for text in missing for line in _wrap(text, characters)]))
+    head = [title, *remarks, *missing]
+    axes.set_title("\n".join(line for text in head for line in _wrap(text, characters)))
 
 
 def _wrap(text: str, characters: int) -> list[str]:
-    return textwrap.wrap(text, max(characters, 8))
+    """Lines of at most so many characters; a formula is a word, about as long as its symbols."""
+    formulas = re.findall(r"\$.*?\$", text)
+    for index, formula in enumerate(formulas):
+        symbols = re.sub(r"[$_^{}\\]", "", re.sub(r"\\[a-z]+", "x", formula))
+        text = text.replace(formula, chr(FORMULAS + index) * len(symbols))
+    lines = "\n".join(textwrap.wrap(text, max(characters, 8)))
+    for index, formula in enumerate(formulas):
+        literal = formula.replace("\\", "\\\\")
+        lines = re.sub(f"{chr(FORMULAS + index)}+", literal, lines)
+    return lines.split("\n") if lines else []
 
 
 def plot_positive(axes: Axes, x: Values, y: Values, **look: Any) -> None:
@@ -220,6 +251,29 @@ def layer_axis(axes: Axes, layers: Values) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
 
 
+def band_limits(edges: Sequence[float], *values: Iterable[float]) -> tuple[float, float]:
+    """Ends of a log axis with the values inside, and room for the band beyond either edge."""
+    edges = [edge for edge in edges if edge > 0]
+    low, high = log_limits(*values, edges)
+    room = (high / low) ** NARROWEST_BAND
+    return min(low, min(edges) / room), max(high, max(edges) * room)
+
+
+def shade_phases(axis: Axis, edges: Sequence[float], colours: Sequence[str]) -> None:
+    """The bands of the phases behind a panel, across the axis that shows ε."""
+    axes = axis.axes
+    sideways = axis is axes.xaxis
+    limits = axes.get_xlim() if sideways else axes.get_ylim()
+    ends = np.clip([limits[0], *edges, limits[1]], *limits)
+    for colour, low, high in zip(colours, ends[:-1], ends[1:], strict=True):
+        span = axes.axvspan if sideways else axes.axhspan
+        span(low, high, facecolor=colour, edgecolor="none", zorder=0)
+    for edge in edges:
+        if limits[0] < edge < limits[1]:
+            line = axes.axvline if sideways else axes.axhline
+            line(edge, color="0.55", linewidth=0.5, zorder=1)
+
+
 def name_bands(
     axes: Axes, edges: Sequence[float], names: Sequence[str], heading: str | None = None
 ) -> None:
@@ -249,7 +303,10 @@ def _write_beside(axes: Axes, height: float, text: str, **placing: Any) -> None:
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
-    """The figure's legend under the panels, in as few rows as its width allows."""
+    """The figure's legend under the panels, in as few rows as its width allows.
+
+    The figure grows by the rows after the first, which would squeeze the panels.
+    """
     for n_columns in range(len(handles), 0, -1):
         legend = figure.legend(
             handles=list(handles),
@@ -258,5 +315,7 @@ def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
             columnspacing=1.4,
         )
         if n_columns == 1 or legend.get_window_extent().width <= 0.98 * figure.bbox.width:
+            n_rows = -(-len(handles) // n_columns)
+            figure.set_figheight(figure.get_figheight() + (n_rows - 1) * LEGEND_ROW)
             return
         legend.remove()

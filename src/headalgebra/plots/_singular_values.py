@@ -1,5 +1,7 @@
 """How many directions a layer's heads span, and how evenly (section 4)."""
 
+from collections.abc import Collection
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -19,6 +21,7 @@ from headalgebra.plots._panels import (
     plot_positive,
     require_columns,
     rows_by_model,
+    title_model,
     title_panel,
     zero_legend,
 )
@@ -41,6 +44,7 @@ def singular_values(
     *,
     well_below: float,
     poor_from: float,
+    initialised: Collection[str],
 ) -> Figure:
     """Singular values of each layer's stacked heads, and beside them the condition number κ.
 
@@ -54,6 +58,8 @@ def singular_values(
         How it looks; ``map_colours`` tells the layers apart, from the first to the last.
     well_below, poor_from
         Ends of the moderate band of κ, drawn where the axis reaches one of them.
+    initialised
+        Models that were never trained, as their titles say.
 
     Raises
     ------
@@ -81,7 +87,10 @@ def singular_values(
         depth = Normalize(layer.min(), max(layer.max(), layer.min() + 1))
         spectra = singular_values[singular_values["model"].astype(str) == model]
         _draw_spectra(spectrum_axes, spectra, ScalarMappable(depth, shades))
-        title_panel(spectrum_axes, model, {"no singular values": numbers(spectra["sigma"])})
+        title_model(
+            *(spectrum_axes, model, initialised),
+            {"no singular values": numbers(spectra["sigma"])},
+        )
         plot_positive(kappa_axes, layer, kappa, color="0.6", linewidth=0.7, zorder=2)
         kappa_axes.scatter(
             layer, kappa, c=layer, norm=depth, cmap=shades, s=9, zorder=3, clip_on=False

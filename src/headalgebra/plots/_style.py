@@ -25,6 +25,15 @@ READABLE_SHARE = 0.85
 LIGHTEST_LINE = 0.37
 """Relative luminance of a line whose contrast with white paper is 2.5 to 1."""
 
+MARKERS = "osD^vP"
+"""Of models whose colours are the same, one after another."""
+
+SIDE_BY_SIDE_FROM = 5.0
+"""Inches from which two panels with axes of their own fit beside one another."""
+
+TRAINED_LINE, INITIAL_LINE = "-", (0, (3.5, 1.5))
+"""Lines of trained and of initialised models, where they share a panel."""
+
 Colour = tuple[float, float, float]
 
 
@@ -77,6 +86,15 @@ class FigureStyle:
         models = [str(model) for model in table["model"].unique()]
         palette = sns.color_palette(self.model_palette, len(models))
         return {model: _darkened(colour) for model, colour in zip(models, palette, strict=True)}
+
+    def model_markers(self, table: pd.DataFrame) -> dict[str, str]:
+        """A marker for each model, another for each that the palette gives the same colour."""
+        seen: list[Colour] = []
+        markers = {}
+        for model, colour in self.model_colours(table).items():
+            markers[model] = MARKERS[seen.count(colour) % len(MARKERS)]
+            seen.append(colour)
+        return markers
 
     def depth_colours(self) -> ListedColormap:
         """The sequential map without the end that is too light for lines."""

@@ -1,5 +1,6 @@
 """The levels of the algebraic tower by depth (section 6)."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from headalgebra.plots._panels import (
     title_panel,
     zero_legend,
 )
-from headalgebra.plots._style import INK, FigureStyle, paper_style
+from headalgebra.plots._style import INITIAL_LINE, INK, TRAINED_LINE, FigureStyle, paper_style
 
 PANELS = (
     ("C*", "operator_norm_mean", r"C*: mean $\|A_h\|_2$"),
@@ -32,7 +33,7 @@ PANELS = (
 
 COLUMNS = ("model", "layer", "level", "quantity", "value")
 
-POINT_LOOK: dict[str, Any] = {"marker": "o", "markersize": 2.8, "zorder": 3}
+POINT_LOOK: dict[str, Any] = {"markersize": 2.8, "zorder": 3}
 NEGATIVE_LOOK: dict[str, Any] = {
     "linestyle": "none",
     "marker": "o",
@@ -44,7 +45,9 @@ NEGATIVE_LOOK: dict[str, Any] = {
 
 
 @paper_style()
-def tower_by_depth(tower: pd.DataFrame, style: FigureStyle) -> Figure:
+def tower_by_depth(
+    tower: pd.DataFrame, style: FigureStyle, *, initialised: Collection[str]
+) -> Figure:
     """One quantity of each level against relative depth, a line a model.
 
     Parameters
@@ -54,6 +57,8 @@ def tower_by_depth(tower: pd.DataFrame, style: FigureStyle) -> Figure:
         gaps. Where S is negative its point is open.
     style
         How it looks.
+    initialised
+        Models that were never trained, whose lines are dashed.
 
     Raises
     ------
@@ -62,7 +67,16 @@ def tower_by_depth(tower: pd.DataFrame, style: FigureStyle) -> Figure:
     """
     require_columns(tower, "tower", COLUMNS)
     models = rows_by_model(tower, "tower")
-    colours = style.model_colours(tower)
+    colours, markers = style.model_colours(tower), style.model_markers(tower)
+    looks: dict[str, dict[str, Any]] = {
+        model: {
+            "color": colours[model],
+            "marker": markers[model],
+            "linestyle": INITIAL_LINE if model in initialised else TRAINED_LINE,
+            **POINT_LOOK,
+        }
+        for model in models
+    }
     figure = Figure(figsize=(style.width_inches, 5.4), layout="constrained")
     negative = False
     for axes, (level, quantity, name) in zip(figure.subplots(3, 2).flat, PANELS, strict=True):
@@ -74,7 +88,7 @@ def tower_by_depth(tower: pd.DataFrame, style: FigureStyle) -> Figure:
             rows = chosen[chosen["model"] == model].sort_values("layer", kind="stable")
             values = numbers(rows["value"])
             depth = numbers(rows["layer"]) / max(float(rows["layer"].max()), 1.0)
-            plot_positive(axes, depth, np.abs(values), color=colours[model], **POINT_LOOK)
+            plot_positive(axes, depth, np.abs(values), **looks[model])
             below = values < 0
             negative |= bool(below.any())
             axes.plot(depth[below], -values[below], **NEGATIVE_LOOK)
@@ -83,7 +97,7 @@ def tower_by_depth(tower: pd.DataFrame, style: FigureStyle) -> Figure:
     legend_below(
         figure,
         [
-            *(Line2D([], [], color=colours[model], label=model, **POINT_LOOK) for model in models),
+            *(Line2D([], [], label=model, **look) for model, look in looks.items()),
             *([Line2D([], [], label="S negative", **NEGATIVE_LOOK)] if negative else []),
             *zero_legend(
                 *(tower.loc[tower["quantity"] == quantity, "value"] for _, quantity, _ in PANELS)

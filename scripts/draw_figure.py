@@ -1,0 +1,42 @@
+"""A figure: tables in, one function of `headalgebra.plots`, SVG and PNG out."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from headalgebra.plots import FigureStyle, write_figure
+from stage import aside, job
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+
+def read_table(path: str) -> pd.DataFrame:
+    """A table of a study or of a model; models named by numbers keep their names."""
+    if Path(path).suffix == ".csv":
+        return pd.read_csv(path, dtype={"model": str, "phase": str})
+    return pd.read_parquet(path)
+
+
+def read_models(paths: list[str], models: list[str]) -> pd.DataFrame:
+    """One table of all models from one of each."""
+    return pd.concat(
+        read_table(path).assign(model=model) for model, path in zip(models, paths, strict=True)
+    )
+
+
+with job(snakemake):
+    params = snakemake.params
+    style = FigureStyle(**params.style)
+    tables = {
+        name: read_table(source) if isinstance(source, str) else read_models(source, params.models)
+        for name, source in snakemake.input.items()
+        if name not in ("code", "provenance")
+    }
+    # Not imported by name: the rule's inputs are the modules behind this figure, and no other's.
+    plot = getattr(import_module("headalgebra.plots"), params.plot)
+    figure = plot(**tables, style=style, **params.settings)
+    with aside(snakemake.output.svg) as svg, aside(snakemake.output.png) as png:
+        write_figure(figure, svg, png, style.dpi)

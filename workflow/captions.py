@@ -1,0 +1,62 @@
+"""What a caption says of the models behind its figure, in reStructuredText."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+DIGITS = 12
+"""Of a SHA-256 digest, enough to tell files apart."""
+
+MOST_DIGESTS = 3
+
+CONFIG = "config.json"
+
+
+def read_provenance(paths: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The records of what the models were read from, by model, in the order of the paths."""
+    records = [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]
+    return {record["source"]["name"]: record for record in records}
+
+
+def provenance_lines(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """How many layers of how many models, each model's origin, and the versions that read them."""
+    n_layers = sum(len(record["layers"]) for record in records.values())
+    versions = dict.fromkeys(_versions(record) for record in records.values())
+    return [
+        f"n = {_count(n_layers, 'layer')} of {_count(len(records), 'model')}:",
+        "",
+        *(f"- {_escaped(model)}: {_escaped(_origin(of))}." for model, of in records.items()),
+        "",
+        f"Weights read with {_escaped('; or '.join(versions))}.",
+    ]
+
+
+def _origin(record: Mapping[str, Any]) -> str:
+    shape = (
+        f"{record['family']}, {_count(len(record['layers']), 'layer')} of "
+        f"{record['n_heads']} heads, d = {record['d_model']}"
+    )
+    parts = [shape, record["source"].get("id", ""), f"revision {record['revision']}"]
+    digests = [value[:DIGITS] for name, value in record["files"].items() if name != CONFIG]
+    if digests:
+        rest = f" and {len(digests) - MOST_DIGESTS} more" if len(digests) > MOST_DIGESTS else ""
+        parts.append(f"SHA-256 {', '.join(digests[:MOST_DIGESTS])}{rest}")
+    parts.append(record["dtype"])
+    if record["seed"] is not None:
+        parts.append(f"initialised from seed {record['seed']}")
+    return "; ".join(filter(None, parts))
+
+
+def _versions(record: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in record["packages"].items())
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _escaped(text: str) -> str:
+    """The text with what reStructuredText would read as markup taken literally."""
+    return re.sub(r"([\\*_`|])", r"\\\1", text)

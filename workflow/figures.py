@@ -1,0 +1,69 @@
+"""What a figure is made of, and which models it shows as what."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A figure of the study, or of each of its models or series.
+
+    Attributes
+    ----------
+    title, category
+        What the report lists it as, and under what.
+    plot
+        The function of `headalgebra.plots` that draws it.
+    tables
+        Where the tables lie that the function takes, by its parameters' names: one file, or one
+        for each model.
+    settings
+        The function's other parameters; a function of wildcards and input where they decide.
+    counts
+        Numbers of the analysis that the caption gives.
+    per
+        What there is one of for each figure.
+    """
+
+    title: str
+    category: str
+    plot: str
+    tables: Mapping[str, str | list[str]]
+    settings: Mapping[str, Any] | Callable[..., Mapping[str, Any]]
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    per: Literal["study", "model", "series"] = "study"
+
+    def stem(self, name: str) -> str:
+        """The files' name without its ending, a wildcard where there are several."""
+        return name if self.per == "study" else f"{name}_{{{self.per}}}"
+
+
+GPT2_MEDIUM = ("gpt2-medium", "openai-community/gpt2-medium")
+"""What the hub calls the model for which the paper gives intervals."""
+
+
+def gpt2_medium(models: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The models that are GPT-2 Medium, and those that are its architecture before training.
+
+    Only the operators of the paper's definition count, and only the published checkpoint.
+    """
+    found: dict[str, list[str]] = {"measured": [], "initial": []}
+    for name, model in models.items():
+        if model["circuit"] != "qk" or model["scale"] or model["fold_norm"]:
+            continue
+        if model["id"] in GPT2_MEDIUM and model["source"] in ("hub", "init"):
+            found["measured" if model["source"] == "hub" else "initial"].append(name)
+        elif model["source"] == "init" and _has_its_shape(model["config"] or {}):
+            found["initial"].append(name)
+    return found
+
+
+def _has_its_shape(config: Mapping[str, Any]) -> bool:
+    shape = {"model_type": "gpt2", "n_layer": 24, "n_head": 16, "n_embd": 1024}
+    return shape.items() <= config.items()
+
+
+def of_source(models: Iterable[Mapping[str, Any]], source: str) -> list[str]:
+    """Names of the models whose weights come from there."""
+    return [model["name"] for model in models if model["source"] == source]
