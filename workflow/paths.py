@@ -34,9 +34,9 @@ def figure(study: str, name: str, suffix: str) -> str:
     return f"{RESULTS}/{study}/figures/{name}.{suffix}"
 
 
-def claims_page(study: str) -> str:
-    """The claims of a study as a page."""
-    return f"{RESULTS}/{study}/claims.html"
+def page(study: str, name: str) -> str:
+    """One page of a study, which needs no other file."""
+    return f"{RESULTS}/{study}/{name}.html"
 
 
 def log(rule: str, wildcard: str = "") -> str:

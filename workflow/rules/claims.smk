@@ -1,7 +1,7 @@
 rule claims:
     input:
         [paths.study_table(STUDY.study, table) for table in CLAIMS_TABLES],
-        paths.claims_page(STUDY.study),
+        paths.page(STUDY.study, "claims"),
 
 
 localrules:
@@ -93,9 +93,10 @@ rule write_claims_page:
         figures=files_of_figures("png"),
     output:
         page=report(
-            paths.claims_page(STUDY.study),
+            paths.page(STUDY.study, "claims"),
             caption="../report/claims.rst",
-            category=STUDY.title,
+            category="Claims",
+            labels={"figure": "The paper's claims", "models": "the study's"},
         ),
     log:
         paths.log("write_claims_page", STUDY.study),

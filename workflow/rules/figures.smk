@@ -131,6 +131,7 @@ rule figures:
     input:
         files_of_figures("svg"),
         files_of_figures("png"),
+        paths.page(STUDY.study, "layers"),
 
 
 for name, figure in FIGURES.items():
@@ -158,3 +159,28 @@ for name, figure in FIGURES.items():
             provenance=provenance_caption,
         script:
             "../../scripts/draw_figure.py"
+
+
+rule draw_layer_explorer:
+    input:
+        code=modules_behind("draw_layer_explorer"),
+        layers=paths.study_table(STUDY.study, "layers"),
+        provenance=provenance_shown,
+    output:
+        page=report(
+            paths.page(STUDY.study, "layers"),
+            caption="../report/layers.rst",
+            category="Phases",
+            labels={"figure": "Layers, interactive", "models": "the study's"},
+        ),
+    log:
+        paths.log("draw_layer_explorer", STUDY.study),
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        style=STUDY.figures,
+        title=STUDY.title,
+        provenance=provenance_caption,
+    script:
+        "../../scripts/draw_layer_explorer.py"
