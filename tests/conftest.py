@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ install_import_hook("headalgebra", "beartype.beartype")
 
 from headalgebra.checkpoints import open_package  # noqa: E402
 from headalgebra.operators import HeadOperators  # noqa: E402
+from runs import SMOKE, copy_of_repository, run  # noqa: E402
 
 settings.register_profile(
     "laws",
@@ -40,3 +42,19 @@ def minilm_layer() -> Callable[[int], HeadOperators]:
         return HeadOperators.from_factors(factors.queries, factors.keys, factors.key_of_head)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smoke study, run in a copy of the repository."""
+    folder = copy_of_repository(tmp_path_factory.mktemp("smoke"))
+    run(folder, *SMOKE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def report(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its report."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    run(smoke, "--report", str(path), *SMOKE)
+    return path

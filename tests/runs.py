@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("Snakefile", "config", "workflow", "scripts", "src", "envs", "slurm", "pyproject.toml")
+SMOKE = ("--config", "study=smoke")
 TARGETS = {"results", "weights", "tables", "figures", "claims"}
 OF_THIS_RUN = {"cost.csv", "feasibility.csv"}
 """Tables of times, which no two runs share."""

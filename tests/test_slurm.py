@@ -169,12 +169,11 @@ def checkout(weights: Path, tmp_path: Path) -> Iterator[Path]:
 def test_the_smoke_study_is_the_same_and_dense_work_alone_has_the_gpu(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    targets = ("tables", "results/smoke/tables/cost.csv")
-    arguments = (*targets, "--config", "study=smoke", 'hydra=["analysis.max_dim=6"]')
+    arguments = ("tables", "--config", "study=smoke", 'hydra=["analysis.max_dim=6"]')
     here = copy_of_repository(tmp_path_factory.mktemp("here"))
     there = copy_of_repository(tmp_path_factory.mktemp("there"))
     run(here, *arguments)
-    run(there, "weights", "--cores", "1", *arguments[2:])
+    run(there, "weights", "--cores", "1", *arguments[1:])
     through_slurm(there, *arguments)
     assert tables(there) == tables(here)
     jobs = slurm_jobs(there)
@@ -189,13 +188,9 @@ def test_the_smoke_study_is_the_same_and_dense_work_alone_has_the_gpu(
     assert {job.partition for job in jobs if not job.gpus} == {"cpu"}
     assert {job.gpus for job in jobs if job.gpus} == {"gres:gpu:1"}
     # One job a stage and model; the weights and what takes seconds were done here.
-    of_the_study = {"measure_conditioning": 1, "measure_feasibility": 1}
-    assert completed(there) == Counter(dict.fromkeys(STAGES, 2) | of_the_study)
+    assert completed(there) == Counter(dict.fromkeys(STAGES, 2))
     assert {job.state for job in jobs} == {"COMPLETED"}
     assert not {"extract_weights", "gather_tables"} & {job.rule for job in jobs}
-    cost = pd.read_csv(there / "results/smoke/tables/cost.csv")
-    assert set(cost["rule"]) == {job.rule for job in jobs} | {"extract_weights"}
-    assert (cost[["jobs", "wall_s", "max_rss_mb"]] > 0).all().all()
 
 
 def test_lost_jobs_are_done_again_and_nothing_else(

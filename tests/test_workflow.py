@@ -15,8 +15,9 @@ import torch
 from scipy import stats
 from transformers import GPT2Config, GPT2Model
 
+from demand import STAGES
 from headalgebra import columns
-from runs import copy_of_repository, planned, run, snakemake, tables
+from runs import SMOKE, copy_of_repository, planned, run, snakemake, tables
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -26,20 +27,10 @@ DRAWN = {
     *("draw_conditioning", "draw_chance"),
 }
 JUDGED = {"judge_claims", "write_claims_page"}
-GATHERED = DRAWN | JUDGED | {"gather_tables", "gather_cost"}
+GATHERED = DRAWN | JUDGED | {"draw_layer_explorer", "gather_tables", "gather_cost"}
 PER_MODEL = {"draw_commutators", "draw_nulls"}
-FIGURES = DRAWN | PER_MODEL
+FIGURES = DRAWN | PER_MODEL | {"draw_layer_explorer"}
 CONSTRUCTED = {"measure_conditioning", "measure_feasibility"}
-
-
-SMOKE = ("--config", "study=smoke")
-
-
-@pytest.fixture(scope="session")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = copy_of_repository(tmp_path_factory.mktemp("smoke"))
-    run(folder, *SMOKE)
-    return folder
 
 
 def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
@@ -61,10 +52,15 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
         ("conditioning", columns.CONDITIONING),
         ("feasibility", columns.FEASIBILITY),
         ("claims", columns.CLAIMS),
+        ("cost", columns.COST),
     ):
         table = pd.read_csv(smoke / f"results/smoke/tables/{name}.csv")
         assert tuple(table.columns) == expected
         assert len(table)
+    cost = pd.read_csv(smoke / "results/smoke/tables/cost.csv")
+    of_the_study = {"measure_conditioning", "measure_feasibility"}
+    assert set(cost["rule"]) == {"extract_weights", *STAGES} | of_the_study
+    assert (cost[["jobs", "wall_s", "max_rss_mb"]] > 0).all().all()
     names = [rule.removeprefix("draw_") for rule in sorted(DRAWN)]
     names += [f"{of}_{m}" for of in ("commutators", "nulls") for m in ("minilm", "tiny-init")]
     for name in names:
@@ -97,10 +93,8 @@ def test_a_colour_redraws_and_recomputes_nothing(smoke: Path) -> None:
 
 
 def test_every_caption_names_its_models_and_the_report_lists_its_figures(
-    smoke: Path, tmp_path: Path
+    smoke: Path, report: Path
 ) -> None:
-    report = tmp_path / "report.html"
-    run(smoke, "--report", str(report), *SMOKE)
     page = report.read_text(encoding="utf-8")
     figures = list(smoke.glob("results/smoke/figures/*.svg"))
     assert page.count(r"Weights read with headalgebra") >= len(figures)
@@ -296,14 +290,18 @@ def test_each_bad_checkpoint_stops_with_one_line_and_the_rest_stays(tmp_path: Pa
     assert (folder / "results/models/missing/basis.parquet").is_file()
 
 
-def test_six_leading_directions_go_dense_and_agree_with_the_sampled_route(smoke: Path) -> None:
-    run(smoke, "tables", *SMOKE, 'hydra=["analysis.max_dim=6"]')
-    dense = pd.read_csv(smoke / "results/smoke/tables/layers.csv")
+def test_six_leading_directions_go_dense_and_agree_with_the_sampled_route(
+    smoke: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "six"
+    shutil.copytree(smoke, folder, symlinks=True)
+    run(folder, "tables", *SMOKE, 'hydra=["analysis.max_dim=6"]')
+    dense = pd.read_csv(folder / "results/smoke/tables/layers.csv")
     assert set(dense["route"]) == {"dense"}
     assert set(dense["basis_dim"]) == {6, 4}
     assert list(dense["obstruction_ci_low"]) == list(dense["obstruction_rms"])
-    run(smoke, "tables", *SMOKE, 'hydra=["analysis.max_dim=6","analysis.dense_max_dim=1"]')
-    sampled = pd.read_csv(smoke / "results/smoke/tables/layers.csv")
+    run(folder, "tables", *SMOKE, 'hydra=["analysis.max_dim=6","analysis.dense_max_dim=1"]')
+    sampled = pd.read_csv(folder / "results/smoke/tables/layers.csv")
     assert set(sampled["route"]) == {"sampled"}
     probes = sampled["n_probes"].iloc[0]
     # From 95 % to 99.9 %: symmetric in the logarithm, p - 1 degrees of freedom.
@@ -313,7 +311,6 @@ def test_six_leading_directions_go_dense_and_agree_with_the_sampled_route(smoke:
     assert (distance <= half).all()
     for column in ("closure_defect", "jacobi_projected_rms", "jacobi_rms"):
         assert list(dense[column]) == list(sampled[column])
-    run(smoke, *SMOKE)  # leave the study as it was
 
 
 def test_a_key_that_takes_another_keys_value_is_seen(smoke: Path) -> None:
@@ -397,13 +394,15 @@ def test_a_split_model_has_the_rows_of_the_whole_one(smoke: Path) -> None:
 
 def test_one_core_gives_the_same_bytes(smoke: Path, tmp_path: Path) -> None:
     again = copy_of_repository(tmp_path)
-    run(again, *SMOKE, cores=1)
+    files = [
+        *("tables/claims.csv", "layers.html"),
+        *(f"figures/{name}" for name in ("epsilon.svg", "epsilon.png", "tower.svg")),
+    ]
+    files = [f"results/smoke/{name}" for name in files]
+    run(again, "tables", *files, *SMOKE, cores=1)
     assert tables(again) == tables(smoke)
-    for figure in smoke.glob("results/smoke/figures/*"):
-        other = again / figure.relative_to(smoke)
-        assert other.read_bytes() == figure.read_bytes(), figure.name
-    page = "results/smoke/claims.html"
-    assert (again / page).read_bytes() == (smoke / page).read_bytes()
+    for name in files:
+        assert (again / name).read_bytes() == (smoke / name).read_bytes(), name
 
 
 def test_moderately_conditioned_layers_are_extracted_both_ways(smoke: Path) -> None:

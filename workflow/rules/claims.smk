@@ -104,5 +104,6 @@ rule write_claims_page:
         "../../envs/environment.yaml"
     params:
         title=STUDY.title,
+        figures=[Path(svg).name for svg in files_of_figures("svg")],
     script:
         "../../scripts/write_claims_page.py"

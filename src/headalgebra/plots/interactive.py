@@ -1,5 +1,6 @@
 """The layers of a study as an interactive page."""
 
+import json
 from typing import TypeVar
 
 import altair as alt
@@ -41,6 +42,13 @@ ROW = 18
 CELL = 68
 NAME_CELL = 150
 MENU_ABOVE = "#vis.vega-embed { flex-direction: column-reverse } .vega-bindings { margin: 0 0 1em }"
+
+
+class _InScript(json.JSONEncoder):
+    """JSON that no text in it can end the script around it."""
+
+    def encode(self, o: object) -> str:
+        return super().encode(o).replace("</", "<\\/")
 
 
 def layer_explorer(layers: pd.DataFrame, style: FigureStyle, *, title: str) -> str:
@@ -155,5 +163,9 @@ def layer_explorer(layers: pd.DataFrame, style: FigureStyle, *, title: str) -> s
         )
         .configure_view(strokeOpacity=0.3)
     )
-    html = page.to_html(inline=True, embed_options={"renderer": "svg", "actions": False})
+    html = page.to_html(
+        inline=True,
+        embed_options={"renderer": "svg", "actions": False},
+        json_kwds={"cls": _InScript},
+    )
     return html.replace("</style>", f"{MENU_ABOVE}</style>", 1)
