@@ -16,7 +16,7 @@ from scipy import stats
 from transformers import GPT2Config, GPT2Model
 
 from headalgebra import columns
-from runs import copy_of_repository, planned, run, snakemake, tables
+from runs import ROOT, copy_of_repository, planned, run, snakemake, tables
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -31,6 +31,8 @@ PER_MODEL = {"draw_commutators", "draw_nulls"}
 FIGURES = DRAWN | PER_MODEL
 CONSTRUCTED = {"measure_conditioning", "measure_feasibility"}
 
+
+README = ROOT / "README.md"
 
 SMOKE = ("--config", "study=smoke")
 
@@ -76,6 +78,9 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
     assert claims.loc["jacobi-range", "verdict"] == "contradicted by an identity"
     assert claims.loc["eps-gpt2-medium", "verdict"] == "not measured"
     assert not claims["measured"].str.contains("tiny-init: ").any()
+    # The trained model is the one of README.md, which no other model changes.
+    shown = re.findall(r"^\| `([\w-]+)` \|.* \| ([\w ]+) \|$", README.read_text(), re.MULTILINE)
+    assert dict(shown) == claims["verdict"].to_dict()
     page = (smoke / "results/smoke/claims.html").read_text()
     assert 'href="#figure-epsilon"' in page and 'id="figure-epsilon"' in page
     assert len(page.encode()) < 1_400_000
