@@ -1,5 +1,6 @@
 """The configuration: a fault is one line that says what to mend, the rest is plain and sorted."""
 
+import inspect
 import json
 import re
 import shutil
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 from snakemake.cli import parse_config
 
 from configuration import RESERVED, Configuration, ConfigurationError, compose
+from headalgebra.commutators import pair_commutators
+from headalgebra.operators import gram_blocks
 from kinds import COLOUR_MAPS, PALETTES
 from schema import SOURCES, Analysis, Figures, Model, schema_table
 
@@ -154,6 +157,16 @@ def test_default_files_state_the_schema_defaults() -> None:
     assert composed.figures == asdict(Figures()) == parts["figures"]
     written = yaml.safe_load((SHIPPED / "analysis/default.yaml").read_text())
     assert shape(written) == shape(asdict(Analysis()))
+
+
+def test_the_library_guards_its_digits_as_the_default_analysis_does() -> None:
+    """What a caller leaves out is what a study would have given."""
+    for function, guard in (
+        (gram_blocks, "balance_above"),
+        (pair_commutators, "cancellation_below"),
+    ):
+        default = inspect.signature(function).parameters[guard].default
+        assert default == getattr(Analysis(), guard)
 
 
 def shape(value: Any) -> Any:

