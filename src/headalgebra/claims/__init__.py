@@ -8,6 +8,7 @@ from headalgebra.claims._claim import (
     VERDICTS,
     Thresholds,
 )
+from headalgebra.claims._epsilon import block_parameters
 from headalgebra.claims._findings import findings_table
 from headalgebra.claims._ledger import FIGURES, ledger
 from headalgebra.claims._page import claims_page
@@ -36,6 +37,7 @@ __all__ = [
     "VERDICTS",
     "PhaseClaim",
     "Thresholds",
+    "block_parameters",
     "claims_page",
     "findings_table",
     "ledger",

@@ -94,6 +94,15 @@ def gpt2_medium(study: Study) -> Finding:
     return on_every_model(passed, texts, Finding(NOT_MEASURED, absent))
 
 
+def block_parameters(n_layers: int, d_model: int) -> int:
+    """Parameters of so many standard blocks: 4 d² in attention and 8 d² in the MLP of each.
+
+    The size of a model among others of its family; embeddings, which differ by vocabulary, and
+    norms are left out.
+    """
+    return 12 * n_layers * d_model**2
+
+
 def size(study: Study) -> Finding:
     """Rank correlation of largest ε, and of its largest step, with the size within a family."""
     models = study.counted.set_index("model")
@@ -101,8 +110,7 @@ def size(study: Study) -> Finding:
     for model, rows in study.rows("layers"):
         epsilon = numbers(rows["epsilon"])
         if len(rows) == rows["n_layers"].iloc[0] and np.isfinite(epsilon).all() and len(rows) > 1:
-            # Of a standard block, 4 d² in attention and 8 d² in the MLP; only its rank matters.
-            parameters = 12 * int(rows["n_layers"].iloc[0]) * int(rows["d_model"].iloc[0]) ** 2
+            parameters = block_parameters(*map(int, rows[["n_layers", "d_model"]].iloc[0]))
             step = np.abs(np.diff(epsilon)).max()
             measures.append((models.loc[model, "family"], model, parameters, epsilon.max(), step))
     table = pd.DataFrame(measures, columns=["family", "model", "parameters", "largest", "step"])

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from headalgebra.claims import block_parameters
 from headalgebra.plots._panels import (
     legend_below,
     log_axis,
@@ -33,16 +34,15 @@ INITIAL_LOOK: dict[str, Any] = {"markerfacecolor": "white", "linestyle": "none",
 def sizes(layers: pd.DataFrame) -> pd.DataFrame:
     """Parameters, largest ε and largest step of ε between successive layers of each model.
 
-    A model's parameters, in millions, are taken as ``12 n_layers d_model²``, those of attention and
-    MLP in their usual proportions. Embeddings, which differ by vocabulary, are left out.
+    A model's parameters are those of its blocks, in millions.
     """
     rows = {}
     for model, of_model in rows_by_model(layers, "layers").items():
         epsilon, layer = numbers(of_model["epsilon"]), numbers(of_model["layer"])
-        n_layers, d_model = of_model[["n_layers", "d_model"]].iloc[0]
+        shape = map(int, of_model[["n_layers", "d_model"]].iloc[0])
         steps = np.abs(np.diff(epsilon))[np.diff(layer) == 1]
         rows[model] = {
-            "parameters": 12e-6 * float(n_layers) * float(d_model) ** 2,
+            "parameters": block_parameters(*shape) / 1e6,
             "largest": np.fmax.reduce(epsilon),
             "step": np.fmax.reduce(steps) if len(steps) else np.nan,
         }
