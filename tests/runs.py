@@ -59,7 +59,7 @@ def copy_of_repository(target: Path) -> Path:
             shutil.copy2(source, target / part)
     # What is tested is which jobs run: two draws of each null will do.
     analysis = target / "config/analysis/default.yaml"
-    analysis.write_text(analysis.read_text().replace("null_draws: 8", "null_draws: 2"))
+    analysis.write_text(analysis.read_text().replace("null_draws: 4", "null_draws: 2"))
     return target
 
 

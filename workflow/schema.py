@@ -178,7 +178,7 @@ class Analysis:
     ] = 40
     null_draws: Annotated[
         int, integer(2), "random layers drawn for each null of a layer; their spread needs two"
-    ] = 8
+    ] = 4
     commutant_max_d: Annotated[
         int, integer(1), "the widest model whose W* level is computed; its cost grows as d³"
     ] = 512
