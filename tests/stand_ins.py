@@ -1,7 +1,7 @@
 """Tiny random checkpoints under the names of the paper study's models, cached as from the hub.
 
-Families, layers, grouped keys and shards are as in the published models as far as the workflow
-tells them apart; widths are tiny and the weights random.
+Families and numbers of layers are those of the published models; widths are tiny, and two of the
+models are in several files, whether or not the published ones are.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ PARTS = {"gpt2": AutoModel, "bert": AutoModelForMaskedLM}
 """What is published of a family, which names tensors its own way, if not a causal model."""
 
 SHARDED = ("pythia-2.8b", "qwen3-1.7b")
-"""Those in several files with an index, as large models are."""
+"""Those in several files, with an index."""
 
 
 def model_file(name: str) -> dict[str, Any]:
