@@ -1,4 +1,4 @@
-"""From checkpoints to the claims: eight stages, one rules file each, in order of the data."""
+"""From checkpoints to the claims: an estimate, and eight stages, in order of the data."""
 
 from snakemake.utils import min_version
 
@@ -9,6 +9,7 @@ report: "workflow/report/study.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/estimate.smk"
 include: "workflow/rules/weights.smk"
 include: "workflow/rules/basis.smk"
 include: "workflow/rules/epsilon.smk"

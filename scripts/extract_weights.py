@@ -1,24 +1,14 @@
 """The canonical query and key factors of each layer, and where they came from."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from headalgebra.checkpoints import (
-    Checkpoint,
-    CheckpointError,
-    initialise,
-    initialise_from_hub,
-    open_folder,
-    open_hub,
-    open_package,
-    save_factors,
-)
-from headalgebra.convention import Convention
+from headalgebra.checkpoints import save_factors
+from sources import layers_to_read, open_source, sizes_of
 from stage import aside, job, progress
 
 if TYPE_CHECKING:
@@ -27,41 +17,10 @@ if TYPE_CHECKING:
 PACKAGES = ("headalgebra", "torch", "numpy", "safetensors", "transformers", "huggingface_hub")
 
 
-def open_source(source: Mapping[str, Any], seed: int, convention: Convention) -> Checkpoint:
-    """The checkpoint that a model file names."""
-    match source:
-        case {"source": "hub", "id": id_, "revision": revision, "sha256": sha256}:
-            return open_hub(id_, revision, sha256=sha256, convention=convention)
-        case {"source": "path", "path": path, "sha256": sha256}:
-            return open_folder(path, sha256=sha256, convention=convention)
-        case {"source": "package", "package": package, "folder": folder, "sha256": sha256}:
-            return open_package(package, folder, sha256=sha256, convention=convention)
-        case {"source": "init", "config": dict(config)}:
-            return initialise(config, seed=seed, convention=convention)
-        case {"source": "init", "id": id_, "revision": revision}:
-            return initialise_from_hub(id_, revision or "main", seed=seed, convention=convention)
-    raise ValueError(f"no way to open {source}")
-
-
-def layers_to_read(checkpoint: Checkpoint, asked: list[int] | None, model: str) -> list[int]:
-    """The layers asked for, or all of them."""
-    if asked is None:
-        return list(range(checkpoint.n_layers))
-    if max(asked) >= checkpoint.n_layers:
-        raise CheckpointError(
-            f"config/model/{model}.yaml",
-            f"layers: {max(asked)} was asked for and {checkpoint.origin} has "
-            f"{checkpoint.n_layers} layers",
-            f"use layers below {checkpoint.n_layers}",
-        )
-    return asked
-
-
 with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     source, seed = snakemake.params.source, snakemake.params.seed
-    convention = Convention(**{field.name: source[field.name] for field in fields(Convention)})
-    checkpoint = open_source(source, seed, convention)
+    checkpoint = open_source(source, seed)
     layers = layers_to_read(checkpoint, source["layers"], source["name"])
     dtype = source["dtype"] or str(checkpoint.dtype).removeprefix("torch.")
     with aside(snakemake.output.factors) as folder:
@@ -74,23 +33,17 @@ with job(snakemake):
                 {"family": checkpoint.family, "layer": str(layer)},
             )
     provenance = {
-        "family": checkpoint.family,
+        **sizes_of(checkpoint, layers),
         # Known now without reading anything twice.
         "revision": checkpoint.revision,
         "source": {key: value for key, value in source.items() if value},
         "files": checkpoint.files,
         "hashed": checkpoint.hashed,
-        "convention": asdict(convention),
+        "convention": asdict(checkpoint.convention),
         "initialisation": {
             str(layer): law and asdict(law)
             for layer, law in ((layer, checkpoint.initialisation(layer)) for layer in layers)
         },
-        "layers": layers,
-        "n_layers": checkpoint.n_layers,
-        "n_heads": checkpoint.n_heads,
-        "n_kv_heads": checkpoint.n_kv_heads,
-        "d_model": checkpoint.d_model,
-        "d_head": checkpoint.d_head,
         "dtype": dtype,
         "device": "cpu",
         "threads": snakemake.threads,

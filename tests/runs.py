@@ -31,9 +31,9 @@ def snakemake(
     )
 
 
-def run(folder: Path, *arguments: str, cores: int = 2) -> str:
+def run(folder: Path, *arguments: str, cores: int = 2, **variables: str) -> str:
     """What a run that must succeed says."""
-    done = snakemake(folder, *arguments, cores=cores)
+    done = snakemake(folder, *arguments, cores=cores, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

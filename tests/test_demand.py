@@ -10,7 +10,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demand import STAGES, Shape, mem_mb, minutes, n_routed, with_bases
+from demand import (
+    STAGES,
+    START_SECONDS,
+    Shape,
+    mem_mb,
+    minutes,
+    n_routed,
+    seconds_before_bases,
+    with_bases,
+)
 from headalgebra.linf.dense import dense_bytes
 from runs import ROOT
 
@@ -56,6 +65,23 @@ def test_what_was_measured_fits_in_what_is_asked_for(
     asked = mem_mb(stage, shape, SETTINGS)
     assert 1.1 * megabytes < asked < 4 * megabytes + 1000
     assert 2 * took < minutes(stage, shape, SETTINGS, threads=1)
+
+
+@pytest.mark.parametrize(("stage", "shape", "megabytes", "took"), MEASURED)
+def test_an_estimate_is_no_less_than_what_was_measured_nor_far_from_it(
+    stage: str, shape: Shape, megabytes: float, took: float
+) -> None:
+    assert 60 * took < seconds_before_bases(stage, shape, SETTINGS, jobs=1) < 15 * 60 * took
+
+
+def test_an_estimate_knows_which_bases_can_go_the_dense_route() -> None:
+    def dense(**limits: int) -> float:
+        settings = SETTINGS | limits
+        return seconds_before_bases("linf_dense", GPT2_MEDIUM, settings, jobs=3)
+
+    assert dense() == 3 * START_SECONDS
+    assert dense(max_dim=6) > dense(max_dim=5) > dense()
+    assert dense(dense_max_dim=16) > dense(max_dim=6)
 
 
 @given(st.sampled_from(sorted(STAGES)), SHAPES, st.sampled_from(["d", "heads", "r", "layers"]))

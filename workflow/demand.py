@@ -22,6 +22,9 @@ FLOPS_PER_SECOND = 4e9
 START_MINUTES = 15
 """Python's start and its imports from a file system that many jobs read at once."""
 
+START_SECONDS = 5
+"""The same from a disk that has them in memory."""
+
 START_MB = 900
 """Snakemake, Python, torch and the buffers of fixed size that the stages work in."""
 
@@ -61,11 +64,15 @@ class Shape:
         return self.heads * self.r
 
     @property
+    def factors(self) -> int:
+        """Numbers of a layer's factors."""
+        return self.d * (self.heads + self.keys) * self.r
+
+    @property
     def held(self) -> int:
         """Numbers of a layer's factors and of its Gram blocks."""
         keys = self.keys * self.r
-        factors = self.d * (self.width + keys)
-        return factors + self.width**2 + keys**2 + self.width * keys
+        return self.factors + self.width**2 + keys**2 + self.width * keys
 
     @property
     def gram_flops(self) -> float:
@@ -191,7 +198,7 @@ STAGES: dict[str, Callable[[Shape, Settings], Cost]] = {
 
 @cache
 def model_shape(provenance: str, layers_per_job: int | None) -> Shape:
-    """The shape of the model whose weights were extracted.
+    """The shape of a job on the model whose weights were extracted.
 
     Raises
     ------
@@ -199,17 +206,21 @@ def model_shape(provenance: str, layers_per_job: int | None) -> Shape:
         Before they were.
     """
     with Path(provenance).open(encoding="utf-8") as file:
-        found = json.load(file)
-    layers = len(found["layers"])
-    heads = found["n_heads"]
+        shape = recorded_shape(json.load(file))
+    return replace(shape, layers=min(shape.layers, layers_per_job or shape.layers))
+
+
+def recorded_shape(record: Mapping[str, Any]) -> Shape:
+    """The shape of all layers of a model, as what it was read from says."""
+    heads = record["n_heads"]
     return Shape(
-        d=found["d_model"],
+        d=record["d_model"],
         heads=heads,
-        keys=found["n_kv_heads"],
-        r=found["d_head"],
-        layers=min(layers, layers_per_job or layers),
+        keys=record["n_kv_heads"],
+        r=record["d_head"],
+        layers=len(record["layers"]),
         n=heads,
-        trained=found["source"]["source"] != "init",
+        trained=record["source"]["source"] != "init",
     )
 
 
@@ -255,7 +266,23 @@ def mem_mb(stage: str, shape: Shape, settings: Settings) -> int:
     return 100 * math.ceil(megabytes / 100)
 
 
+def core_seconds(stage: str, shape: Shape, settings: Settings) -> float:
+    """Seconds of one core that the arithmetic of a stage takes."""
+    return STAGES[stage](shape, settings).flops / FLOPS_PER_SECOND
+
+
 def minutes(stage: str, shape: Shape, settings: Settings, threads: int) -> int:
     """Minutes that a job of the stage asks for, in steps of 5."""
-    seconds = STAGES[stage](shape, settings).flops / (FLOPS_PER_SECOND * threads)
+    seconds = core_seconds(stage, shape, settings) / threads
     return 5 * math.ceil((START_MINUTES + seconds / 60) / 5)
+
+
+def seconds_before_bases(stage: str, shape: Shape, settings: Settings, jobs: int) -> float:
+    """Seconds of one core of a stage of a model whose bases are not known yet, starts included.
+
+    They are taken to be as large as they can be, and well conditioned.
+    """
+    n = min(shape.n, settings["max_dim"] or shape.n)
+    idle = stage == "linf_dense" and n > settings["dense_max_dim"]
+    expected = replace(shape, n=n, layers=0 if idle else shape.layers)
+    return START_SECONDS * jobs + core_seconds(stage, expected, settings)

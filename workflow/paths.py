@@ -29,6 +29,11 @@ def study_table(study: str, table: str) -> str:
     return f"{RESULTS}/{study}/tables/{table}.csv"
 
 
+def outlines(study: str) -> str:
+    """What the models of a study are and would fetch, before their weights are there."""
+    return f"{RESULTS}/{study}/outlines.json"
+
+
 def figure(study: str, name: str, suffix: str) -> str:
     """One figure of a study, as svg or png."""
     return f"{RESULTS}/{study}/figures/{name}.{suffix}"

@@ -50,6 +50,8 @@ PRECISION = ("layer", "operand", "dtype", "unit_roundoff", "jacobi_mean")
 
 LITERAL = ("layer", "dtype", "n_triples", "residual")
 
+ESTIMATE = ("rule", "model", "jobs", "fetched_bytes", "kept_numbers", "cpu_s")
+
 SHAPE = ("n_layers", "n_heads", "n_kv_heads", "d_model", "d_head")
 
 CONVENTION = ("circuit", "scale", "fold_norm", "rope_offset")

@@ -252,16 +252,22 @@ class Hub:
             if method == "GET" and wanted in path
         ]
 
+    @staticmethod
+    def listed(file: Path, query: str) -> dict[str, Any]:
+        """A file's entry in a list, with its size on demand."""
+        size = {"size": file.stat().st_size} if "blobs=true" in query.lower() else {}
+        return {"rfilename": file.name, **size}
+
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and content of a path."""
-        path = path.partition("?")[0]
+        path, _, query = path.partition("?")
         if path.startswith("/api/models/"):
             model, _, revision = path.removeprefix("/api/models/").partition("/revision/")
             if model not in self.folders:
                 return 401, {"X-Error-Code": "RepoNotFound"}, b""
             if revision not in ("main", COMMIT):
                 return 404, {"X-Error-Code": "RevisionNotFound"}, b""
-            files = [{"rfilename": file.name} for file in self.folders[model].iterdir()]
+            files = [self.listed(file, query) for file in self.folders[model].iterdir()]
             files.append({"rfilename": "onnx/model.safetensors"})
             return 200, {}, json.dumps({"id": model, "sha": COMMIT, "siblings": files}).encode()
         model, _, rest = path.removeprefix("/").partition("/resolve/")
@@ -429,6 +435,43 @@ def test_the_hub_gives_what_a_folder_gives(hub: Hub, tmp_path: Path) -> None:
     for message, (where, problem, mend) in zip(result["refused"], expected, strict=True):
         assert message.startswith(where) and problem in message and mend in message
         assert "\n" not in message
+
+
+OUTLINE = """
+import json
+from headalgebra.checkpoints import CheckpointError, outline_hub
+
+def outlined(model):
+    try:
+        return vars(outline_hub(model, "main"))
+    except CheckpointError as error:
+        return str(error)
+
+models = ["someone/single", "someone/sharded", "someone/gated", "someone/pickled"]
+print(json.dumps([outlined(model) for model in models]))
+"""
+
+
+def test_an_outline_has_what_opening_fetches_and_fetches_no_weights(
+    hub: Hub, tmp_path: Path
+) -> None:
+    """What is cached of such a model does not pass for the whole of it."""
+    *outlines, gated, pickled = in_new_interpreter(OUTLINE, hub.url, tmp_path)
+    for outline, name in zip(outlines, ("single", "sharded"), strict=True):
+        folder = hub.folders[f"someone/{name}"]
+        local = open_folder(folder)
+        assert outline["sizes"] == {file: (folder / file).stat().st_size for file in local.files}
+        assert outline["revision"] == COMMIT
+        for size in ("family", "n_layers", "n_heads", "n_kv_heads", "d_model", "d_head"):
+            assert outline[size] == getattr(local, size)
+    assert set(hub.fetched()) == {
+        *(f"someone/{name}/config.json" for name in ("single", "sharded", "pickled")),
+        "someone/sharded/model.safetensors.index.json",
+    }
+    assert "gated" in gated and "hf auth login" in gated
+    assert "pickled weights" in pickled
+    single, *_ = in_new_interpreter(OUTLINE, UNREACHABLE, tmp_path)
+    assert "as cached: neither model.safetensors nor" in single
 
 
 def test_an_unreachable_hub_is_said_in_one_line(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
+import json
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
@@ -116,9 +118,9 @@ def analysis(*keys):
     return {key: ANALYSIS[key] for key in keys}
 
 
-def checkpoint_source(wildcards):
+def checkpoint_source(model):
     """What of a model's file decides its weights."""
-    settings = STUDY.models[wildcards.model]
+    settings = STUDY.models[model]
     scheduling = ("threads", "layers_per_job", "resources")
     source = {key: value for key, value in settings.items() if key not in scheduling}
     if source["path"] is not None:
@@ -132,13 +134,40 @@ def seed_of_weights(wildcards):
     return ANALYSIS["seed"] if drawn else None
 
 
-def checkpoint_files(wildcards):
+def checkpoint_files(model):
     """Files of a local checkpoint folder, so that a changed checkpoint is read again."""
-    source = checkpoint_source(wildcards)
+    source = checkpoint_source(model)
     if source["source"] != "path":
         return []
     folder = Path(source["path"])
     return sorted(map(str, [*folder.glob("*.json"), *folder.glob("*.safetensors")]))
+
+
+def outlined_shapes(outlines):
+    """The shape of each model, known once it is outlined."""
+    found = json.loads(Path(outlines).read_text(encoding="utf-8"))
+    return {model: demand.recorded_shape(outline) for model, outline in found.items()}
+
+
+def estimated_numbers(wildcards, input):
+    """Numbers of Q and K that are kept of each model."""
+    shapes = outlined_shapes(input.outlines)
+    return {model: shape.layers * shape.factors for model, shape in shapes.items()}
+
+
+def estimated_stages(wildcards, input):
+    """Jobs of each stage of each model, and the seconds they take of one core."""
+    jobs = Counter(span.model for span in SPANS.values())
+    return [
+        {
+            "rule": stage,
+            "model": model,
+            "jobs": jobs[model],
+            "cpu_s": demand.seconds_before_bases(stage, shape, ANALYSIS, jobs[model]),
+        }
+        for model, shape in outlined_shapes(input.outlines).items()
+        for stage in demand.STAGES
+    ]
 
 
 def one_gpu_for_dense_layers(wildcards, input):

@@ -26,7 +26,7 @@ rule record_configuration:
 rule extract_weights:
     input:
         code=modules_behind("extract_weights"),
-        checkpoint=checkpoint_files,
+        checkpoint=lambda wildcards: checkpoint_files(wildcards.model),
     output:
         factors=directory(paths.FACTORS),
         provenance=paths.PROVENANCE,
@@ -38,7 +38,7 @@ rule extract_weights:
         "../../envs/environment.yaml"
     threads: model_threads
     params:
-        source=checkpoint_source,
+        source=lambda wildcards: checkpoint_source(wildcards.model),
         seed=seed_of_weights,
     script:
         "../../scripts/extract_weights.py"

@@ -8,7 +8,7 @@ files only, head by head; nothing in a checkpoint is ever executed.
 """
 
 from headalgebra.checkpoints._assembly import FactorInitialisation
-from headalgebra.checkpoints._checkpoint import Checkpoint
+from headalgebra.checkpoints._checkpoint import Checkpoint, Outline
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._factors import LayerFactors, load_factors, load_group, save_factors
 from headalgebra.checkpoints._sources import (
@@ -17,6 +17,7 @@ from headalgebra.checkpoints._sources import (
     open_folder,
     open_hub,
     open_package,
+    outline_hub,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "CheckpointError",
     "FactorInitialisation",
     "LayerFactors",
+    "Outline",
     "initialise",
     "initialise_from_hub",
     "load_factors",
@@ -31,5 +33,6 @@ __all__ = [
     "open_folder",
     "open_hub",
     "open_package",
+    "outline_hub",
     "save_factors",
 ]

@@ -25,7 +25,7 @@ from headalgebra.checkpoints._digest import CheckpointFiles, Provenance
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._factors import LayerFactors, refuse_unsound_factors
 from headalgebra.checkpoints._families import AttentionLayer, AttentionShape, Norm, Projection
-from headalgebra.checkpoints._weights import StoredTensor, StoredWeights, locate
+from headalgebra.checkpoints._weights import StoredTensor, StoredWeights, files_to_open, locate
 from headalgebra.convention import Convention
 
 CONFIG = "config.json"
@@ -155,6 +155,24 @@ class Checkpoint(AttentionShape, ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outline(AttentionShape):
+    """What can be said of a checkpoint before its weights are there.
+
+    Attributes
+    ----------
+    n_layers, n_heads, n_kv_heads, d_model, d_head, family, origin, revision
+        As a `Checkpoint` has them.
+    sizes
+        Bytes of each file that is fetched to open it.
+    """
+
+    family: str
+    origin: str
+    revision: str
+    sizes: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoredCheckpoint(Checkpoint):
     """A checkpoint in safetensors files."""
 
@@ -216,9 +234,7 @@ def stored_checkpoint(
     CheckpointError
         If the files are no checkpoint of a known family, or the convention has no meaning for it.
     """
-    where = files.where(CONFIG)
-    architecture = recognise(read_json(files.hashed(CONFIG), where), where)
-    refuse_meaningless(architecture.attention, convention, architecture.model_type, where)
+    architecture = _architecture(files, convention)
     tensors, dtype = locate(files, architecture.attention, convention)
     weights = {tensor.file_name: tensor.file for tensor in tensors.values()}
     provenance = Provenance(
@@ -236,6 +252,47 @@ def stored_checkpoint(
         convention=convention,
         layers=architecture.attention.layers,
         tensors=tensors,
+    )
+
+
+def outline(
+    files: CheckpointFiles,
+    revision: str,
+    sizes: Mapping[str, int | None],
+    convention: Convention,
+) -> Outline:
+    """Outline the checkpoint that these files make up, fetching none that holds weights.
+
+    Parameters
+    ----------
+    files, revision, convention
+        As in `stored_checkpoint`.
+    sizes
+        Bytes of each file, as far as they are known.
+
+    Raises
+    ------
+    CheckpointError
+        As `stored_checkpoint`, as far as no weights are needed to see it; or if the size of a file
+        is not known.
+    """
+    architecture = _architecture(files, convention)
+    fetched: dict[str, int] = {}
+    for name in sorted({CONFIG, *files_to_open(files, architecture.attention, convention)}):
+        size = sizes.get(name)
+        if size is None:
+            raise CheckpointError(
+                files.where(name),
+                "its size is not known",
+                "ask a hub that has the whole checkpoint",
+            )
+        fetched[name] = size
+    return Outline(
+        **_sizes(architecture, convention),
+        family=architecture.model_type,
+        origin=files.origin,
+        revision=revision,
+        sizes=fetched,
     )
 
 
@@ -284,6 +341,14 @@ def drawn_checkpoint(
         layers=architecture.attention.layers,
         seed=seed,
     )
+
+
+def _architecture(files: CheckpointFiles, convention: Convention) -> Architecture:
+    """What config.json describes, if the convention has a meaning for it."""
+    where = files.where(CONFIG)
+    architecture = recognise(read_json(files.hashed(CONFIG), where), where)
+    refuse_meaningless(architecture.attention, convention, architecture.model_type, where)
+    return architecture
 
 
 def _sizes(architecture: Architecture, convention: Convention) -> dict[str, int]:

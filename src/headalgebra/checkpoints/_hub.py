@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def hub_files(
     model: str, revision: str, expected: Mapping[str, str]
-) -> tuple[CheckpointFiles, str]:
+) -> tuple[CheckpointFiles, str, dict[str, int | None]]:
     """List a model's files and fetch the wanted ones into huggingface_hub's own cache.
 
     Where the hub cannot be reached, or `HF_HUB_OFFLINE` is set, the files are those that the cache
@@ -36,6 +36,8 @@ def hub_files(
         Those at the root of the repository.
     commit
         What the revision resolved to.
+    sizes
+        Bytes of each of them; None where the hub does not say.
 
     Raises
     ------
@@ -48,30 +50,31 @@ def hub_files(
     hub = HfApi()
     with _hub_failures(model, revision):
         commit = hub.resolve_revision(model, revision=revision).resolved
-        names, reached = _names(hub, model, commit)
+        sizes, reached = _sizes(hub, model, commit)
 
     def fetch(name: str) -> Path:
         with _hub_failures(model, revision):
             return Path(hub.hf_hub_download(model, name, revision=commit))
 
     origin = f"{model} at {commit[:12]}" + ("" if reached else ", as cached")
-    return CheckpointFiles(origin, names, fetch, expected, _stated_digest), commit
+    return CheckpointFiles(origin, sizes, fetch, expected, _stated_digest), commit, sizes
 
 
-def _names(hub: "HfApi", model: str, commit: str) -> tuple[set[str], bool]:
-    """Files at the root of a repository, and whether the hub was reached for them."""
+def _sizes(hub: "HfApi", model: str, commit: str) -> tuple[dict[str, int | None], bool]:
+    """Files at the root of a repository and their bytes, and whether the hub was reached."""
     from httpx2 import HTTPError
     from huggingface_hub import errors, try_to_load_from_cache
 
     try:
-        listed = hub.model_info(model, revision=commit).siblings or []
+        listed = hub.model_info(model, revision=commit, files_metadata=True).siblings or []
     except (HTTPError, errors.OfflineModeIsEnabled) as error:
         answered = isinstance(error, errors.HfHubHTTPError) and error.response.status_code < 500
         config = try_to_load_from_cache(model, "config.json", revision=commit)
         if answered or not isinstance(config, str):
             raise
-        return {file.name for file in Path(config).parent.iterdir() if file.is_file()}, False
-    return {file.rfilename for file in listed if "/" not in file.rfilename}, True
+        cached = (file for file in Path(config).parent.iterdir() if file.is_file())
+        return {file.name: file.stat().st_size for file in cached}, False
+    return {file.rfilename: file.size for file in listed if "/" not in file.rfilename}, True
 
 
 def _stated_digest(path: Path) -> str | None:

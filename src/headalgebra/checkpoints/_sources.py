@@ -11,7 +11,9 @@ from typing import Any
 from headalgebra.checkpoints._checkpoint import (
     CONFIG,
     Checkpoint,
+    Outline,
     drawn_checkpoint,
+    outline,
     stored_checkpoint,
 )
 from headalgebra.checkpoints._config import read_json, recognise
@@ -50,7 +52,27 @@ def open_hub(
         If the model, the revision or the network is out of reach, the model cannot be read, or
         the convention has no meaning for it.
     """
-    return stored_checkpoint(*hub_files(id, revision, sha256), convention)
+    files, commit, _ = hub_files(id, revision, sha256)
+    return stored_checkpoint(files, commit, convention)
+
+
+def outline_hub(id: str, revision: str, *, convention: Convention = PAPER) -> Outline:
+    """Say what a model of the Hugging Face hub is, and what opening it fetches.
+
+    Of the model itself config.json is fetched and, where the weights are in several files, their
+    index.
+
+    Parameters
+    ----------
+    id, revision, convention
+        As in `open_hub`.
+
+    Raises
+    ------
+    CheckpointError
+        As in `open_hub`, as far as no weights are needed to see it.
+    """
+    return outline(*hub_files(id, revision, {}), convention)
 
 
 def open_folder(
@@ -176,7 +198,7 @@ def initialise_from_hub(
     CheckpointError
         As in `open_hub` and `initialise`.
     """
-    files, commit = hub_files(id, revision, {})
+    files, commit, _ = hub_files(id, revision, {})
     config = read_json(files.hashed(CONFIG), files.where(CONFIG))
     return drawn_checkpoint(
         recognise(config, files.where(CONFIG)),

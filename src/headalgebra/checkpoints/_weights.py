@@ -331,16 +331,11 @@ def locate(
         path = files.path(name)
         return WeightsFile(path, files.where(name), files.digests.get(name))
 
-    file_of_tensor = _file_of_tensor(files, opened)
-    projections = {
-        slices.tensor: slices.shape
-        for layer in attention.layers
-        for side in sides(layer, convention)
-        for slices in matrices(side)
-    }
-    gammas = {
-        norm.tensor: (norm.size,) for layer in attention.layers for norm in norms(layer, convention)
-    }
+    if SINGLE in files.names:
+        file_of_tensor: Mapping[str, str] = dict.fromkeys(opened(SINGLE).entries, SINGLE)
+    else:
+        file_of_tensor = _indexed(files)
+    projections, gammas = _wanted(attention, convention)
     first = next(iter(projections))
     _refuse_quantised(file_of_tensor, files)
     prefix = _prefix(first, file_of_tensor, attention.other_parts, files.origin)
@@ -359,12 +354,43 @@ def locate(
     return tensors, tensors[first].dtype
 
 
-def _file_of_tensor(
-    files: CheckpointFiles, opened: Callable[[str], WeightsFile]
-) -> Mapping[str, str]:
-    """The file that holds each tensor, by tensor name."""
+def files_to_open(files: CheckpointFiles, attention: Attention, convention: Convention) -> set[str]:
+    """Name the files that `locate` opens, without opening any that holds weights.
+
+    Raises
+    ------
+    CheckpointError
+        If there are no safetensors weights, or by their index a wanted tensor is missing or
+        ambiguous.
+    """
     if SINGLE in files.names:
-        return dict.fromkeys(opened(SINGLE).entries, SINGLE)
+        return {SINGLE}
+    file_of_tensor = _indexed(files)
+    projections, gammas = _wanted(attention, convention)
+    _refuse_quantised(file_of_tensor, files)
+    prefix = _prefix(next(iter(projections)), file_of_tensor, attention.other_parts, files.origin)
+    wanted = (prefix + name for name in projections | gammas)
+    return {INDEX, *(_holder(tensor, file_of_tensor, files) for tensor in wanted)}
+
+
+def _wanted(
+    attention: Attention, convention: Convention
+) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
+    """Shapes of the projections and of the norms' weights that factors are made of, by name."""
+    projections: dict[str, tuple[int, ...]] = {
+        slices.tensor: slices.shape
+        for layer in attention.layers
+        for side in sides(layer, convention)
+        for slices in matrices(side)
+    }
+    gammas: dict[str, tuple[int, ...]] = {
+        norm.tensor: (norm.size,) for layer in attention.layers for norm in norms(layer, convention)
+    }
+    return projections, gammas
+
+
+def _indexed(files: CheckpointFiles) -> Mapping[str, str]:
+    """The file that holds each tensor, by tensor name, of weights in several files."""
     if INDEX in files.names:
         where = files.where(INDEX)
         weight_map = read_json(files.hashed(INDEX), where).get("weight_map")
@@ -422,16 +448,8 @@ def _prefix(suffix: str, names: Iterable[str], other_parts: frozenset[str], wher
     return matches[0].removesuffix(suffix)
 
 
-def _stored(
-    name: str,
-    expected: tuple[int, ...],
-    prefix: str,
-    file_of_tensor: Mapping[str, str],
-    files: CheckpointFiles,
-    opened: Callable[[str], WeightsFile],
-) -> StoredTensor:
-    """Check the header of a tensor."""
-    tensor = prefix + name
+def _holder(tensor: str, file_of_tensor: Mapping[str, str], files: CheckpointFiles) -> str:
+    """The file that holds a tensor, if there is one."""
     if tensor not in file_of_tensor:
         raise CheckpointError(
             files.origin,
@@ -445,6 +463,20 @@ def _stored(
             f"no such file, but tensor {tensor} should be in it",
             "fetch the whole checkpoint",
         )
+    return file_name
+
+
+def _stored(
+    name: str,
+    expected: tuple[int, ...],
+    prefix: str,
+    file_of_tensor: Mapping[str, str],
+    files: CheckpointFiles,
+    opened: Callable[[str], WeightsFile],
+) -> StoredTensor:
+    """Check the header of a tensor."""
+    tensor = prefix + name
+    file_name = _holder(tensor, file_of_tensor, files)
     file = opened(file_name)
     if tensor not in file.entries:
         raise CheckpointError(

@@ -1,0 +1,68 @@
+"""Where the weights of a model come from, as its file says."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from headalgebra.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    Outline,
+    initialise,
+    initialise_from_hub,
+    open_folder,
+    open_hub,
+    open_package,
+)
+from headalgebra.convention import Convention
+
+
+def convention_of(source: Mapping[str, Any]) -> Convention:
+    """How a model file says that operators are built."""
+    return Convention(**{field.name: source[field.name] for field in fields(Convention)})
+
+
+def open_source(source: Mapping[str, Any], seed: int) -> Checkpoint:
+    """The checkpoint that a model file names."""
+    convention = convention_of(source)
+    match source:
+        case {"source": "hub", "id": id_, "revision": revision, "sha256": sha256}:
+            return open_hub(id_, revision, sha256=sha256, convention=convention)
+        case {"source": "path", "path": path, "sha256": sha256}:
+            return open_folder(path, sha256=sha256, convention=convention)
+        case {"source": "package", "package": package, "folder": folder, "sha256": sha256}:
+            return open_package(package, folder, sha256=sha256, convention=convention)
+        case {"source": "init", "config": dict(config)}:
+            return initialise(config, seed=seed, convention=convention)
+        case {"source": "init", "id": id_, "revision": revision}:
+            return initialise_from_hub(id_, revision or "main", seed=seed, convention=convention)
+    raise ValueError(f"no way to open {source}")
+
+
+def layers_to_read(
+    checkpoint: Checkpoint | Outline, asked: list[int] | None, model: str
+) -> list[int]:
+    """The layers asked for, or all of them."""
+    if asked is None:
+        return list(range(checkpoint.n_layers))
+    if max(asked) >= checkpoint.n_layers:
+        raise CheckpointError(
+            f"config/model/{model}.yaml",
+            f"layers: {max(asked)} was asked for and {checkpoint.origin} has "
+            f"{checkpoint.n_layers} layers",
+            f"use layers below {checkpoint.n_layers}",
+        )
+    return asked
+
+
+def sizes_of(checkpoint: Checkpoint | Outline, layers: list[int]) -> dict[str, Any]:
+    """What is recorded of a checkpoint's attention, whether or not its weights are there."""
+    return {
+        "family": checkpoint.family,
+        "layers": layers,
+        "n_layers": checkpoint.n_layers,
+        "n_heads": checkpoint.n_heads,
+        "n_kv_heads": checkpoint.n_kv_heads,
+        "d_model": checkpoint.d_model,
+        "d_head": checkpoint.d_head,
+    }
