@@ -35,7 +35,8 @@ def cached(folder: Path) -> dict[str, str]:
 
 def test_a_survey_is_judged_and_no_stand_in_taken_for_gpt2_medium(paper: Path) -> None:
     tables = paper / "results/paper/tables"
-    run(paper, "results/paper/tables/claims.csv", *PAPER, MEDIUM, **cached(paper))
+    wanted = ("results/paper/tables/claims.csv", "results/paper/figures/gpt2_medium.svg")
+    run(paper, *wanted, *PAPER, MEDIUM, **cached(paper))
     layers = pd.read_csv(tables / "layers.csv")
     assert list(layers["layer"]) == list(range(24))
     assert set(layers["revision"]) == {stand_ins.COMMIT}

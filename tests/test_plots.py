@@ -997,11 +997,18 @@ def test_a_null_alone_is_no_evidence(paper):
     assert entries == ["interval of the paper", "gpt2-medium-init (null: never trained)"]
 
 
-def test_what_is_not_gpt2_medium_is_refused(paper):
+def test_what_is_not_gpt2_medium_is_left_out_and_said(paper):
     layers, _ = paper
-    for measured, initial in ((["all"], []), ([], ["all"])):
-        with pytest.raises(ValueError, match=r"^n_layers of GPT-2 Medium is 24; [^\n]*$"):
-            gpt2_medium_intervals(layers, STYLE, measured=measured, initial=initial)
+    for measured, initial in ((["all"], []), ([], ["all"]), (["gpt2-medium", "all"], [])):
+        figure = gpt2_medium_intervals(layers, STYLE, measured=measured, initial=initial)
+        axes = figure.axes[0]
+        title = axes.get_title().replace("\n", " ")
+        assert title == "all is left out: it has another shape than GPT-2 Medium."
+        lines = [line for line in axes.lines if line.get_marker() == "o"]
+        assert len(lines) == ("gpt2-medium" in measured)
+        entries = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert "all" not in " ".join(entries[1:])
+        assert len(axes.texts) == (3 if lines else 1)
     with pytest.raises(ValueError, match=r"^the table layers lacks absent; give [^\n]*$"):
         gpt2_medium_intervals(layers, STYLE, measured=["absent"], initial=[])
 

@@ -18,7 +18,6 @@ from headalgebra.plots._panels import (
     numbers,
     plot_positive,
     require_columns,
-    rows_by_model,
     title_panel,
     zero_legend,
 )
@@ -63,7 +62,7 @@ def gpt2_medium_intervals(
     style
         How it looks.
     measured
-        Models that are the published checkpoint. The share of their layers inside each interval
+        Models that come from its repository. The share of their layers inside each interval
         is written above it.
     initial
         Models that are its architecture at initialisation, drawn as nulls: their layers are
@@ -72,15 +71,25 @@ def gpt2_medium_intervals(
     Raises
     ------
     ValueError
-        When the table lacks a column or a model, or a model has another shape.
+        When the table lacks a column or a model.
+
+    Notes
+    -----
+    A model of another shape is not GPT-2 Medium, whatever it is called: it is left out, and a line
+    above the panel says so.
     """
     require_columns(layers, "layers", COLUMNS)
     rows = layers[layers["model"].isin([*measured, *initial])]
     if missing := [model for model in (*measured, *initial) if model not in set(rows["model"])]:
         raise ValueError(f"the table layers lacks {missing[0]}; give its rows")
-    for column, size in SHAPE.items():
-        if not (rows[column] == size).all():
-            raise ValueError(f"{column} of GPT-2 Medium is {size}; leave out what has another")
+    alike = (rows[list(SHAPE)] == pd.Series(SHAPE)).all(axis="columns")
+    others = list(rows["model"][~alike].unique())
+    remarks = [f"{model} is left out: it has another shape than GPT-2 Medium." for model in others]
+    rows = rows[alike]
+    measured = [model for model in measured if model not in others]
+    initial = [model for model in initial if model not in others]
+    if initial and not measured:
+        remarks.append(NO_EVIDENCE)
     figure = Figure(figsize=(style.width_inches, 2.7), layout="constrained")
     axes = figure.subplots()
     claimed = [end for _, interval in GPT2_MEDIUM_EPSILON for end in interval]
@@ -93,7 +102,8 @@ def gpt2_medium_intervals(
     for span, interval in GPT2_MEDIUM_EPSILON:
         _draw_interval(axes, span, interval, of_measured)
     colours = style.model_colours(layers)
-    for model, of_model in rows_by_model(rows, "layers").items():
+    for model in (*measured, *initial):
+        of_model = rows[rows["model"] == model].sort_values("layer")
         layer, epsilon, haar = (
             numbers(of_model[name]) for name in ("layer", "epsilon", "epsilon_haar")
         )
@@ -103,7 +113,7 @@ def gpt2_medium_intervals(
             plot_positive(axes, layer + 1, haar, **HAAR_LOOK)
     axes.set_xlabel("layer, counted from 1")
     axes.set_ylabel("ε")
-    title_panel(axes, "", {"no ε": numbers(rows["epsilon"])}, [] if measured else [NO_EVIDENCE])
+    title_panel(axes, "", {"no ε": numbers(rows["epsilon"])}, remarks)
     legend_below(
         figure,
         [
