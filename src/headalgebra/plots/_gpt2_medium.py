@@ -113,7 +113,8 @@ def gpt2_medium_intervals(
             plot_positive(axes, layer + 1, haar, **HAAR_LOOK)
     axes.set_xlabel("layer, counted from 1")
     axes.set_ylabel("ε")
-    title_panel(axes, "", {"no ε": numbers(rows["epsilon"])}, remarks)
+    missing_numbers = {"no ε": numbers(rows["epsilon"])} if len(rows) else {}
+    title_panel(axes, "", missing_numbers, remarks)
     legend_below(
         figure,
         [
