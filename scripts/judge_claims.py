@@ -13,7 +13,7 @@ from stage import job, write_csv
 if TYPE_CHECKING:
     snakemake: Any
 
-TABLES = (*("layers", "sampling", "precision", "literal", "tower", "conditioning", "feasibility"),)
+TABLES = ("layers", "sampling", "precision", "literal", "tower", "conditioning", "feasibility")
 
 with job(snakemake):
     earlier = {model for series in snakemake.params.series.values() for model in series[:-1]}

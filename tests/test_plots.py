@@ -103,6 +103,7 @@ def draw_study(models, *, span_phases=True, seed=0):
                     "n_layers": n_layers,
                     "n_heads": n_heads,
                     "d_model": 64 * n_heads,
+                    "d_head": 64,
                     "phase": phase(epsilon, **PHASE_ENDS) if n_heads > 1 else "",
                     "epsilon": epsilon if n_heads > 1 else np.nan,
                     "epsilon_haar": 1.1 * epsilon if n_heads > 1 else np.nan,
@@ -519,7 +520,7 @@ def test_a_study_without_pairs_or_triples_still_has_figures():
 
 def test_columns_that_are_empty_throughout_still_give_figures():
     study = draw_study(LEAST)
-    kept = ["model", "layer", "n_layers", "n_heads", "d_model"]
+    kept = ["model", "layer", "n_layers", "n_heads", "d_model", "d_head"]
     layers = study["layers"]
     study["layers"] = layers[kept].reindex(columns=layers.columns)
     study["singular_values"]["sigma"] = np.nan

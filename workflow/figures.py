@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from headalgebra.gpt2_medium import IDS, SHAPE
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
@@ -39,10 +41,6 @@ class Figure:
         return name if self.per == "study" else f"{name}_{{{self.per}}}"
 
 
-GPT2_MEDIUM = ("gpt2-medium", "openai-community/gpt2-medium")
-"""What the hub calls the model for which the paper gives intervals."""
-
-
 def gpt2_medium(models: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
     """The models that are GPT-2 Medium, and those that are its architecture before training.
 
@@ -52,7 +50,7 @@ def gpt2_medium(models: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]
     for name, model in models.items():
         if model["circuit"] != "qk" or model["scale"] or model["fold_norm"]:
             continue
-        if model["id"] in GPT2_MEDIUM and model["source"] in ("hub", "init"):
+        if model["id"] in IDS and model["source"] in ("hub", "init"):
             found["measured" if model["source"] == "hub" else "initial"].append(name)
         elif model["source"] == "init" and _has_its_shape(model["config"] or {}):
             found["initial"].append(name)
@@ -60,8 +58,9 @@ def gpt2_medium(models: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]
 
 
 def _has_its_shape(config: Mapping[str, Any]) -> bool:
-    shape = {"model_type": "gpt2", "n_layer": 24, "n_head": 16, "n_embd": 1024}
-    return shape.items() <= config.items()
+    names = {"n_layer": "n_layers", "n_head": "n_heads", "n_embd": "d_model"}
+    shape = {key: SHAPE[column] for key, column in names.items()}
+    return ({"model_type": "gpt2"} | shape).items() <= config.items()
 
 
 def of_source(models: Iterable[Mapping[str, Any]], source: str) -> list[str]:

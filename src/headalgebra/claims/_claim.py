@@ -169,6 +169,46 @@ def on_every_model(passed: Mapping[str, Truth], texts: list[str], nothing: Findi
     return Finding(verdict_if(all(passed.values())), "; ".join(texts))
 
 
+def on_identity(
+    study: Study, verdict: str, texts: list[str], doubts: list[str], *, nothing: str, why: str = ""
+) -> Finding:
+    """The verdict that mathematics gives, where the computation bears its identity out.
+
+    Parameters
+    ----------
+    texts, doubts
+        What was measured on each model judged, and where the identity does not hold.
+    nothing
+        What is missing where no model could be judged.
+    why
+        Stands before what was measured.
+    """
+    if study.counted.empty:
+        return study.nothing_counts
+    if not texts:
+        return Finding(NOT_MEASURED, nothing)
+    if doubts:
+        failed = "the computation failed its own check: " + "; ".join(doubts)
+        return Finding(NOT_MEASURED, "; ".join([failed, *texts]))
+    return Finding(verdict, why + "; ".join(texts))
+
+
+def residuals(study: Study, column: str, called: str) -> tuple[list[str], list[str]]:
+    """Largest residual of each model that has one, in words, and where it is no rounding."""
+    texts, doubts = [], []
+    tolerance = study.thresholds.identity_residual
+    for model, rows in study.rows("layers"):
+        residual = numbers(rows[column])
+        residual = residual[np.isfinite(residual)]
+        if not len(residual):
+            continue
+        if beyond := int((residual > tolerance).sum()):
+            doubts.append(f"{model}: residual above {tolerance:g} in {layers_counted(beyond)}")
+        largest = magnitude(residual.max())
+        texts.append(f"{model}: {called} {largest} over {layers_counted(len(residual))}")
+    return texts, doubts
+
+
 def numbers(column: pd.Series) -> Values:
     """A column as float64, missing entries as NaN."""
     return column.to_numpy(dtype=np.float64, na_value=np.nan)

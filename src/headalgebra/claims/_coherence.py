@@ -12,6 +12,8 @@ from headalgebra.claims._claim import (
     layers_counted,
     magnitude,
     numbers,
+    on_identity,
+    residuals,
     verdict_if,
 )
 from headalgebra.claims._paper import COHERENCE_RESIDUAL, GPT2_MEDIUM_COHERENCE_RESIDUAL
@@ -60,27 +62,12 @@ def literal(study: Study) -> Finding:
 
 def higher(study: Study) -> Finding:
     """Whether the two-term structure, which has no ℓ_k beyond ℓ₃, satisfies its relations."""
-    texts, doubts = [], []
-    tolerance = study.thresholds.identity_residual
-    for model, rows in study.rows("layers"):
-        residual = numbers(rows["coherence_residual"])
-        exists = np.isfinite(residual)
-        if not exists.any():
-            continue
-        if beyond := int((residual[exists] > tolerance).sum()):
-            doubts.append(f"{model}: residual above {tolerance:g} in {layers_counted(beyond)}")
-        texts.append(
-            f"{model}: relations to {magnitude(residual[exists].max())} over "
-            f"{layers_counted(int(exists.sum()))}"
-        )
-    if study.counted.empty:
-        return study.nothing_counts
-    if not texts:
-        return Finding(NOT_MEASURED, "no layer with a residual of the relations")
-    if doubts:
-        why = "the computation failed its own check: " + "; ".join(doubts)
-        return Finding(NOT_MEASURED, "; ".join([why, *texts]))
-    return Finding(REPRODUCED, "trivially, since ℓ_k = 0 from k = 4 on; " + "; ".join(texts))
+    texts, doubts = residuals(study, "coherence_residual", "relations to")
+    return on_identity(
+        *(study, REPRODUCED, texts, doubts),
+        nothing="no layer with a residual of the relations",
+        why="trivially, since ℓ_k = 0 from k = 4 on; ",
+    )
 
 
 CLAIMS = (

@@ -20,6 +20,7 @@ from headalgebra.claims._claim import (
     spearman,
 )
 from headalgebra.claims._paper import EPSILON_BY_THIRD, GPT2_MEDIUM_EPSILON
+from headalgebra.gpt2_medium import IDS
 
 
 def depth(study: Study) -> Finding:
@@ -86,8 +87,8 @@ def gpt2_medium(study: Study) -> Finding:
             f"{k} of {n} (ε {shown(here.min())} to {shown(here.max())})" for k, n, here in parts
         )
         texts.append(f"{model}: inside {counts}")
-    absent = f"no model of source hub with id {_gpt2_medium.IDS[0]}: its weights were not given"
-    named = study.models["id"].isin(_gpt2_medium.IDS)
+    absent = f"no model of source hub with id {IDS[0]}: its weights were not given"
+    named = study.models["id"].isin(IDS)
     named |= study.models["model"].str.startswith("gpt2-medium")
     if others := [model for model in study.models["model"][named] if model not in real]:
         absent += f" ({listed(others)} is not that)"

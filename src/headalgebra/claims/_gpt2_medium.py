@@ -3,11 +3,7 @@
 import pandas as pd
 
 from headalgebra.claims._claim import Study, listed
-
-IDS = ("openai-community/gpt2-medium", "gpt2-medium")
-"""Of one hub repository, by its name and its former one."""
-
-SHAPE = {"n_layers": 24, "n_heads": 16, "d_model": 1024, "d_head": 64}
+from headalgebra.gpt2_medium import IDS, SHAPE
 
 
 def published(study: Study) -> set[str]:

@@ -5,13 +5,13 @@ import pandas as pd
 
 from headalgebra.claims._claim import (
     CONTRADICTED,
-    NOT_MEASURED,
     Claim,
     Finding,
     Study,
     layers_counted,
     magnitude,
     numbers,
+    on_identity,
     shown,
 )
 from headalgebra.claims._paper import JACOBIATOR_RANGE
@@ -46,16 +46,10 @@ def vanishing(study: Study) -> Finding:
             by_operand = ", ".join(f"{slope:.2f} ({name})" for name, slope in slopes.items())
             text += f", slope in the unit roundoff {by_operand}"
         texts.append(text)
-    if study.counted.empty:
-        return study.nothing_counts
-    if not texts:
-        return Finding(NOT_MEASURED, "no layer with a Jacobiator: it takes three basis elements")
     if not sloped:
         doubts.append("no Jacobiator in several precisions")
-    if doubts:
-        why = "the computation failed its own check: " + "; ".join(doubts)
-        return Finding(NOT_MEASURED, "; ".join([why, *texts]))
-    return Finding(CONTRADICTED, "; ".join(texts))
+    nothing = "no layer with a Jacobiator: it takes three basis elements"
+    return on_identity(study, CONTRADICTED, texts, doubts, nothing=nothing)
 
 
 def _slopes(precision: pd.DataFrame) -> dict[str, float]:

@@ -10,8 +10,9 @@ from headalgebra.claims._claim import (
     Study,
     inside,
     layers_counted,
-    magnitude,
     numbers,
+    on_identity,
+    residuals,
     shown,
     verdict_if,
 )
@@ -45,29 +46,9 @@ def strength(study: Study) -> Finding:
 
 def coboundary(study: Study) -> Finding:
     """Whether δφ₁ + ½[φ₁,φ₁]_G vanishes to rounding, which solves the equation."""
-    texts, doubts = [], []
-    tolerance = study.thresholds.identity_residual
-    for model, rows in study.rows("layers"):
-        residual = numbers(rows["hochschild_residual"])
-        exists = np.isfinite(residual)
-        if not exists.any():
-            continue
-        if beyond := int((residual[exists] > tolerance).sum()):
-            doubts.append(f"{model}: residual above {tolerance:g} in {layers_counted(beyond)}")
-        texts.append(
-            f"{model}: residual up to {magnitude(residual[exists].max())} over "
-            f"{layers_counted(int(exists.sum()))}"
-        )
-    if study.counted.empty:
-        return study.nothing_counts
-    if not texts:
-        return Finding(
-            NOT_MEASURED, "no layer with a residual: it takes three elements that do not commute"
-        )
-    if doubts:
-        why = "the computation failed its own check: " + "; ".join(doubts)
-        return Finding(NOT_MEASURED, "; ".join([why, *texts]))
-    return Finding(CONTRADICTED, "; ".join(texts))
+    texts, doubts = residuals(study, "hochschild_residual", "residual up to")
+    nothing = "no layer with a residual: it takes three elements that do not commute"
+    return on_identity(study, CONTRADICTED, texts, doubts, nothing=nothing)
 
 
 CLAIMS = (

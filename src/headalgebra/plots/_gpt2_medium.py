@@ -11,6 +11,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedLocator
 
 from headalgebra.claims import GPT2_MEDIUM_EPSILON
+from headalgebra.gpt2_medium import SHAPE
 from headalgebra.plots._panels import (
     legend_below,
     log_axis,
@@ -23,8 +24,7 @@ from headalgebra.plots._panels import (
 )
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 
-COLUMNS = ("model", "layer", "n_layers", "n_heads", "d_model", "epsilon", "epsilon_haar")
-SHAPE = {"n_layers": 24, "n_heads": 16, "d_model": 1024}
+COLUMNS = ("model", "layer", *SHAPE, "epsilon", "epsilon_haar")
 
 NO_EVIDENCE = "The checkpoint is not in this study: a null alone, which is no evidence."
 
@@ -57,8 +57,8 @@ def gpt2_medium_intervals(
     Parameters
     ----------
     layers
-        Columns ``model``, ``layer``, ``n_layers``, ``n_heads``, ``d_model``, ``epsilon`` and
-        ``epsilon_haar``; rows of other models are left out.
+        Columns ``model``, ``layer``, ``n_layers``, ``n_heads``, ``d_model``, ``d_head``,
+        ``epsilon`` and ``epsilon_haar``; rows of other models are left out.
     style
         How it looks.
     measured
