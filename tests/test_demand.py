@@ -1,5 +1,7 @@
 """What jobs ask a cluster for."""
 
+import json
+import os
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from demand import (
     Shape,
     mem_mb,
     minutes,
+    model_shape,
     n_routed,
     seconds_before_bases,
     with_bases,
@@ -139,3 +142,19 @@ def test_what_is_not_there_yet_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         with_bases("linf_dense", MINILM, str(tmp_path / "basis.parquet"), 100)
     assert missing.value.filename == str(tmp_path / "basis.parquet")
+
+
+def test_a_file_that_a_run_writes_anew_is_read_anew(tmp_path: Path) -> None:
+    record = {"n_heads": 4, "n_kv_heads": 4, "d_model": 8, "d_head": 2, "source": {"source": "hub"}}
+    provenance, basis = tmp_path / "provenance.json", tmp_path / "basis.parquet"
+    for n in (2, 3):
+        provenance.write_text(json.dumps(record | {"layers": list(range(n))}))
+        bases(basis, route=["sampled"] * n, basis_dim=[4] * n, kappa_used=[2.0] * n)
+        for path in (provenance, basis):
+            os.utime(path, ns=(n, n))
+        shape = model_shape(str(provenance), None)
+        assert shape.layers == n
+        assert with_bases("linf_sampled", shape, str(basis), 100).layers == n
+    with pytest.raises(FileNotFoundError) as missing:
+        model_shape(str(tmp_path / "gone.json"), None)
+    assert missing.value.filename == str(tmp_path / "gone.json")

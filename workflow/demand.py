@@ -196,18 +196,22 @@ STAGES: dict[str, Callable[[Shape, Settings], Cost]] = {
 """Cost of each stage by the name of its rule."""
 
 
-@cache
 def model_shape(provenance: str, layers_per_job: int | None) -> Shape:
     """The shape of a job on the model whose weights were extracted.
 
     Raises
     ------
     FileNotFoundError
-        Before they were.
+        Before they were; it names the file, which tells Snakemake to ask again later.
     """
-    with Path(provenance).open(encoding="utf-8") as file:
-        shape = recorded_shape(json.load(file))
+    shape = _shape_written(provenance, Path(provenance).stat().st_mtime_ns)
     return replace(shape, layers=min(shape.layers, layers_per_job or shape.layers))
+
+
+@cache
+def _shape_written(provenance: str, _at: int) -> Shape:
+    # A run may write the file anew, and ask again.
+    return recorded_shape(json.loads(Path(provenance).read_text(encoding="utf-8")))
 
 
 def recorded_shape(record: Mapping[str, Any]) -> Shape:
@@ -251,12 +255,15 @@ def n_routed(stage: str, basis: str) -> int:
 
 
 def _routed(stage: str, basis: str) -> "pd.DataFrame":
+    found = _bases_written(basis, Path(basis).stat().st_mtime_ns)
+    return found[found["route"].isin(ROUTES[stage])] if stage in ROUTES else found
+
+
+@cache
+def _bases_written(basis: str, _at: int) -> "pd.DataFrame":
     import pandas as pd  # here, since most starts of Snakemake ask for no job's memory
 
-    # open() names the missing file in its error, which tells Snakemake to ask again later.
-    with Path(basis).open("rb") as file:
-        found = pd.read_parquet(file)
-    return found[found["route"].isin(ROUTES[stage])] if stage in ROUTES else found
+    return pd.read_parquet(basis, columns=["route", "basis_dim", "kappa_used"])
 
 
 def mem_mb(stage: str, shape: Shape, settings: Settings) -> int:

@@ -29,9 +29,16 @@ SPANS = {
     for model in STUDY.models
     for name, span in spans_of(model, STUDY.models[model]).items()
 }
-STUDY_TABLES = (
-    *("layers", "phases", "sampling", "precision", "literal", "associator", "nulls", "tower"),
-)
+STUDY_TABLES = [
+    "layers",
+    "phases",
+    "sampling",
+    "precision",
+    "literal",
+    "associator",
+    "nulls",
+    "tower",
+]
 CLAIMS_TABLES = ("conditioning", "feasibility", "claims")
 # Rule, model and benchmark of every job that computes.
 BENCHMARKS = [
