@@ -31,6 +31,7 @@ pytestmark = [
     ),
 ]
 
+RECIPE = Path(__file__).parent / "two_node_slurm"
 PATIENCE = 240
 """Seconds until what should happen has happened, on a slow machine."""
 
@@ -235,8 +236,7 @@ def test_lost_jobs_are_done_again_and_nothing_else(
     os.kill(int((CLUSTER / "slurmctld.pid").read_text()), signal.SIGTERM)
     until(lambda: not (CLUSTER / "slurmctld.pid").exists(), "the controller has gone")
     time.sleep(3)
-    recipe = Path(__file__).parent / "two_node_slurm"
-    subprocess.run([recipe, "controller", CLUSTER], check=True)
+    subprocess.run([RECIPE, "controller", CLUSTER], check=True)
 
     said, _ = process.communicate(timeout=600)
     assert process.returncode == 0, said
@@ -305,3 +305,21 @@ def test_what_the_guide_says_of_a_killed_run(checkout: Path, expected: dict[str,
     assert not partial_outputs(checkout)
     for rule, times in finished.items():
         assert completed(checkout)[rule] == times, f"{rule} was finished and done again"
+
+
+def start_cluster(folder: Path) -> subprocess.CompletedProcess[str]:
+    # Into a file: daemons inherit what they were started with, and would hold a pipe open.
+    with (folder / "said").open("w+") as said:
+        started = subprocess.run([RECIPE, "start", folder], stdout=said, stderr=said, check=False)
+        said.seek(0)
+        return subprocess.CompletedProcess(started.args, started.returncode, said.read())
+
+
+def test_a_cluster_takes_the_place_of_a_dead_one_alone(tmp_path: Path) -> None:
+    refused = start_cluster(tmp_path)
+    assert refused.returncode == 1
+    assert "/etc/slurm/slurm.conf is there" in refused.stdout
+    for daemon in ("slurmctld", "cpu1", "gpu1", "munged"):
+        os.kill(int((CLUSTER / f"{daemon}.pid").read_text()), signal.SIGKILL)
+    until(lambda: start_cluster(CLUSTER).returncode == 0, "the cluster is back")
+    assert Path("/etc/slurm/slurm.conf").resolve() == CLUSTER.resolve() / "slurm.conf"
