@@ -32,8 +32,8 @@ pytestmark = [
 ]
 
 RECIPE = Path(__file__).parent / "two_node_slurm"
-PATIENCE = 240
-"""Seconds until what should happen has happened, on a slow machine."""
+PATIENCE = 1200
+"""Seconds until what should happen has happened, on the slowest machine."""
 
 PROFILE = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2")
 TINY = ("--config", "models=tiny-init")
@@ -111,7 +111,7 @@ def submit(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 def through_slurm(folder: Path, *arguments: str) -> str:
     """What a run through the profile says, which must succeed."""
     process = submit(folder, *arguments)
-    said, _ = process.communicate(timeout=600)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
     return said
 
@@ -238,7 +238,7 @@ def test_lost_jobs_are_done_again_and_nothing_else(
     time.sleep(3)
     subprocess.run([RECIPE, "controller", CLUSTER], check=True)
 
-    said, _ = process.communicate(timeout=600)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
     assert tables(checkout, "custom") == expected
     assert set(completed(checkout).values()) == {1}
@@ -268,7 +268,7 @@ def test_a_run_that_is_ended_leaves_no_job_behind(
     process = submit(checkout, "basis", *TINY)
     until(lambda: processes_of(checkout, "decompose_basis"), "a script runs")
     process.send_signal(ended_by)
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0, said
     until(lambda: {job.state for job in slurm_jobs(checkout)} == states, "its jobs have ended")
     until(lambda: not processes_of(checkout, "decompose_basis"), "the script has ended")
@@ -286,7 +286,7 @@ def test_what_the_guide_says_of_a_killed_run(checkout: Path, expected: dict[str,
     process.communicate()
 
     refused = submit(checkout, "tables", *TINY)
-    said, _ = refused.communicate(timeout=120)
+    said, _ = refused.communicate(timeout=PATIENCE)
     assert refused.returncode != 0
     (end_its_jobs,) = set(re.findall(r"scancel --name \S+", said))
     assert "--unlock" in said
@@ -298,7 +298,7 @@ def test_what_the_guide_says_of_a_killed_run(checkout: Path, expected: dict[str,
     )
     finished = completed(checkout)
     unlock = submit(checkout, "tables", *TINY, "--unlock")
-    said, _ = unlock.communicate(timeout=120)
+    said, _ = unlock.communicate(timeout=PATIENCE)
     assert unlock.returncode == 0, said
     through_slurm(checkout, "tables", *TINY)
     assert tables(checkout, "custom") == expected
