@@ -60,6 +60,7 @@ with job(snakemake):
         estimates["uniform"] = uniform_tuples(
             words, settings["uniform_tuples"], layer_seed(settings["seed"], "uniform_tuples", layer)
         )
+        del words  # they may be most of what a layer needs
         sampling += [
             dict(zip(columns.SAMPLING, (layer, name, *sampling_row(estimate)), strict=True))
             for name, estimate in estimates.items()

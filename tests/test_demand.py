@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from demand import (
     STAGES,
     START_SECONDS,
+    WORDS_HELD,
     Shape,
     mem_mb,
     minutes,
@@ -23,6 +24,7 @@ from demand import (
     seconds_before_bases,
     with_bases,
 )
+from headalgebra.linf import sampled
 from headalgebra.linf.dense import dense_bytes
 from runs import ROOT
 
@@ -46,6 +48,8 @@ MEASURED = [
     # One layer of Llama-3-8B's shape and one of 70B's, from benchmarks/memory.py.
     ("measure_epsilon", Shape(4096, 32, 8, 128, 4, 32, True), 837, 1.0),
     ("measure_epsilon", Shape(8192, 64, 8, 128, 1, 64, True), 1627, 1.0),
+    # Words and 400 weighted triples of one layer of 64 heads, without the rest of the stage.
+    ("linf_sampled", Shape(4096, 64, 64, 64, 1, 64, True), 5550, 4.3),
 ]
 
 SHAPES = st.builds(
@@ -102,6 +106,10 @@ def test_larger_models_ask_for_no_less(stage: str, shape: Shape, grown: str) -> 
 def test_dense_extraction_has_room_for_what_it_holds(n: int, d: int) -> None:
     shape = Shape(d=d, heads=n, keys=n, r=8, layers=3, n=n, trained=True)
     assert mem_mb("linf_dense", shape, SETTINGS) * 1e6 > dense_bytes(n, d, torch.float64)
+
+
+def test_blocks_of_words_are_as_large_as_is_asked_for() -> None:
+    assert WORDS_HELD == sampled.WORDS_HELD
 
 
 def bases(path: Path, **columns: list) -> str:

@@ -135,6 +135,20 @@ def test_blocks_of_triples_do_not_show(monkeypatch):
     torch.testing.assert_close(census(words), whole, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("side", [1, 2, 3])
+def test_blocks_of_words_do_not_show(monkeypatch, side):
+    layer, probes = heavy_tailed(1), sphere_probes(8, 4, seed_of(0))
+    whole = words_of(layer, probes)
+    assert len(whole.coefficients) % 3 and len(whole.coefficients) > 3
+    per_word = max(probes.shape[0], layer.query_matrix.shape[1]) * probes.shape[1]
+    monkeypatch.setattr(sampled, "WORDS_HELD", side**2 * per_word)
+    blocks = words_of(layer, probes)
+    for name in ("keyed", "keyed_brackets", "pair_squared"):
+        torch.testing.assert_close(
+            getattr(blocks, name), getattr(whole, name), rtol=1e-12, atol=1e-13
+        )
+
+
 def test_interval_of_all_triples():
     """√(T̄ exp(±t s/(T̄√p))) with Student's t on p − 1 degrees of freedom."""
     squared = torch.tensor([[1.0, 3.0, 2.0, 6.0], [3.0, 5.0, 2.0, 2.0]], dtype=torch.float64)

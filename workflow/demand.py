@@ -28,6 +28,9 @@ START_SECONDS = 5
 START_MB = 900
 """Snakemake, Python, torch and the buffers of fixed size that the stages work in."""
 
+WORDS_HELD = 2**26
+"""The same number of headalgebra.linf.sampled, whose import takes as long as planning a study."""
+
 MEGABYTE = 1e6
 
 
@@ -121,8 +124,10 @@ def _sampled(shape: Shape, settings: Settings) -> Cost:
     one_word = 2.0 * shape.d * shape.width * probes
     flops = shape.gram_flops + one_word * (triples + 4 * n * n)
     flops += settings["jacobi_triples"] * _literal_flops(shape)
-    numbers = 3 * shape.held + words * (3 * shape.d + 4 * shape.width)
-    return Cost(numbers + 10 * shape.d**2, shape.layers * flops)
+    # Words are kept as the keys see them, beside their brackets, and formed block by block.
+    block = min(words * max(shape.d, shape.width), WORDS_HELD)
+    kept = 1.5 * words * shape.width + 5 * block
+    return Cost(3 * shape.held + max(kept, 10 * shape.d**2), shape.layers * flops)
 
 
 def _dense(shape: Shape, settings: Settings) -> Cost:

@@ -11,6 +11,7 @@ interval is far too narrow on trained layers.
 
 import math
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 import torch
@@ -23,7 +24,10 @@ from headalgebra.operators import HeadOperators
 CONFIDENCE = 0.95
 
 NUMBERS_HELD = 2**21
-"""Numbers in one block of words: 16 MB, near the caches and wide enough for a full-speed GEMM."""
+"""Numbers in one block of triples: 16 MB, near the caches and wide enough for a full-speed GEMM."""
+
+WORDS_HELD = 2**26
+"""Numbers in one block of words: 512 MB, so that the factors are seldom read again for the next."""
 
 
 @dataclass(frozen=True)
@@ -100,19 +104,41 @@ class ProbedWords:
                 "a sampled bracket and its interval need two of each"
             )
         self.operators, self.coefficients = operators, coefficients
-        self.n_probes = probes.shape[1]
-        letters = self._prepend(operators.key_products(probes))
-        words = self._prepend(operators.key_products(letters))
-        self.pair_squared = (words - words.transpose(1, 2)).square().sum(0).mean(-1)
-        self.keyed = operators.key_products(words)
+        d, self.n_probes = probes.shape
         n = len(coefficients)
-        self.a, self.c = torch.triu_indices(n, n, offset=1, device=words.device)
-        self.keyed_brackets = self.keyed[:, :, self.c, self.a] - self.keyed[:, :, self.a, self.c]
+        shape = (operators.n_heads, operators.d_head, n, n, self.n_probes)
+        self.keyed = probes.new_empty(shape)
+        self.pair_squared = probes.new_empty(n, n)
+        letters = self._prepend(coefficients, operators.key_products(probes))
+        self._keyed_letters = operators.key_products(letters)
+        # Words in d dimensions are held for a square of letters at a time.
+        per_word = max(d, operators.query_matrix.shape[1]) * self.n_probes
+        side = max(1, math.isqrt(WORDS_HELD // per_word))
+        spans = [slice(start, min(start + side, n)) for start in range(0, n, side)]
+        for second, first in combinations_with_replacement(spans, 2):
+            words = self._form_words(second, first)
+            reversed_words = words if first is second else self._form_words(first, second)
+            squared = (words - reversed_words.transpose(1, 2)).square_().sum(0).mean(-1)
+            self.pair_squared[second, first] = squared
+            self.pair_squared[first, second] = squared.T
+        self.a, self.c = torch.triu_indices(n, n, offset=1, device=probes.device)
+        self.keyed_brackets = probes.new_empty(*shape[:2], len(self.a), self.n_probes)
+        of_first = self.keyed_brackets.split(list(range(n - 1, 0, -1)), dim=2)
+        for a, brackets in enumerate(of_first):
+            torch.sub(self.keyed[:, :, a + 1 :, a], self.keyed[:, :, a, a + 1 :], out=brackets)
 
-    def _prepend(self, keyed: Float[Tensor, "H r *word"]) -> Float[Tensor, "d n *word"]:
-        """``E_b Y`` for every b, from ``K_h^T Y``."""
+    def _form_words(self, second: slice, first: slice) -> Float[Tensor, "d s f p"]:
+        """``E_b E_a Z`` for spans of b and a; what the keys make of them is kept."""
+        words = self._prepend(self.coefficients[second], self._keyed_letters[:, :, first])
+        self.keyed[:, :, second, first] = self.operators.key_products(words)
+        return words
+
+    def _prepend(
+        self, coefficients: Float[Tensor, "s H"], keyed: Float[Tensor, "H r *word"]
+    ) -> Float[Tensor, "d s *word"]:
+        """``E_b Y`` for elements of those coefficients, from ``K_h^T Y``."""
         word = keyed.shape[2:]
-        by_element = self.coefficients.T.reshape(self.operators.n_heads, 1, -1, *(1 for _ in word))
+        by_element = coefficients.T.reshape(self.operators.n_heads, 1, -1, *(1 for _ in word))
         return self.operators.query_combination(by_element * keyed[:, :, None])
 
     def drawn_squared(self, index: Int[Tensor, "t"]) -> Float[Tensor, "t p"]:
