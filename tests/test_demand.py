@@ -48,8 +48,6 @@ MEASURED = [
     # One layer of Llama-3-8B's shape and one of 70B's, from benchmarks/memory.py.
     ("measure_epsilon", Shape(4096, 32, 8, 128, 4, 32, True), 837, 1.0),
     ("measure_epsilon", Shape(8192, 64, 8, 128, 1, 64, True), 1627, 1.0),
-    # Words and 400 weighted triples of one layer of 64 heads, without the rest of the stage.
-    ("linf_sampled", Shape(4096, 64, 64, 64, 1, 64, True), 5550, 4.3),
 ]
 
 SHAPES = st.builds(
@@ -108,8 +106,12 @@ def test_dense_extraction_has_room_for_what_it_holds(n: int, d: int) -> None:
     assert mem_mb("linf_dense", shape, SETTINGS) * 1e6 > dense_bytes(n, d, torch.float64)
 
 
-def test_blocks_of_words_are_as_large_as_is_asked_for() -> None:
+def test_the_words_of_many_heads_have_room() -> None:
     assert WORDS_HELD == sampled.WORDS_HELD
+    # Measured on words and weighted triples alone, which is where the stage holds most.
+    peak_mb = 5550
+    asked = mem_mb("linf_sampled", Shape(4096, 64, 64, 64, 1, 64, True), SETTINGS)
+    assert 1.1 * peak_mb < asked < 2 * peak_mb
 
 
 def bases(path: Path, **columns: list) -> str:
