@@ -301,7 +301,8 @@ def test_peak_memory_does_not_grow_with_layers(tiny_model: Callable) -> None:
     checkpoint = open_folder(
         tiny_model("gpt2", **settings).folder, convention=Convention(scale=True, fold_norm=True)
     )
-    layer_size = 2 * 192 * 192 * 8
+    reads = 4 * checkpoint.n_layers
+    all_kept = reads * 2 * 192 * 192 * 8
 
     def growth(keep: bool) -> int:
         """Bytes by which memory peaks above where it stands."""
@@ -309,13 +310,14 @@ def test_peak_memory_does_not_grow_with_layers(tiny_model: Callable) -> None:
         ctypes.CDLL(None).malloc_trim(0)  # what is free already would hide what is taken
         Path("/proc/self/clear_refs").write_text("5")
         before, kept = memory("VmHWM"), []
-        for layer in range(checkpoint.n_layers):
-            factors = checkpoint.read_layer(layer)
+        for read in range(reads):
+            factors = checkpoint.read_layer(read % checkpoint.n_layers)
             kept += [factors] * keep
         return memory("VmHWM") - before
 
-    assert growth(keep=False) < 12 * layer_size
-    assert growth(keep=True) > 24 * layer_size
+    # What is freed is not always given back: some twenty layers' worth, however many are read.
+    assert growth(keep=False) < all_kept / 3
+    assert growth(keep=True) > all_kept * 0.9
 
 
 def memory(kind: str) -> int:
