@@ -1,6 +1,5 @@
 """Reading a checkpoint takes the bytes and the memory of what is wanted, whatever else there is."""
 
-import ctypes
 import json
 import os
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from resident_memory import LINUX, peak_above_the_start
 from safetensors.torch import load_file
 
 from headalgebra.checkpoints import Checkpoint, CheckpointError, open_folder, save_factors
@@ -224,26 +224,6 @@ def test_the_largest_header_is_the_format_s_own(tiny_model: Callable) -> None:
 
 
 # Memory
-
-LINUX = pytest.mark.skipif(
-    not Path("/proc/self/clear_refs").exists(), reason="needs Linux's accounts of memory"
-)
-
-
-def peak_above_the_start(action: Callable[[], object]) -> int:
-    """Bytes by which resident memory peaks while something is done."""
-
-    def account(kind: str) -> int:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith(f"{kind}:"):
-                return 1024 * int(line.split()[1])
-        raise AssertionError(kind)
-
-    ctypes.CDLL(None).malloc_trim(0)  # what is free already would hide what is taken
-    Path("/proc/self/clear_refs").write_text("5")
-    before = account("VmHWM")
-    action()
-    return account("VmHWM") - before
 
 
 def wide_folder(tiny_model: Callable, layers: int, vocabulary: int = 50) -> Path:

@@ -1,12 +1,12 @@
 """Weights that would be read wrongly, or not safely, are refused; the others are let go of."""
 
-import ctypes
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from resident_memory import LINUX, peak_above_the_start
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -272,11 +272,6 @@ def test_shards_without_queries_or_keys_are_not_read(sharded: Path) -> None:
     assert read == wanted | {"config.json", "model.safetensors.index.json"}
 
 
-LINUX = pytest.mark.skipif(
-    not Path("/proc/self/clear_refs").exists(), reason="needs Linux's accounts of memory"
-)
-
-
 @LINUX
 @pytest.mark.parametrize("convention", [PAPER, Convention(circuit="ov")], ids=["qk", "ov"])
 def test_factors_do_not_keep_the_file_mapped(bert: Path, convention: Convention) -> None:
@@ -297,32 +292,21 @@ def test_factors_do_not_keep_the_file_mapped(bert: Path, convention: Convention)
 @LINUX
 def test_peak_memory_does_not_grow_with_layers(tiny_model: Callable) -> None:
     """Reading all layers takes no more than reading one; keeping them would."""
-    settings = {"n_embd": 192, "n_layer": 40, "n_head": 3}
+    settings = {"n_embd": 192, "n_inner": 8, "n_layer": 120, "n_head": 3}
     checkpoint = open_folder(
         tiny_model("gpt2", **settings).folder, convention=Convention(scale=True, fold_norm=True)
     )
-    reads = 4 * checkpoint.n_layers
-    all_kept = reads * 2 * 192 * 192 * 8
+    all_kept = checkpoint.n_layers * 2 * 192 * 192 * 8
 
-    def growth(keep: bool) -> int:
-        """Bytes by which memory peaks above where it stands."""
-        checkpoint.read_layer(0)
-        ctypes.CDLL(None).malloc_trim(0)  # what is free already would hide what is taken
-        Path("/proc/self/clear_refs").write_text("5")
-        before, kept = memory("VmHWM"), []
-        for read in range(reads):
-            factors = checkpoint.read_layer(read % checkpoint.n_layers)
-            kept += [factors] * keep
-        return memory("VmHWM") - before
+    def read_all() -> None:
+        for layer in range(checkpoint.n_layers):
+            checkpoint.read_layer(layer)
 
+    def keep_all() -> None:
+        kept = [checkpoint.read_layer(layer) for layer in range(checkpoint.n_layers)]
+        assert kept
+
+    checkpoint.read_layer(0)
     # What is freed is not always given back: some twenty layers' worth, however many are read.
-    assert growth(keep=False) < all_kept / 3
-    assert growth(keep=True) > all_kept * 0.9
-
-
-def memory(kind: str) -> int:
-    """An account of this process's memory, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{kind}:"):
-            return 1024 * int(line.split()[1])
-    raise AssertionError(kind)
+    assert peak_above_the_start(read_all) < all_kept / 4
+    assert peak_above_the_start(keep_all) > all_kept * 0.9

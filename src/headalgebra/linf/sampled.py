@@ -110,14 +110,16 @@ class ProbedWords:
         self.keyed = probes.new_empty(shape)
         self.pair_squared = probes.new_empty(n, n)
         letters = self._prepend(coefficients, operators.key_products(probes))
-        self._keyed_letters = operators.key_products(letters)
+        keyed_letters = operators.key_products(letters)
         # Words in d dimensions are held for a square of letters at a time.
         per_word = max(d, operators.query_matrix.shape[1]) * self.n_probes
         side = max(1, math.isqrt(WORDS_HELD // per_word))
         spans = [slice(start, min(start + side, n)) for start in range(0, n, side)]
         for second, first in combinations_with_replacement(spans, 2):
-            words = self._form_words(second, first)
-            reversed_words = words if first is second else self._form_words(first, second)
+            words = self._form_words(keyed_letters, second, first)
+            reversed_words = (
+                words if first is second else self._form_words(keyed_letters, first, second)
+            )
             squared = (words - reversed_words.transpose(1, 2)).square_().sum(0).mean(-1)
             self.pair_squared[second, first] = squared
             self.pair_squared[first, second] = squared.T
@@ -127,9 +129,11 @@ class ProbedWords:
         for a, brackets in enumerate(of_first):
             torch.sub(self.keyed[:, :, a + 1 :, a], self.keyed[:, :, a, a + 1 :], out=brackets)
 
-    def _form_words(self, second: slice, first: slice) -> Float[Tensor, "d s f p"]:
+    def _form_words(
+        self, keyed_letters: Float[Tensor, "H r n p"], second: slice, first: slice
+    ) -> Float[Tensor, "d s f p"]:
         """``E_b E_a Z`` for spans of b and a; what the keys make of them is kept."""
-        words = self._prepend(self.coefficients[second], self._keyed_letters[:, :, first])
+        words = self._prepend(self.coefficients[second], keyed_letters[:, :, first])
         self.keyed[:, :, second, first] = self.operators.key_products(words)
         return words
 
