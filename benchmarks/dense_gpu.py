@@ -12,9 +12,9 @@ from time import perf_counter
 
 import torch
 
+from headalgebra.algebra.linf import extract_dense
+from headalgebra.algebra.linf.dense import dense_bytes
 from headalgebra.devices import compute_device
-from headalgebra.linf import extract_dense
-from headalgebra.linf.dense import dense_bytes
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from headalgebra.commutators import commutator_norms
-from headalgebra.operators import HeadOperators, gram_blocks
+from headalgebra.algebra.commutators import commutator_norms
+from headalgebra.algebra.operators import HeadOperators, gram_blocks
 from timing import seconds
 
 TWIN_DISTANCE = 1e-6

@@ -47,7 +47,7 @@ def needed(checkpoint: Path) -> int:
 
 def job(stage: str, checkpoint: Path, results: Path, threads: int) -> SimpleNamespace:
     """What the workflow would give the stage's script."""
-    from headalgebra.convention import PAPER
+    from headalgebra.checkpoints.convention import PAPER
 
     if stage == "extract_weights":
         source: dict[str, Any] = {
@@ -92,7 +92,7 @@ def run_stage(stage: str, checkpoint: Path, results: Path, threads: int) -> dict
     sys.path.insert(0, str(ROOT / "scripts"))
     # What the scripts import is not what they read.
     import layers  # noqa: F401
-    from headalgebra import commutators  # noqa: F401
+    from headalgebra.algebra import commutators  # noqa: F401
     from headalgebra.checkpoints import initialise
 
     if stage == "extract_weights":

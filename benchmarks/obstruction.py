@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headalgebra.basis import basis_elements, orthonormal_basis
-from headalgebra.linf import (
+from headalgebra.algebra.basis import basis_elements, orthonormal_basis
+from headalgebra.algebra.linf import (
     ProbedWords,
     all_triples,
     census,
@@ -30,7 +30,7 @@ from headalgebra.linf import (
     sphere_probes,
     uniform_tuples,
 )
-from headalgebra.operators import HeadOperators, gram_blocks
+from headalgebra.algebra.operators import HeadOperators, gram_blocks
 from timing import seconds
 
 

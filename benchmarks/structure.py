@@ -20,9 +20,9 @@ from time import perf_counter
 
 import torch
 
-from headalgebra.basis import basis_elements, orthonormal_basis
-from headalgebra.coherence.structure import projected_bracket, structure_constants
-from headalgebra.operators import HeadOperators, gram_blocks
+from headalgebra.algebra.basis import basis_elements, orthonormal_basis
+from headalgebra.algebra.coherence.structure import projected_bracket, structure_constants
+from headalgebra.algebra.operators import HeadOperators, gram_blocks
 from timing import seconds
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import save_file
 
 from headalgebra import columns
-from headalgebra.basis import conditioning, extraction_route, orthonormal_basis
+from headalgebra.algebra.basis import conditioning, extraction_route, orthonormal_basis
 from layers import gram_blocks_by_layer, layers_of, origin
 from stage import aside, job, write_table
 

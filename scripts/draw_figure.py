@@ -36,7 +36,8 @@ with job(snakemake):
         if name not in ("code", "provenance")
     }
     # Not imported by name: the rule's inputs are the modules behind this figure, and no other's.
-    plot = getattr(import_module("headalgebra.plots"), params.plot)
+    package, _, name = params.plot.rpartition(".")
+    plot = getattr(import_module(f"headalgebra.plots.{package}"), name)
     figure = plot(**tables, style=style, **params.settings)
     with aside(snakemake.output.svg) as svg, aside(snakemake.output.png) as png:
         write_figure(figure, svg, png, style.dpi)

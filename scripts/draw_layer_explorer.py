@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from headalgebra.plots import FigureStyle
-from headalgebra.plots.interactive import layer_explorer
+from headalgebra.plots.linf.interactive import layer_explorer
 from stage import aside, job
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 
 from headalgebra import columns
-from headalgebra.basis import basis_elements
+from headalgebra.algebra.basis import basis_elements
+from headalgebra.algebra.linf.dense import extract_dense
 from headalgebra.devices import compute_device
-from headalgebra.linf.dense import extract_dense
 from layers import basis_coefficients, gram_blocks_by_layer, origin
 from literal import literal_columns
 from stage import job, write_table

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from headalgebra import columns
-from headalgebra.linf.sampled import (
+from headalgebra.algebra.linf.sampled import (
     Estimate,
     ProbedWords,
     all_triples,

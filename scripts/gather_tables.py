@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from headalgebra import columns
-from headalgebra.phases import phase_table
-from headalgebra.tables import layer_table, sampling_table, stack, tower_table
+from headalgebra.tables import layer_table, phase_table, sampling_table, stack, tower_table
 from stage import job, write_csv
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from headalgebra.algebra.operators import GramBlocks, HeadOperators, gram_blocks
 from headalgebra.checkpoints import load_factors
-from headalgebra.operators import GramBlocks, HeadOperators, gram_blocks
 from stage import progress
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from headalgebra.linf.jacobiator import literal_jacobiator
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.linf.jacobiator import literal_jacobiator
+from headalgebra.algebra.operators import HeadOperators
 from headalgebra.seeds import layer_seed
 
 

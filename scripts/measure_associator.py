@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headalgebra import columns
-from headalgebra.hochschild.deformation import associator_curve
-from headalgebra.linf.jacobiator import draw_triples
+from headalgebra.algebra.hochschild.deformation import associator_curve
+from headalgebra.algebra.linf.jacobiator import draw_triples
 from headalgebra.seeds import layer_seed
 from layers import basis_coefficients, evenly_spaced, gram_blocks_by_layer, origin
 from stage import job, write_table

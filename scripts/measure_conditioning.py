@@ -8,17 +8,17 @@ import pandas as pd
 import torch
 
 from headalgebra import columns
-from headalgebra.basis import basis_elements, conditioning, orthonormal_basis
-from headalgebra.constructed import ELEMENTS, conditioned_layer
-from headalgebra.linf.dense import extract_dense
-from headalgebra.linf.sampled import (
+from headalgebra.algebra.basis import basis_elements, conditioning, orthonormal_basis
+from headalgebra.algebra.constructed import ELEMENTS, conditioned_layer
+from headalgebra.algebra.linf.dense import extract_dense
+from headalgebra.algebra.linf.sampled import (
     ProbedWords,
     all_triples,
     census,
     sphere_probes,
     uniform_tuples,
 )
-from headalgebra.operators import gram_blocks
+from headalgebra.algebra.operators import gram_blocks
 from headalgebra.seeds import layer_seed
 from stage import job, progress, write_csv
 

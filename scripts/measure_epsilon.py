@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from headalgebra import columns
-from headalgebra.commutators import pair_commutators
+from headalgebra.algebra.commutators import pair_commutators
 from layers import gram_blocks_by_layer, layers_of, origin
 from stage import job, write_table
 

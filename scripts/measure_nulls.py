@@ -11,16 +11,16 @@ import pandas as pd
 import torch
 
 from headalgebra import columns
-from headalgebra.checkpoints import LayerFactors, load_factors, load_group
-from headalgebra.coherence.chance import QUANTITIES, compared_with_chance
-from headalgebra.nulls import (
+from headalgebra.algebra.coherence.chance import QUANTITIES, compared_with_chance
+from headalgebra.algebra.nulls import (
     draw_foreign_groups,
     gaussian_factors,
     haar_conjugated,
     initial_factors,
     with_norms_of,
 )
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.operators import HeadOperators
+from headalgebra.checkpoints import LayerFactors, load_factors, load_group
 from headalgebra.seeds import layer_seed
 from layers import factors_file, layers_of, origin
 from stage import job, progress, write_table

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headalgebra import columns
-from headalgebra.linf.jacobiator import (
+from headalgebra.algebra.linf.jacobiator import (
     draw_triples,
     jacobiator_norms_by_precision,
 )

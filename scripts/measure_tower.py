@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headalgebra import columns
-from headalgebra.commutators import pair_commutators
-from headalgebra.gauge import action, squared_field_strength_traces, wilson_loops
-from headalgebra.operators import GramBlocks
+from headalgebra.algebra.commutators import pair_commutators
+from headalgebra.algebra.gauge import action, squared_field_strength_traces, wilson_loops
+from headalgebra.algebra.operators import GramBlocks
+from headalgebra.algebra.tower import OperatorSpectra, generated_algebra, lie_span, operator_spectra
 from headalgebra.seeds import layer_seed
-from headalgebra.tower import OperatorSpectra, generated_algebra, lie_span, operator_spectra
 from layers import gram_blocks_by_layer, layers_of, origin
 from stage import job, write_table
 

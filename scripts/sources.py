@@ -14,7 +14,7 @@ from headalgebra.checkpoints import (
     open_hub,
     open_package,
 )
-from headalgebra.convention import Convention
+from headalgebra.checkpoints.convention import Convention
 
 
 def convention_of(source: Mapping[str, Any]) -> Convention:

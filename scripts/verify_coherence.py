@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 
 from headalgebra import columns
-from headalgebra.coherence.structure import structure_constants
-from headalgebra.coherence.two_term import (
+from headalgebra.algebra.coherence.structure import structure_constants
+from headalgebra.algebra.coherence.two_term import (
     TwoTermLinf,
     jacobiator_ratio,
     projected_jacobiator_rms,

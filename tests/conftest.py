@@ -12,8 +12,8 @@ from jaxtyping import install_import_hook
 
 install_import_hook("headalgebra", "beartype.beartype")
 
+from headalgebra.algebra.operators import HeadOperators  # noqa: E402
 from headalgebra.checkpoints import open_package  # noqa: E402
-from headalgebra.operators import HeadOperators  # noqa: E402
 from runs import SMOKE, copy_of_repository, run  # noqa: E402
 
 settings.register_profile(

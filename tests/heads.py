@@ -10,16 +10,16 @@ from jaxtyping import config
 from torch import Tensor
 
 import thresholds
-from headalgebra.basis import OperatorBasis, basis_elements, orthonormal_basis
-from headalgebra.coherence import (
+from headalgebra.algebra.basis import OperatorBasis, basis_elements, orthonormal_basis
+from headalgebra.algebra.coherence import (
     StructureConstants,
     jacobiator_ratio,
     projected_jacobiator_rms,
     structure_constants,
 )
-from headalgebra.commutators import PairCommutators, pair_commutators
-from headalgebra.linf import ProbedWords, extract_dense
-from headalgebra.operators import GramBlocks, HeadOperators, gram_blocks
+from headalgebra.algebra.commutators import PairCommutators, pair_commutators
+from headalgebra.algebra.linf import ProbedWords, extract_dense
+from headalgebra.algebra.operators import GramBlocks, HeadOperators, gram_blocks
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy import stats
 
-from headalgebra.basis import basis_elements
-from headalgebra.coherence import TwoTermLinf, jacobiator_ratio
-from headalgebra.linf import (
+from headalgebra.algebra.basis import basis_elements
+from headalgebra.algebra.coherence import TwoTermLinf, jacobiator_ratio
+from headalgebra.algebra.linf import (
     UNIT_ROUNDOFF,
     ProbedWords,
     all_triples,
@@ -22,7 +22,7 @@ from headalgebra.linf import (
     uniform_tuples,
     weighted_triples,
 )
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.operators import HeadOperators
 from headalgebra.seeds import layer_seed
 from heads import basis_of, pairs_of, structure_of
 

@@ -29,7 +29,7 @@ START_MB = 900
 """Snakemake, Python, torch and the buffers of fixed size that the stages work in."""
 
 WORDS_HELD = 2**26
-"""The same number of headalgebra.linf.sampled, whose import takes as long as planning a study."""
+"""The same as in headalgebra.algebra.linf.sampled, whose import takes as long as planning."""
 
 MEGABYTE = 1e6
 
@@ -131,7 +131,7 @@ def _sampled(shape: Shape, settings: Settings) -> Cost:
 
 
 def _dense(shape: Shape, settings: Settings) -> Cost:
-    from headalgebra.linf.dense import dense_bytes
+    from headalgebra.algebra.linf.dense import dense_bytes
 
     numbers = 3 * shape.held + dense_bytes(shape.n, shape.d) / 8 + 10 * shape.d**2
     flops = shape.gram_flops + 4.0 * shape.n**3 * shape.d**3

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from headalgebra.gpt2_medium import IDS, SHAPE
+from headalgebra.claims.linf.gpt2_medium import IDS, SHAPE
 
 
 @dataclass(frozen=True, kw_only=True)

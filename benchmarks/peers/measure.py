@@ -48,9 +48,9 @@ def headalgebra(task: str, folder: Path, factors: Path, figures: Figures) -> Non
         from safetensors.torch import save_file
 
         import headalgebra as measured
+        from headalgebra.algebra.commutators import pair_commutators
+        from headalgebra.algebra.operators import HeadOperators, gram_blocks
         from headalgebra.checkpoints import open_folder
-        from headalgebra.commutators import pair_commutators
-        from headalgebra.operators import HeadOperators, gram_blocks
     # An absent folder on PYTHONPATH is passed over in silence, for another installation.
     figures["source"] = str(Path(measured.__file__).parent)
     with figures.phase("load"):

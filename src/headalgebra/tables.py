@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from headalgebra import columns
-from headalgebra.phases import phase
+from headalgebra.algebra.phases import PHASES, phase
 
 LEVELS = ("C*", "W*", "Lie", "L∞", "gauge")
 """The tower from the bottom up."""
@@ -81,6 +81,23 @@ def remarks(row: pd.Series, n_heads: int) -> Iterable[str]:
     yield row["note_linf"]
     yield row["note_coherence"]
     yield row["note_gauge"]
+
+
+def phase_table(layers: pd.DataFrame) -> pd.DataFrame:
+    """One row for each model and phase that occurs, from the layer table."""
+    groups = layers[layers["phase"].isin(PHASES)].groupby(["model", "phase"], sort=False)
+    table = groups.agg(
+        n_layers=("layer", "size"),
+        first_layer=("layer", "min"),
+        last_layer=("layer", "max"),
+        epsilon_min=("epsilon", "min"),
+        epsilon_max=("epsilon", "max"),
+        jacobi_rms_max=("jacobi_rms", "max"),
+        rho3_mean=("rho3", "mean"),
+    ).reset_index()
+    # The models stay in the study's order; the phases come in theirs.
+    table["model"] = pd.Categorical(table["model"], categories=layers["model"].unique())
+    return table.sort_values(["model", "phase"])[list(columns.PHASES)]
 
 
 def sampling_table(model: str, stages: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -10,8 +10,8 @@ import torch
 from scipy import stats
 
 from algebras import unit
-from headalgebra.hochschild import obstruction
-from headalgebra.linf import (
+from headalgebra.algebra.hochschild import obstruction
+from headalgebra.algebra.linf import (
     ProbedWords,
     all_triples,
     census,
@@ -20,7 +20,7 @@ from headalgebra.linf import (
     sphere_probes,
     weighted_triples,
 )
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.operators import HeadOperators
 from heads import (
     basis_of,
     blocks_of,

@@ -7,14 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headalgebra import basis
-from headalgebra.basis import (
+from headalgebra.algebra import basis
+from headalgebra.algebra.basis import (
     basis_elements,
     conditioning,
     extraction_route,
     orthonormal_basis,
 )
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.operators import HeadOperators
 from heads import (
     SEEDS,
     basis_of,

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headalgebra.commutators import commutator_norms
-from headalgebra.nulls import haar_commutator_norm
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.commutators import commutator_norms
+from headalgebra.algebra.nulls import haar_commutator_norm
+from headalgebra.algebra.operators import HeadOperators
 from heads import (
     SEEDS,
     blocks_of,

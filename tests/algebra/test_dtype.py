@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from headalgebra.basis import basis_elements
-from headalgebra.coherence import dense_structure_constants
-from headalgebra.hochschild import commutator
-from headalgebra.linf import (
+from headalgebra.algebra.basis import basis_elements
+from headalgebra.algebra.coherence import dense_structure_constants
+from headalgebra.algebra.hochschild import commutator
+from headalgebra.algebra.linf import (
     ProbedWords,
     all_triples,
     census,
@@ -24,7 +24,7 @@ from headalgebra.linf import (
     uniform_tuples,
     weighted_triples,
 )
-from headalgebra.operators import HeadOperators, gram_blocks
+from headalgebra.algebra.operators import HeadOperators, gram_blocks
 from headalgebra.rounding import UNIT_ROUNDOFF
 from heads import basis_of, gaussian, orthogonal
 from thresholds import BALANCE_ABOVE

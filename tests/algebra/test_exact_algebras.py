@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algebras import commutators, direct_sum, heisenberg, sl2, so3, structure_tensor, su2
-from headalgebra.coherence import (
+from headalgebra.algebra.coherence import (
     TwoTermLinf,
     jacobiator_ratio,
     nested_bracket,
     projected_jacobiator,
     projected_jacobiator_rms,
 )
-from headalgebra.linf import extract_dense
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.linf import extract_dense
+from headalgebra.algebra.operators import HeadOperators
 from heads import (
     SEEDS,
     basis_of,

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algebras import commutators, so3, su2
-from headalgebra.gauge import action, squared_field_strength_traces, wilson_loops
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.gauge import action, squared_field_strength_traces, wilson_loops
+from headalgebra.algebra.operators import HeadOperators
 from heads import (
     SEEDS,
     blocks_of,

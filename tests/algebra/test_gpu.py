@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from headalgebra.coherence import dense_structure_constants
-from headalgebra.devices import compute_device
-from headalgebra.linf import (
+from headalgebra.algebra.coherence import dense_structure_constants
+from headalgebra.algebra.linf import (
     UNIT_ROUNDOFF,
     ProbedWords,
     all_triples,
@@ -19,8 +18,9 @@ from headalgebra.linf import (
     uniform_tuples,
     weighted_triples,
 )
-from headalgebra.linf.dense import dense_bytes
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.linf.dense import dense_bytes
+from headalgebra.algebra.operators import HeadOperators
+from headalgebra.devices import compute_device
 
 DTYPES = [torch.float64, torch.float32]
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")

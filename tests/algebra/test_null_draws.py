@@ -9,15 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headalgebra.coherence.chance import QUANTITIES, compared_with_chance
-from headalgebra.nulls import (
+from headalgebra.algebra.coherence.chance import QUANTITIES, compared_with_chance
+from headalgebra.algebra.nulls import (
     draw_foreign_groups,
     gaussian_factors,
     haar_conjugated,
     initial_factors,
     with_norms_of,
 )
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.operators import HeadOperators
 from heads import SEEDS, gaussian, gaussian_heads, layers, numbers_of, pairs_of, to_matrices
 from thresholds import (
     BALANCE_ABOVE,

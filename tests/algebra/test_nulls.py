@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headalgebra.nulls import haar_commutator_norm
+from headalgebra.algebra.nulls import haar_commutator_norm
 from heads import SEEDS, gaussian, gaussian_heads, orthogonal, pairs_of
 from thresholds import U
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
-from headalgebra.commutators import commutator_norms
-from headalgebra.operators import (
+from headalgebra.algebra.commutators import commutator_norms
+from headalgebra.algebra.operators import (
     GramBlocks,
     HeadOperators,
     balance,

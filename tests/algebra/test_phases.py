@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headalgebra import columns
-from headalgebra.phases import PHASES, phase, phase_table
+from headalgebra.algebra.phases import PHASES, phase
+from headalgebra.tables import phase_table
 
 BANDS = {"weak_below": 0.1, "topological_above": 1.0}
 

@@ -20,12 +20,12 @@ from algebras import (
     unit,
     upper_triangular,
 )
-from headalgebra.coherence import (
+from headalgebra.algebra.coherence import (
     jacobiator_ratio,
     projected_jacobiator,
     projected_jacobiator_rms,
 )
-from headalgebra.hochschild import (
+from headalgebra.algebra.hochschild import (
     gerstenhaber_bracket,
     hochschild_differential,
     primitive,

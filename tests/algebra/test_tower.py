@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algebras import commutators, direct_sum, heisenberg, sl2, so3, su2
-from headalgebra import tower
-from headalgebra.operators import HeadOperators
-from headalgebra.tower import generated_algebra, lie_span, operator_spectra
+from headalgebra.algebra import tower
+from headalgebra.algebra.operators import HeadOperators
+from headalgebra.algebra.tower import generated_algebra, lie_span, operator_spectra
 from heads import (
     SEEDS,
     blocks_of,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-SCRIPT = Path(__file__).resolve().parent.parent / "benchmarks" / "peers" / "compare.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "peers" / "compare.py"
 
 
 @pytest.fixture(scope="module")

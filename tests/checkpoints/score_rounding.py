@@ -8,7 +8,7 @@ from torch import Tensor
 from headalgebra.checkpoints import Checkpoint, LayerFactors
 from headalgebra.checkpoints._assembly import Weights, assemble
 from headalgebra.checkpoints._families import Norm, Projection
-from headalgebra.convention import Convention
+from headalgebra.checkpoints.convention import Convention
 
 UNIT = 2.0**-53
 TABLE_UNIT = 2.0**-24

@@ -23,7 +23,7 @@ from score_rounding import (
 from tiny_models import BLUEPRINTS, TinyModel, model_type
 
 from headalgebra.checkpoints import Checkpoint, CheckpointError, LayerFactors, open_folder
-from headalgebra.convention import PAPER, Convention
+from headalgebra.checkpoints.convention import PAPER, Convention
 
 YARN = {
     "rope_type": "yarn",

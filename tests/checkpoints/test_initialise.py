@@ -11,7 +11,7 @@ from tiny_models import BLUEPRINTS, build, model_type
 from torch import Tensor
 
 from headalgebra.checkpoints import CheckpointError, LayerFactors, initialise, open_folder
-from headalgebra.convention import PAPER, Convention
+from headalgebra.checkpoints.convention import PAPER, Convention
 
 WIDTHS = {"d_kv", "d_model", "dim", "head_dim", "hidden_size", "n_embd"}
 LAYERS = {"n_layer", "n_layers", "num_hidden_layers", "num_layers"}

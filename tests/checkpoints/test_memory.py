@@ -14,12 +14,12 @@ import torch
 from resident_memory import LINUX, peak_above_the_start
 from safetensors.torch import load_file
 
+from headalgebra.algebra.commutators import pair_commutators
+from headalgebra.algebra.operators import HeadOperators, gram_blocks
 from headalgebra.checkpoints import Checkpoint, CheckpointError, open_folder, save_factors
 from headalgebra.checkpoints._checkpoint import stored_checkpoint
 from headalgebra.checkpoints._digest import CheckpointFiles
-from headalgebra.commutators import pair_commutators
-from headalgebra.convention import PAPER
-from headalgebra.operators import HeadOperators, gram_blocks
+from headalgebra.checkpoints.convention import PAPER
 from thresholds import BALANCE_ABOVE, CANCELLATION_BELOW
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from headalgebra.checkpoints import CheckpointError, open_folder
-from headalgebra.convention import PAPER, Convention
+from headalgebra.checkpoints.convention import PAPER, Convention
 
 QUERY = "encoder.layer.3.attention.self.query.weight"
 KEY = "encoder.layer.3.attention.self.key.weight"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from headalgebra.plots import FigureStyle
-from headalgebra.plots.interactive import COLUMNS, SHOWN, layer_explorer
+from headalgebra.plots.linf.interactive import COLUMNS, SHOWN, layer_explorer
 
 STYLE = FigureStyle(
     phase_colours={"I": "#dcedf8", "II": "#fbf0b4", "III": "#eebd9b"},

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from headalgebra.algebra.phases import PHASES, phase
 from headalgebra.claims import (
     GPT2_MEDIUM_EPSILON,
     JACOBIATOR_RANGE,
@@ -25,9 +26,8 @@ from headalgebra.claims import (
     OBSTRUCTION_RANGE,
     PHASE_CLAIMS,
 )
-from headalgebra.phases import PHASES, phase, phase_table
-from headalgebra.plots import (
-    FigureStyle,
+from headalgebra.plots import FigureStyle, write_figure
+from headalgebra.plots.linf import (
     associator_by_parameter,
     beside_chance,
     commutator_maps,
@@ -43,10 +43,10 @@ from headalgebra.plots import (
     ratios_to_chance,
     singular_values,
     tower_by_depth,
-    write_figure,
 )
-from headalgebra.plots._phase_counts import runs
-from headalgebra.plots._size import sizes
+from headalgebra.plots.linf._phase_counts import runs
+from headalgebra.plots.linf._size import sizes
+from headalgebra.tables import phase_table
 
 STYLE = FigureStyle(
     phase_colours={"I": "#dcedf8", "II": "#fbf0b4", "III": "#eebd9b"},

@@ -6,7 +6,7 @@ import pytest
 
 from code_inputs import SCRIPTS, modules_behind
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def library(script: str) -> set[str]:
@@ -19,23 +19,27 @@ def test_epsilon_depends_on_commutators_and_their_roots_alone() -> None:
         "checkpoints/_errors.py",
         "checkpoints/_factors.py",
         "columns.py",
-        "commutators.py",
-        "nulls/_haar.py",
-        "operators.py",
+        "algebra/commutators.py",
+        "algebra/nulls/_haar.py",
+        "algebra/operators.py",
     }
 
 
 @pytest.mark.parametrize(
     ("script", "used", "unused"),
     [
-        ("extract_linf_dense", "linf/dense.py", "linf/sampled.py"),
-        ("extract_linf_sampled", "linf/sampled.py", "linf/dense.py"),
-        ("verify_coherence", "coherence/two_term.py", "commutators.py"),
-        ("extract_weights", "checkpoints/_families/gpt2.py", "operators.py"),
-        ("gather_tables", "phases.py", "operators.py"),
-        ("measure_nulls", "nulls/_draws.py", "tower.py"),
-        ("measure_tower", "gauge.py", "nulls/_draws.py"),
-        ("measure_associator", "hochschild/deformation.py", "hochschild/cochains.py"),
+        ("extract_linf_dense", "algebra/linf/dense.py", "algebra/linf/sampled.py"),
+        ("extract_linf_sampled", "algebra/linf/sampled.py", "algebra/linf/dense.py"),
+        ("verify_coherence", "algebra/coherence/two_term.py", "algebra/commutators.py"),
+        ("extract_weights", "checkpoints/_families/gpt2.py", "algebra/operators.py"),
+        ("gather_tables", "algebra/phases.py", "algebra/operators.py"),
+        ("measure_nulls", "algebra/nulls/_draws.py", "algebra/tower.py"),
+        ("measure_tower", "algebra/gauge.py", "algebra/nulls/_draws.py"),
+        (
+            "measure_associator",
+            "algebra/hochschild/deformation.py",
+            "algebra/hochschild/cochains.py",
+        ),
     ],
 )
 def test_a_script_names_what_it_uses_and_no_sibling(script: str, used: str, unused: str) -> None:
@@ -44,11 +48,13 @@ def test_a_script_names_what_it_uses_and_no_sibling(script: str, used: str, unus
 
 
 def test_a_figure_depends_on_its_own_module_and_no_other_figures() -> None:
-    behind = modules_behind("draw_figure", "headalgebra.plots.tower_by_depth")
+    behind = modules_behind("draw_figure", "headalgebra.plots.linf.tower_by_depth")
     plots = {Path(path).name for path in behind if "/plots/" in path}
     assert plots == {"_tower.py", "_panels.py", "_style.py", "_write.py"}
-    with pytest.raises(ValueError, match=r"^headalgebra.plots does not re-export no_such_plot$"):
-        modules_behind("draw_figure", "headalgebra.plots.no_such_plot")
+    with pytest.raises(
+        ValueError, match=r"^headalgebra.plots.linf does not re-export no_such_plot$"
+    ):
+        modules_behind("draw_figure", "headalgebra.plots.linf.no_such_plot")
 
 
 def test_every_script_reads_and_every_input_exists() -> None:

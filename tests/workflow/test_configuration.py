@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from snakemake.cli import parse_config
 
 from configuration import RESERVED, Configuration, ConfigurationError, compose
-from headalgebra.commutators import pair_commutators
-from headalgebra.operators import gram_blocks
+from headalgebra.algebra.commutators import pair_commutators
+from headalgebra.algebra.operators import gram_blocks
 from kinds import COLOUR_MAPS, PALETTES
 from schema import SOURCES, Analysis, Figures, Model, schema_table
 
-SHIPPED = Path(__file__).parents[1] / "config"
+SHIPPED = Path(__file__).parents[2] / "config"
 STUDIES = sorted(file.stem for file in SHIPPED.glob("study/*.yaml"))
 MODELS = sorted(file.stem for file in SHIPPED.glob("model/*.yaml"))
 HAS_MODELS = f"config/model/ has {', '.join(MODELS)}"

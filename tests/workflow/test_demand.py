@@ -24,8 +24,8 @@ from demand import (
     seconds_before_bases,
     with_bases,
 )
-from headalgebra.linf import sampled
-from headalgebra.linf.dense import dense_bytes
+from headalgebra.algebra.linf import sampled
+from headalgebra.algebra.linf.dense import dense_bytes
 from runs import ROOT
 
 SETTINGS = yaml.safe_load((ROOT / "config/analysis/default.yaml").read_text())

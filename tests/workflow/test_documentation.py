@@ -9,7 +9,7 @@ from docutils.utils import SystemMessage
 
 from headalgebra.checkpoints._families import FAMILIES, TEXT_PARTS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CATEGORIES = ("Basis", "Chance", "Claims", "Higher brackets", "Non-commutativity", "Phases")
 
 

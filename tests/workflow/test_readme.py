@@ -20,7 +20,7 @@ from headalgebra.claims import VERDICTS, findings_table
 from headalgebra.claims._findings import LONGEST
 from headalgebra.claims._ledger import CLAIMS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BEGIN, END = "<!-- findings -->", "<!-- end of findings -->"
 EPSILON = [0.0775267458183, 0.0504266789903, 0.0463269497813]

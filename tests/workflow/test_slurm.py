@@ -31,7 +31,7 @@ pytestmark = [
     ),
 ]
 
-RECIPE = Path(__file__).parent / "two_node_slurm"
+RECIPE = Path(__file__).parents[1] / "two_node_slurm"
 PATIENCE = 1200
 """Seconds until what should happen has happened, on the slowest machine."""
 

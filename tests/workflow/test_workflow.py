@@ -125,7 +125,7 @@ def test_gpt2_medium_has_a_figure_where_the_study_has_it_or_its_null(smoke: Path
 
 
 def test_a_plot_that_is_edited_is_drawn_again_alone(smoke: Path) -> None:
-    path = smoke / "src/headalgebra/plots/_tower.py"
+    path = smoke / "src/headalgebra/plots/linf/_tower.py"
     before = path.read_bytes()
     times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
     try:
@@ -357,16 +357,16 @@ def test_a_claims_threshold_judges_again_and_measures_nothing(smoke: Path) -> No
     ("module", "stages"),
     [
         (
-            "commutators.py",
+            "algebra/commutators.py",
             {*("measure_epsilon", "measure_nulls", "measure_tower"), *PER_MODEL},
         ),
-        ("linf/dense.py", {"linf_dense", *CONSTRUCTED}),
-        ("linf/sampled.py", {"linf_sampled", *CONSTRUCTED}),
-        ("coherence/two_term.py", {"verify_coherence", "measure_nulls", "draw_nulls"}),
-        ("nulls/_draws.py", {"measure_nulls", "draw_nulls"}),
-        ("tower.py", {"measure_tower"}),
+        ("algebra/linf/dense.py", {"linf_dense", *CONSTRUCTED}),
+        ("algebra/linf/sampled.py", {"linf_sampled", *CONSTRUCTED}),
+        ("algebra/coherence/two_term.py", {"verify_coherence", "measure_nulls", "draw_nulls"}),
+        ("algebra/nulls/_draws.py", {"measure_nulls", "draw_nulls"}),
+        ("algebra/tower.py", {"measure_tower"}),
         # The figures take the phases' order from it, and the module of all tables their names.
-        ("phases.py", {*PER_MODEL, "gather_cost"}),
+        ("algebra/phases.py", {*PER_MODEL, "gather_cost"}),
         ("checkpoints/_families/bert.py", None),
     ],
 )

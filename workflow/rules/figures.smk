@@ -7,7 +7,7 @@ FIGURES = {
     "phases": Figure(
         title="The phase table",
         category="Phases",
-        plot="phase_counts",
+        plot="linf.phase_counts",
         tables={**LAYERS_TABLE, "phases": paths.study_table(STUDY.study, "phases")},
         settings=INITIALISED,
         counts=analysis("jacobi_triples"),
@@ -15,7 +15,7 @@ FIGURES = {
     "epsilon": Figure(
         title="ε by depth",
         category="Phases",
-        plot="epsilon_by_depth",
+        plot="linf.epsilon_by_depth",
         tables={**LAYERS_TABLE, "nulls": paths.study_table(STUDY.study, "nulls")},
         settings={**PHASES, **INITIALISED},
         counts=analysis("null_draws"),
@@ -23,7 +23,7 @@ FIGURES = {
     "phase_diagram": Figure(
         title="The phase diagram",
         category="Phases",
-        plot="phase_diagram",
+        plot="linf.phase_diagram",
         tables=LAYERS_TABLE,
         settings={**PHASES, **INITIALISED},
         counts=analysis("probes"),
@@ -31,21 +31,21 @@ FIGURES = {
     "gpt2_medium": Figure(
         title="GPT-2 Medium's intervals",
         category="Phases",
-        plot="gpt2_medium_intervals",
+        plot="linf.gpt2_medium_intervals",
         tables=LAYERS_TABLE,
         settings=gpt2_medium(STUDY.models),
     ),
     "size": Figure(
         title="ε by size",
         category="Phases",
-        plot="epsilon_by_size",
+        plot="linf.epsilon_by_size",
         tables=LAYERS_TABLE,
         settings=lambda wildcards, input: {"families": families(input.provenance), **INITIALISED},
     ),
     "commutators": Figure(
         title="Pairs of heads",
         category="Non-commutativity",
-        plot="commutator_maps",
+        plot="linf.commutator_maps",
         tables={"pairs": paths.model_table("pairs")},
         settings=lambda wildcards: {"model": wildcards.model},
         per="model",
@@ -53,7 +53,7 @@ FIGURES = {
     "training": Figure(
         title="ε over training",
         category="Non-commutativity",
-        plot="epsilon_over_training",
+        plot="linf.epsilon_over_training",
         tables=LAYERS_TABLE,
         settings=lambda wildcards: training_run(wildcards.series),
         per="series",
@@ -61,7 +61,7 @@ FIGURES = {
     "singular_values": Figure(
         title="Singular values",
         category="Basis",
-        plot="singular_values",
+        plot="linf.singular_values",
         tables={
             **LAYERS_TABLE,
             "singular_values": of_every_model(paths.model_table("singular_values")),
@@ -71,14 +71,14 @@ FIGURES = {
     "conditioning": Figure(
         title="Conditioning and route",
         category="Basis",
-        plot="conditioning_by_depth",
+        plot="linf.conditioning_by_depth",
         tables=LAYERS_TABLE,
         settings={**CONDITIONING, **INITIALISED},
     ),
     "jacobiator": Figure(
         title="Jacobiator by precision",
         category="Higher brackets",
-        plot="jacobiator_by_precision",
+        plot="linf.jacobiator_by_precision",
         tables={"precision": paths.study_table(STUDY.study, "precision")},
         settings=INITIALISED,
         counts=analysis("precision"),
@@ -86,7 +86,7 @@ FIGURES = {
     "obstruction": Figure(
         title="Obstruction by depth",
         category="Higher brackets",
-        plot="obstruction_by_depth",
+        plot="linf.obstruction_by_depth",
         tables=LAYERS_TABLE,
         settings=INITIALISED,
         counts=analysis("probes"),
@@ -94,21 +94,21 @@ FIGURES = {
     "associator": Figure(
         title="Associator of the deformation",
         category="Higher brackets",
-        plot="associator_by_parameter",
+        plot="linf.associator_by_parameter",
         tables={"associator": paths.study_table(STUDY.study, "associator")},
         settings=INITIALISED,
     ),
     "tower": Figure(
         title="Tower and gauge by depth",
         category="Higher brackets",
-        plot="tower_by_depth",
+        plot="linf.tower_by_depth",
         tables={"tower": paths.study_table(STUDY.study, "tower")},
         settings=INITIALISED,
     ),
     "chance": Figure(
         title="Ratios to chance",
         category="Chance",
-        plot="ratios_to_chance",
+        plot="linf.ratios_to_chance",
         tables=LAYERS_TABLE,
         settings=INITIALISED,
         counts=analysis("null_draws"),
@@ -116,7 +116,7 @@ FIGURES = {
     "nulls": Figure(
         title="Beside four nulls",
         category="Chance",
-        plot="beside_chance",
+        plot="linf.beside_chance",
         tables={table: paths.model_table(table) for table in ("epsilon", "coherence", "nulls")},
         settings=lambda wildcards: {"model": wildcards.model},
         counts=analysis("null_draws"),

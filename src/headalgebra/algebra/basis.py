@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from headalgebra.operators import GramBlocks, HeadOperators
+from headalgebra.algebra.operators import GramBlocks, HeadOperators
 
 PANEL_NUMBERS = 8_000_000
 """Numbers held at once when the stacked operators are factorised, 64 MB."""

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from headalgebra.nulls import haar_commutator_norm
-from headalgebra.operators import GramBlocks
+from headalgebra.algebra.nulls import haar_commutator_norm
+from headalgebra.algebra.operators import GramBlocks
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PairCommutators:
         2008); not a number where a head is zero.
     haar
         ``[P]``, root mean square of the norm under random relative orientation
-        (:func:`headalgebra.nulls.haar_commutator_norm`).
+        (:func:`headalgebra.algebra.nulls.haar_commutator_norm`).
     """
 
     i: Int[Tensor, "P"]

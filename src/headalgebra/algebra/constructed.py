@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.operators import HeadOperators
 
 ELEMENTS = ("even", "uneven")
 

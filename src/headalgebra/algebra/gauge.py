@@ -1,8 +1,8 @@
 r"""Gauge observables of a layer: field strength, action and Wilson loops (paper, section 6).
 
 The heads are read as gauge potentials, :math:`F_{ij} = [A_i, A_j]` as their field strength. F
-itself is in :mod:`headalgebra.commutators`; here are the traces that a gauge theory would make of
-it. Everything is computed in r×r blocks.
+itself is in :mod:`headalgebra.algebra.commutators`; here are the traces that a gauge theory would
+make of it. Everything is computed in r×r blocks.
 """
 
 import math
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from headalgebra.operators import GramBlocks
+from headalgebra.algebra.operators import GramBlocks
 
 
 def squared_field_strength_traces(blocks: GramBlocks) -> Float[Tensor, "H H"]:

@@ -2,7 +2,7 @@ r"""Levels of the algebraic tower over a layer (paper, section 6), from topology
 
 C*: norms and spectra of the operators. W*: the blocks of the *-algebra that the heads and their
 transposes generate. Lie: the dimension of the span of the heads and their commutators. The L∞ and
-gauge levels are in :mod:`headalgebra.coherence` and :mod:`headalgebra.gauge`.
+gauge levels are in :mod:`headalgebra.algebra.coherence` and :mod:`headalgebra.algebra.gauge`.
 """
 
 import math
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import lobpcg
 from torch import Tensor
 
-from headalgebra.operators import GramBlocks, HeadOperators, balance
+from headalgebra.algebra.operators import GramBlocks, HeadOperators, balance
 from headalgebra.rounding import ROUNDING_MARGIN, UNIT_ROUNDOFF
 
 KERNEL_TOLERANCE = 1e-6

@@ -3,7 +3,7 @@
 A checkpoint is opened from the Hugging Face hub, a local folder or an installed Python package,
 or drawn from an architecture's own initialisation. All four answer to `Checkpoint`: they say
 what they are and give the `LayerFactors` of a layer, built from its weights as a
-`headalgebra.convention.Convention` says. Stored weights are read from safetensors
+`headalgebra.checkpoints.convention.Convention` says. Stored weights are read from safetensors
 files only, head by head; nothing in a checkpoint is ever executed.
 """
 

@@ -18,7 +18,7 @@ from headalgebra.checkpoints._families import (
     Norm,
     Projection,
 )
-from headalgebra.convention import PAPER, Convention
+from headalgebra.checkpoints.convention import PAPER, Convention
 
 
 class Weights(ABC):

@@ -26,7 +26,7 @@ from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._factors import LayerFactors, refuse_unsound_factors
 from headalgebra.checkpoints._families import AttentionLayer, AttentionShape, Norm, Projection
 from headalgebra.checkpoints._weights import StoredTensor, StoredWeights, files_to_open, locate
-from headalgebra.convention import Convention
+from headalgebra.checkpoints.convention import Convention
 
 CONFIG = "config.json"
 

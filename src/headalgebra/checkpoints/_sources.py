@@ -20,7 +20,7 @@ from headalgebra.checkpoints._config import read_json, recognise
 from headalgebra.checkpoints._digest import CheckpointFiles, Provenance, content_revision
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._hub import hub_files
-from headalgebra.convention import PAPER, Convention
+from headalgebra.checkpoints.convention import PAPER, Convention
 
 
 def open_hub(

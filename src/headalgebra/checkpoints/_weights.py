@@ -20,7 +20,7 @@ from headalgebra.checkpoints._config import read_json
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families import Attention, Norm, Projection
-from headalgebra.convention import Convention
+from headalgebra.checkpoints.convention import Convention
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

@@ -8,11 +8,11 @@ from headalgebra.claims._claim import (
     VERDICTS,
     Thresholds,
 )
-from headalgebra.claims._epsilon import block_parameters
 from headalgebra.claims._findings import findings_table
 from headalgebra.claims._ledger import FIGURES, ledger
 from headalgebra.claims._page import claims_page
-from headalgebra.claims._paper import (
+from headalgebra.claims.linf._epsilon import block_parameters
+from headalgebra.claims.linf._paper import (
     EPSILON_BY_THIRD,
     GPT2_MEDIUM_EPSILON,
     JACOBIATOR_RANGE,

@@ -6,7 +6,8 @@ from dataclasses import asdict
 import pandas as pd
 
 from headalgebra import columns
-from headalgebra.claims import (
+from headalgebra.claims._claim import Study, Thresholds
+from headalgebra.claims.linf import (
     _coherence,
     _epsilon,
     _extraction,
@@ -15,7 +16,6 @@ from headalgebra.claims import (
     _obstruction,
     _training,
 )
-from headalgebra.claims._claim import Study, Thresholds
 
 CLAIMS = (
     *_epsilon.CLAIMS,

@@ -11,7 +11,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.colors import ListedColormap
 
-from headalgebra.phases import PHASES
+from headalgebra.algebra.phases import PHASES
 
 INK = "0.15"
 """Grey of everything that stands for no model: null curves, legends, outlines."""

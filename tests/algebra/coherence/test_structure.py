@@ -7,15 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headalgebra.basis import basis_elements
-from headalgebra.coherence import (
+from headalgebra.algebra.basis import basis_elements
+from headalgebra.algebra.coherence import (
     dense_structure_constants,
     jacobiator_ratio,
     projected_jacobiator_rms,
     structure_constants,
 )
-from headalgebra.coherence.structure import projected_bracket
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.coherence.structure import projected_bracket
+from headalgebra.algebra.operators import HeadOperators
 from heads import (
     SEEDS,
     basis_of,

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headalgebra.coherence import (
+from headalgebra.algebra.coherence import (
     TwoTermLinf,
     jacobiator_ratio,
     nested_bracket,

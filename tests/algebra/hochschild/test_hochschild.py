@@ -19,7 +19,7 @@ from algebras import (
     unit,
     upper_triangular,
 )
-from headalgebra.hochschild import (
+from headalgebra.algebra.hochschild import (
     circle_product,
     gerstenhaber_bracket,
     hochschild_differential,

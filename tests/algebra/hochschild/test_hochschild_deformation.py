@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headalgebra.hochschild import (
+from headalgebra.algebra.hochschild import (
     ASSOCIATIVE_AT,
     associator_curve,
     commutator,

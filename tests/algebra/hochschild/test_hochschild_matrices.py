@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from headalgebra.hochschild import (
+from headalgebra.algebra.hochschild import (
     MATRIX_PRODUCT,
     MatrixCochain,
     circle_product,

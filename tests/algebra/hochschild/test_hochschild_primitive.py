@@ -13,7 +13,7 @@ from algebras import (
     truncated_polynomials,
     upper_triangular,
 )
-from headalgebra.hochschild import (
+from headalgebra.algebra.hochschild import (
     differential_matrix,
     gerstenhaber_bracket,
     hochschild_differential,

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headalgebra.hochschild import obstruction
-from headalgebra.linf import dense, dense_bytes, extract_dense
+from headalgebra.algebra.hochschild import obstruction
+from headalgebra.algebra.linf import dense, dense_bytes, extract_dense
 from heads import SEEDS, gaussian, orthogonal
 from thresholds import U
 

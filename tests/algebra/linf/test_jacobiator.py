@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headalgebra.linf import (
+from headalgebra.algebra.linf import (
     UNIT_ROUNDOFF,
     draw_triples,
     jacobiator,

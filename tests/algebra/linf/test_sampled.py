@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headalgebra.hochschild import commutator, obstruction
-from headalgebra.linf import (
+from headalgebra.algebra.hochschild import commutator, obstruction
+from headalgebra.algebra.linf import (
     ProbedWords,
     all_triples,
     census,
@@ -21,7 +21,7 @@ from headalgebra.linf import (
     uniform_tuples,
     weighted_triples,
 )
-from headalgebra.linf.sampled import spectral_norms
+from headalgebra.algebra.linf.sampled import spectral_norms
 from heads import (
     SEEDS,
     basis_of,

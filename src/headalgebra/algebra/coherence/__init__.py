@@ -1,11 +1,11 @@
 """The structure that is really there: projected bracket, J_P, and the two-term L∞ relations."""
 
-from headalgebra.coherence.structure import (
+from headalgebra.algebra.coherence.structure import (
     StructureConstants,
     dense_structure_constants,
     structure_constants,
 )
-from headalgebra.coherence.two_term import (
+from headalgebra.algebra.coherence.two_term import (
     TwoTermLinf,
     jacobiator_ratio,
     nested_bracket,

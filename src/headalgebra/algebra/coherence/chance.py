@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping
 
-from headalgebra.basis import orthonormal_basis
-from headalgebra.coherence.structure import structure_constants
-from headalgebra.coherence.two_term import jacobiator_ratio
-from headalgebra.commutators import pair_commutators
-from headalgebra.operators import HeadOperators, gram_blocks
+from headalgebra.algebra.basis import orthonormal_basis
+from headalgebra.algebra.coherence.structure import structure_constants
+from headalgebra.algebra.coherence.two_term import jacobiator_ratio
+from headalgebra.algebra.commutators import pair_commutators
+from headalgebra.algebra.operators import HeadOperators, gram_blocks
 
 QUANTITIES = ("epsilon", "epsilon_relative", "rho3", "closure_isotropy")
 

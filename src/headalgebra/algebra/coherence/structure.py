@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from headalgebra.basis import basis_elements
-from headalgebra.operators import GramBlocks
+from headalgebra.algebra.basis import basis_elements
+from headalgebra.algebra.operators import GramBlocks
 from headalgebra.rounding import ROUNDING_MARGIN, UNIT_ROUNDOFF
 
 

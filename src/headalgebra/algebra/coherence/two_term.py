@@ -45,7 +45,7 @@ def jacobiator_ratio(f: Float[Tensor, "n n n"], kappa: float = 1.0) -> float:
     the condition number of the basis: its elements are orthonormal to u κ² when they come from the
     Gram matrix, and to u κ, with a larger κ, when they come from the stacked operators. The
     structure constants of commuting operators are themselves rounding: see
-    :attr:`~headalgebra.coherence.structure.StructureConstants.vanish`.
+    :attr:`~headalgebra.algebra.coherence.structure.StructureConstants.vanish`.
     """
     nested = torch.linalg.vector_norm(nested_bracket(f))
     rounding = ROUNDING_MARGIN * UNIT_ROUNDOFF[f.dtype] * kappa * min(kappa, LARGEST_GRAM_KAPPA)

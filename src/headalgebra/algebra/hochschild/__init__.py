@@ -6,7 +6,7 @@ ring*, Annals of Mathematics 78 (1963); *On the deformation of rings and algebra
 Mathematics 79 (1964).
 """
 
-from headalgebra.hochschild.cochains import (
+from headalgebra.algebra.hochschild.cochains import (
     Primitive,
     circle_product,
     differential_matrix,
@@ -16,7 +16,7 @@ from headalgebra.hochschild.cochains import (
     matrix_algebra,
     primitive,
 )
-from headalgebra.hochschild.deformation import (
+from headalgebra.algebra.hochschild.deformation import (
     ASSOCIATIVE_AT,
     AssociatorCurve,
     associator_curve,
@@ -24,7 +24,7 @@ from headalgebra.hochschild.deformation import (
     obstruction,
     star_associator,
 )
-from headalgebra.hochschild.matrix_cochains import MATRIX_PRODUCT, MatrixCochain
+from headalgebra.algebra.hochschild.matrix_cochains import MATRIX_PRODUCT, MatrixCochain
 
 __all__ = [
     "ASSOCIATIVE_AT",

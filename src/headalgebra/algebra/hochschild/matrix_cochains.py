@@ -13,8 +13,8 @@ class MatrixCochain:
     r"""A multilinear map from m matrices to a matrix.
 
     Operations are evaluated on arguments and hold no tensor of n = d² to the power m: an
-    independent route to :mod:`~headalgebra.hochschild.cochains` where that can be afforded, and
-    the only one where it cannot.
+    independent route to :mod:`~headalgebra.algebra.hochschild.cochains` where that can be afforded,
+    and the only one where it cannot.
 
     Parameters
     ----------

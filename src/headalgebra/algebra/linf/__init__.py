@@ -1,7 +1,7 @@
 """L∞ extraction: literal Jacobiator, dense arrays (Algorithm 4.1), and sphere probes."""
 
-from headalgebra.linf.dense import DenseExtraction, dense_bytes, extract_dense
-from headalgebra.linf.jacobiator import (
+from headalgebra.algebra.linf.dense import DenseExtraction, dense_bytes, extract_dense
+from headalgebra.algebra.linf.jacobiator import (
     LiteralJacobiator,
     LiteralTriple,
     draw_triples,
@@ -10,7 +10,7 @@ from headalgebra.linf.jacobiator import (
     literal_jacobiator,
     literal_triple,
 )
-from headalgebra.linf.sampled import (
+from headalgebra.algebra.linf.sampled import (
     Estimate,
     ProbedWords,
     all_triples,

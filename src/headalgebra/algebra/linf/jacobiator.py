@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.operators import HeadOperators
 from headalgebra.rounding import ROUNDING_MARGIN, UNIT_ROUNDOFF
 
 LARGEST_TRIPLE_PRODUCT = 2.0**12

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 from torch import Tensor
 
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.operators import HeadOperators
 
 CONFIDENCE = 0.95
 

@@ -7,14 +7,14 @@ architecture; and :func:`draw_foreign_groups` with :func:`with_norms_of` keeps h
 takes them from other layers. All keep which heads share a key.
 """
 
-from headalgebra.nulls._draws import (
+from headalgebra.algebra.nulls._draws import (
     draw_foreign_groups,
     gaussian_factors,
     haar_conjugated,
     initial_factors,
     with_norms_of,
 )
-from headalgebra.nulls._haar import haar_commutator_norm
+from headalgebra.algebra.nulls._haar import haar_commutator_norm
 
 __all__ = [
     "draw_foreign_groups",

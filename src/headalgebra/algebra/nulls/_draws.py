@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from headalgebra.operators import HeadOperators
+from headalgebra.algebra.operators import HeadOperators
 
 
 def haar_conjugated(operators: HeadOperators, generator: np.random.Generator) -> HeadOperators:

@@ -184,7 +184,8 @@ class Attention:
     layers
         Its layers, in order.
     refusals
-        Why an option of `headalgebra.convention.Convention` has no meaning here, by its name.
+        Why an option of `headalgebra.checkpoints.convention.Convention` has no meaning here, by its
+        name.
     other_parts
         Parts of the checkpoint, such as a vision tower, that have weights of the same names.
     """

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from headalgebra.claims import _gpt2_medium
 from headalgebra.claims._claim import (
     NOT_MEASURED,
     REPRODUCED,
@@ -16,7 +15,8 @@ from headalgebra.claims._claim import (
     residuals,
     verdict_if,
 )
-from headalgebra.claims._paper import COHERENCE_RESIDUAL, GPT2_MEDIUM_COHERENCE_RESIDUAL
+from headalgebra.claims.linf import _gpt2_medium
+from headalgebra.claims.linf._paper import COHERENCE_RESIDUAL, GPT2_MEDIUM_COHERENCE_RESIDUAL
 
 
 def literal(study: Study) -> Finding:

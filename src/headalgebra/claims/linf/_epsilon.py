@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pandas as pd
 
-from headalgebra.claims import _gpt2_medium
 from headalgebra.claims._claim import (
     NOT_MEASURED,
     Claim,
@@ -19,8 +18,9 @@ from headalgebra.claims._claim import (
     shown,
     spearman,
 )
-from headalgebra.claims._paper import EPSILON_BY_THIRD, GPT2_MEDIUM_EPSILON
-from headalgebra.gpt2_medium import IDS
+from headalgebra.claims.linf import _gpt2_medium
+from headalgebra.claims.linf._paper import EPSILON_BY_THIRD, GPT2_MEDIUM_EPSILON
+from headalgebra.claims.linf.gpt2_medium import IDS
 
 
 def depth(study: Study) -> Finding:

@@ -15,7 +15,7 @@ from headalgebra.claims._claim import (
     shown,
     verdict_if,
 )
-from headalgebra.claims._paper import FEASIBLE_DIMENSION, INFEASIBLE_SIZE, SAMPLES_OF_HOURS
+from headalgebra.claims.linf._paper import FEASIBLE_DIMENSION, INFEASIBLE_SIZE, SAMPLES_OF_HOURS
 
 CONFIDENCE = 0.95
 """Level of every interval in the tables."""

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from headalgebra.claims._claim import Study, listed
-from headalgebra.gpt2_medium import IDS, SHAPE
+from headalgebra.claims.linf.gpt2_medium import IDS, SHAPE
 
 
 def published(study: Study) -> set[str]:

@@ -14,7 +14,7 @@ from headalgebra.claims._claim import (
     on_identity,
     shown,
 )
-from headalgebra.claims._paper import JACOBIATOR_RANGE
+from headalgebra.claims.linf._paper import JACOBIATOR_RANGE
 
 FEWEST_PRECISIONS = 3
 """Through two a line always goes."""

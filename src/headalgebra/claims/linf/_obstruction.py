@@ -16,7 +16,7 @@ from headalgebra.claims._claim import (
     shown,
     verdict_if,
 )
-from headalgebra.claims._paper import OBSTRUCTION_RANGE
+from headalgebra.claims.linf._paper import OBSTRUCTION_RANGE
 
 
 def strength(study: Study) -> Finding:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from headalgebra.phases import PHASES
+from headalgebra.algebra.phases import PHASES
 from headalgebra.plots._panels import (
     band_limits,
     in_last_column,

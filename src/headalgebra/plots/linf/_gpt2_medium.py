@@ -11,7 +11,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedLocator
 
 from headalgebra.claims import GPT2_MEDIUM_EPSILON
-from headalgebra.gpt2_medium import SHAPE
+from headalgebra.claims.linf.gpt2_medium import SHAPE
 from headalgebra.plots._panels import (
     legend_below,
     log_axis,

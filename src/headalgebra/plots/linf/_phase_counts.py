@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from headalgebra.algebra.phases import PHASES
 from headalgebra.claims import PHASE_CLAIMS, PhaseClaim
-from headalgebra.phases import PHASES
 from headalgebra.plots._panels import AT_INITIALISATION, require_columns, rows_by_model
 from headalgebra.plots._style import FigureStyle, paper_style
 

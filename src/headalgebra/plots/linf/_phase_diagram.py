@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
+from headalgebra.algebra.phases import PHASES
 from headalgebra.claims import OBSTRUCTION_AT, OBSTRUCTION_RANGE, PHASE_CLAIMS
-from headalgebra.phases import PHASES
 from headalgebra.plots._panels import (
     band_limits,
     legend_below,

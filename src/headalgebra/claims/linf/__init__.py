@@ -1,0 +1,1 @@
+"""What *On the L∞-algebra structure of transformer attention mechanisms* claims."""
