@@ -1,0 +1,62 @@
+"""Defaults of every measurement's guards and sizes, shared by the library and the configuration.
+
+Importing this takes no time: it needs nothing but Python.
+"""
+
+WEAK_BELOW, TOPOLOGICAL_ABOVE = 0.1, 1.0
+"""Phase I is ε below the first, phase III ε above the second, phase II between (section 5)."""
+
+WELL_BELOW, POOR_FROM = 100.0, 1000.0
+"""κ below the first is well conditioned, from the second on poor, moderate between (section 4)."""
+
+RANK_CUTOFF = 1e-8
+"""Singular values of the stacked operators up to this times the largest are dropped."""
+
+GRAM_FLOOR = 1e-8
+"""A Gram eigenvalue below this times the largest: the operators themselves are decomposed."""
+
+DENSE_MAX_DIM = 6
+"""The largest basis that goes the dense route (section 4)."""
+
+BALANCE_ABOVE = 1e6
+"""A head whose factors have a Gram matrix of a larger condition number is rebuilt from balanced
+factors."""
+
+CANCELLATION_BELOW = 1e-4
+"""A squared commutator below this times its terms is computed again from QR factors."""
+
+PROBES = 16
+"""Random directions of a sampled norm."""
+
+JACOBI_TRIPLES = 2
+"""Triples of a layer on which the literal Jacobiator is formed."""
+
+CENSUS_MAX_TRIPLES = 20_000
+"""Up to so many triples of basis elements, sampled extraction takes every one."""
+
+WEIGHTED_TRIPLES = 400
+"""Triples that sampled extraction draws otherwise."""
+
+UNIFORM_TUPLES = 200
+"""Index tuples of the uniform sampling that is kept for comparison."""
+
+LITERAL_TOLERANCE = 1e-6
+"""What the residual of the literal L∞ relations is held against (section 4)."""
+
+RELATION_TUPLES = 100
+"""Random tuples on which the relations of the two-term structure are checked."""
+
+RELATION_EXHAUSTIVE_MAX_DIM = 40
+"""Up to this dimension they are also checked on all tuples of basis elements."""
+
+NULL_DRAWS = 4
+"""Random layers that are drawn for each null of a layer."""
+
+COMMUTANT_MAX_D = 512
+"""The widest model whose W* level is computed."""
+
+LIE_MAX_HEADS = 32
+"""The most heads of a layer whose Lie level is computed."""
+
+WORDS_HELD = 2**26
+"""Numbers of a block of words that sampled extraction holds at once, 0.5 GB in float64."""
