@@ -32,7 +32,5 @@ with job(snakemake):
     output = snakemake.output
     with aside(output.coefficients) as partial:
         save_file(coefficients, partial)
-    write_table(
-        output.singular_values, singular_values, columns.SINGULAR_VALUES, origin(snakemake)
-    )
+    write_table(output.singular_values, singular_values, columns.SINGULAR_VALUES, origin(snakemake))
     write_table(output.basis, conditioned, columns.BASIS, origin(snakemake))

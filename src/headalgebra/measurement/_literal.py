@@ -1,10 +1,11 @@
 """What dense and sampled extraction have in common: the identities taken literally."""
 
+from jaxtyping import Float
+from torch import Tensor
+
 from headalgebra.algebra.linf.jacobiator import literal_jacobiator
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.seeds import layer_seed
-from jaxtyping import Float
-from torch import Tensor
 
 
 def literal_identities(

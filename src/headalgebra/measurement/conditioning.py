@@ -9,9 +9,9 @@ import torch
 
 from headalgebra.algebra.basis import basis_elements, conditioning, orthonormal_basis
 from headalgebra.algebra.constructed import ELEMENTS, conditioned_layer
+from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf import sampled
 from headalgebra.algebra.linf.dense import extract_dense
-from headalgebra.algebra.gram import gram_blocks
 from headalgebra.defaults import (
     BALANCE_ABOVE,
     GRAM_FLOOR,

@@ -4,16 +4,15 @@ import math
 import resource
 from time import perf_counter, process_time
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from headalgebra import columns
 from headalgebra.algebra.basis import basis_elements, orthonormal_basis
 from headalgebra.algebra.constructed import gaussian_layer
+from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf.dense import dense_bytes, extract_dense
 from headalgebra.algebra.linf.sampled import ProbedWords, all_triples, census, sphere_probes
-from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.defaults import BALANCE_ABOVE, GRAM_FLOOR, PROBES, RANK_CUTOFF
 from headalgebra.measurement._rows import Row

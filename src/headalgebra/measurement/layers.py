@@ -7,8 +7,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from headalgebra import columns
-from headalgebra.algebra.nulls import haar_conjugated
 from headalgebra.algebra.gram import gram_blocks
+from headalgebra.algebra.nulls import haar_conjugated
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.checkpoints import Checkpoint, LayerFactors
 from headalgebra.defaults import NULL_DRAWS, PROBES, TOPOLOGICAL_ABOVE, WEAK_BELOW
@@ -118,9 +118,7 @@ def _measured(
         "nulls": _haar_rows(layer, factors, checkpoint, basis.dimension, nulls, seed),
     }
     if conditioned["route"] == "sampled":
-        linf, _ = extract_linf_sampled(
-            layer, blocks, basis.coefficients, probes=probes, seed=seed
-        )
+        linf, _ = extract_linf_sampled(layer, blocks, basis.coefficients, probes=probes, seed=seed)
         rows["linf_sampled"] = [linf]
     else:
         linf, _ = extract_linf_dense(layer, blocks, basis.coefficients, seed=seed)

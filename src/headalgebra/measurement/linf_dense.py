@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headalgebra.algebra.basis import basis_elements
-from headalgebra.algebra.linf.dense import extract_dense
 from headalgebra.algebra.gram import GramBlocks
+from headalgebra.algebra.linf.dense import extract_dense
 from headalgebra.defaults import JACOBI_TRIPLES, LITERAL_TOLERANCE
 from headalgebra.measurement._literal import literal_identities, too_few
 from headalgebra.measurement._rows import Row

@@ -3,8 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from headalgebra.algebra.linf import sampled
 from headalgebra.algebra.gram import GramBlocks
+from headalgebra.algebra.linf import sampled
 from headalgebra.defaults import (
     CENSUS_MAX_TRIPLES,
     JACOBI_TRIPLES,
@@ -58,7 +58,10 @@ def extract_linf_sampled(
         estimator, obstruction = "probes", sampled.all_triples(sampled.census(words))
     else:
         stream = layer_seed(seed, "weighted_triples", layer)
-        estimator, obstruction = "weighted", sampled.weighted_triples(words, weighted_triples, stream)
+        estimator, obstruction = (
+            "weighted",
+            sampled.weighted_triples(words, weighted_triples, stream),
+        )
     evenly = sampled.uniform_tuples(
         words, uniform_tuples, layer_seed(seed, "uniform_tuples", layer)
     )

@@ -85,9 +85,7 @@ def _gauge_row(layer: int, gauge: Level, notes: list[str]) -> Row:
     }
 
 
-def _gauge_level(
-    blocks: GramBlocks, spectra: OperatorSpectra, cancellation_below: float
-) -> Level:
+def _gauge_level(blocks: GramBlocks, spectra: OperatorSpectra, cancellation_below: float) -> Level:
     """Field strength, action and Wilson loops, as they are and for heads of unit operator norm."""
     norms = spectra.singular_values[:, 0]
     pairs = pair_commutators(blocks, cancellation_below=cancellation_below)
