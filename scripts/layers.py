@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from headalgebra.algebra.operators import GramBlocks, HeadOperators, gram_blocks
+from headalgebra.algebra.gram import GramBlocks, gram_blocks
+from headalgebra.algebra.operators import HeadOperators
 from headalgebra.checkpoints import load_factors
 from stage import progress
 

@@ -10,6 +10,7 @@ import torch
 from headalgebra import columns
 from headalgebra.algebra.basis import basis_elements, conditioning, orthonormal_basis
 from headalgebra.algebra.constructed import ELEMENTS, conditioned_layer
+from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf.dense import extract_dense
 from headalgebra.algebra.linf.sampled import (
     ProbedWords,
@@ -18,7 +19,6 @@ from headalgebra.algebra.linf.sampled import (
     sphere_probes,
     uniform_tuples,
 )
-from headalgebra.algebra.operators import gram_blocks
 from headalgebra.seeds import layer_seed
 from stage import job, progress, write_csv
 

@@ -12,9 +12,10 @@ import torch
 from headalgebra import columns
 from headalgebra.algebra.basis import basis_elements, orthonormal_basis
 from headalgebra.algebra.constructed import gaussian_layer
+from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf.dense import dense_bytes, extract_dense
 from headalgebra.algebra.linf.sampled import ProbedWords, all_triples, census, sphere_probes
-from headalgebra.algebra.operators import HeadOperators, gram_blocks
+from headalgebra.algebra.operators import HeadOperators
 from headalgebra.seeds import layer_seed
 from stage import job, progress, write_csv
 

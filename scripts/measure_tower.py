@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from headalgebra import columns
 from headalgebra.algebra.commutators import pair_commutators
 from headalgebra.algebra.gauge import action, squared_field_strength_traces, wilson_loops
-from headalgebra.algebra.operators import GramBlocks
+from headalgebra.algebra.gram import GramBlocks
 from headalgebra.algebra.tower import OperatorSpectra, generated_algebra, lie_span, operator_spectra
 from headalgebra.seeds import layer_seed
 from layers import gram_blocks_by_layer, layers_of, origin
