@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from headalgebra.algebra.commutators import commutator_norms
-from headalgebra.algebra.operators import HeadOperators, gram_blocks
+from headalgebra.algebra.gram import gram_blocks
+from headalgebra.algebra.operators import HeadOperators
 from timing import seconds
 
 TWIN_DISTANCE = 1e-6

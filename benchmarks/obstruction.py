@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from headalgebra.algebra.basis import basis_elements, orthonormal_basis
+from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf import (
     ProbedWords,
     all_triples,
@@ -30,7 +31,7 @@ from headalgebra.algebra.linf import (
     sphere_probes,
     uniform_tuples,
 )
-from headalgebra.algebra.operators import HeadOperators, gram_blocks
+from headalgebra.algebra.operators import HeadOperators
 from timing import seconds
 
 

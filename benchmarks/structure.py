@@ -22,7 +22,8 @@ import torch
 
 from headalgebra.algebra.basis import basis_elements, orthonormal_basis
 from headalgebra.algebra.coherence.structure import projected_bracket, structure_constants
-from headalgebra.algebra.operators import HeadOperators, gram_blocks
+from headalgebra.algebra.gram import gram_blocks
+from headalgebra.algebra.operators import HeadOperators
 from timing import seconds
 
 

@@ -18,8 +18,9 @@ from headalgebra.algebra.coherence import (
     structure_constants,
 )
 from headalgebra.algebra.commutators import PairCommutators, pair_commutators
+from headalgebra.algebra.gram import GramBlocks, gram_blocks
 from headalgebra.algebra.linf import ProbedWords, extract_dense
-from headalgebra.algebra.operators import GramBlocks, HeadOperators, gram_blocks
+from headalgebra.algebra.operators import HeadOperators
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -49,7 +49,8 @@ def headalgebra(task: str, folder: Path, factors: Path, figures: Figures) -> Non
 
         import headalgebra as measured
         from headalgebra.algebra.commutators import pair_commutators
-        from headalgebra.algebra.operators import HeadOperators, gram_blocks
+        from headalgebra.algebra.gram import gram_blocks
+        from headalgebra.algebra.operators import HeadOperators
         from headalgebra.checkpoints import open_folder
     # An absent folder on PYTHONPATH is passed over in silence, for another installation.
     figures["source"] = str(Path(measured.__file__).parent)

@@ -12,6 +12,7 @@ import torch
 
 from headalgebra.algebra.basis import basis_elements
 from headalgebra.algebra.coherence import dense_structure_constants
+from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.hochschild import commutator
 from headalgebra.algebra.linf import (
     ProbedWords,
@@ -24,7 +25,7 @@ from headalgebra.algebra.linf import (
     uniform_tuples,
     weighted_triples,
 )
-from headalgebra.algebra.operators import HeadOperators, gram_blocks
+from headalgebra.algebra.operators import HeadOperators
 from headalgebra.rounding import UNIT_ROUNDOFF
 from heads import basis_of, gaussian, orthogonal
 from thresholds import BALANCE_ABOVE

@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
 from headalgebra.algebra.commutators import commutator_norms
-from headalgebra.algebra.operators import (
-    GramBlocks,
-    HeadOperators,
-    balance,
-    gram_blocks,
-    symmetric_gram,
-)
+from headalgebra.algebra.gram import GramBlocks, balance, gram_blocks, symmetric_gram
+from headalgebra.algebra.operators import HeadOperators
 from heads import (
     SEEDS,
     blocks_of,

@@ -15,7 +15,8 @@ from resident_memory import LINUX, peak_above_the_start
 from safetensors.torch import load_file
 
 from headalgebra.algebra.commutators import pair_commutators
-from headalgebra.algebra.operators import HeadOperators, gram_blocks
+from headalgebra.algebra.gram import gram_blocks
+from headalgebra.algebra.operators import HeadOperators
 from headalgebra.checkpoints import Checkpoint, CheckpointError, open_folder, save_factors
 from headalgebra.checkpoints._checkpoint import stored_checkpoint
 from headalgebra.checkpoints._digest import CheckpointFiles

@@ -20,7 +20,7 @@ from snakemake.cli import parse_config
 
 from configuration import RESERVED, Configuration, ConfigurationError, compose
 from headalgebra.algebra.commutators import pair_commutators
-from headalgebra.algebra.operators import gram_blocks
+from headalgebra.algebra.gram import gram_blocks
 from kinds import COLOUR_MAPS, PALETTES
 from schema import SOURCES, Analysis, Figures, Model, schema_table
 

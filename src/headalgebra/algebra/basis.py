@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from headalgebra.algebra.operators import GramBlocks, HeadOperators
+from headalgebra.algebra.gram import GramBlocks
+from headalgebra.algebra.operators import HeadOperators
 
 PANEL_NUMBERS = 8_000_000
 """Numbers held at once when the stacked operators are factorised, 64 MB."""

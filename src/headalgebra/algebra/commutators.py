@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from headalgebra.algebra.gram import GramBlocks
 from headalgebra.algebra.nulls import haar_commutator_norm
-from headalgebra.algebra.operators import GramBlocks
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from headalgebra.algebra.operators import GramBlocks
+from headalgebra.algebra.gram import GramBlocks
 
 
 def squared_field_strength_traces(blocks: GramBlocks) -> Float[Tensor, "H H"]:

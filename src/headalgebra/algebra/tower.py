@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import lobpcg
 from torch import Tensor
 
-from headalgebra.algebra.operators import GramBlocks, HeadOperators, balance
+from headalgebra.algebra.gram import GramBlocks, balance
+from headalgebra.algebra.operators import HeadOperators
 from headalgebra.rounding import ROUNDING_MARGIN, UNIT_ROUNDOFF
 
 KERNEL_TOLERANCE = 1e-6

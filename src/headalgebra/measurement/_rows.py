@@ -1,6 +1,6 @@
 """What a row of a table is."""
 
-from collections.abc import Mapping
+from typing import Any
 
-Row = Mapping[str, object]
+Row = dict[str, Any]
 """A value for each column of a table, by the column's name."""

@@ -37,12 +37,17 @@ def measure_feasibility(
     probes: int = PROBES,
     seed: int = 0,
 ) -> Row:
-    """One extraction of a random layer of n heads: a row of :data:`headalgebra.columns.FEASIBILITY`.
+    """One extraction of a random layer of n heads.
 
     Parameters
     ----------
     route
         ``"dense"`` or ``"probes"``.
+
+    Returns
+    -------
+    Mapping
+        A row of :data:`headalgebra.columns.FEASIBILITY`.
     """
     operators = gaussian_layer(n, WIDTH, HEAD_WIDTH, seed=layer_seed(seed, "feasibility", n))
     blocks = gram_blocks(operators, balance_above=balance_above)

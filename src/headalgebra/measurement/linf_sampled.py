@@ -55,13 +55,12 @@ def extract_linf_sampled(
     directions = sampled.sphere_probes(operators.d_model, probes, layer_seed(seed, "probes", layer))
     words = sampled.ProbedWords(operators, coefficients, directions)
     if n * n * (n - 1) // 2 <= census_max_triples:
-        estimator, obstruction = "probes", sampled.all_triples(sampled.census(words))
+        estimator = "probes"
+        obstruction = sampled.all_triples(sampled.census(words))
     else:
         stream = layer_seed(seed, "weighted_triples", layer)
-        estimator, obstruction = (
-            "weighted",
-            sampled.weighted_triples(words, weighted_triples, stream),
-        )
+        estimator = "weighted"
+        obstruction = sampled.weighted_triples(words, weighted_triples, stream)
     evenly = sampled.uniform_tuples(
         words, uniform_tuples, layer_seed(seed, "uniform_tuples", layer)
     )

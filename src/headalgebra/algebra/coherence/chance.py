@@ -7,7 +7,8 @@ from headalgebra.algebra.basis import orthonormal_basis
 from headalgebra.algebra.coherence.structure import structure_constants
 from headalgebra.algebra.coherence.two_term import jacobiator_ratio
 from headalgebra.algebra.commutators import pair_commutators
-from headalgebra.algebra.operators import HeadOperators, gram_blocks
+from headalgebra.algebra.gram import gram_blocks
+from headalgebra.algebra.operators import HeadOperators
 
 QUANTITIES = ("epsilon", "epsilon_relative", "rho3", "closure_isotropy")
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headalgebra.algebra.basis import basis_elements
-from headalgebra.algebra.operators import GramBlocks
+from headalgebra.algebra.gram import GramBlocks
 from headalgebra.rounding import ROUNDING_MARGIN, UNIT_ROUNDOFF
 
 
