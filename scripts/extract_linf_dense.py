@@ -35,4 +35,4 @@ with job(snakemake):
         literal.append(relations)
     computed_on = origin(snakemake, device) | {"dense_dtype": settings["dense_dtype"]}
     write_table(snakemake.output.literal, literal, columns.LITERAL, computed_on)
-    write_table(snakemake.output.linf, rows, columns.LINF, computed_on)
+    write_table(snakemake.output.linf_dense, rows, columns.LINF, computed_on)

@@ -33,4 +33,4 @@ with job(snakemake):
         rows.append(row)
         sampling += estimates
     write_table(snakemake.output.sampling, sampling, columns.SAMPLING, origin(snakemake))
-    write_table(snakemake.output.linf, rows, columns.LINF, origin(snakemake))
+    write_table(snakemake.output.linf_sampled, rows, columns.LINF, origin(snakemake))

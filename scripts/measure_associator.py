@@ -14,7 +14,7 @@ with job(snakemake):
     settings = snakemake.params.settings
     coefficients = basis_coefficients(snakemake.input.coefficients)
     rows = []
-    layers = spread_over_depth(snakemake, settings["precision"]["layers"])
+    layers = spread_over_depth(snakemake, settings["precision.layers"])
     for layer, blocks in gram_blocks_by_layer(snakemake, layers):
         basis = coefficients[layer]
         rows += measure_associator(layer, blocks.operators, basis, seed=settings["seed"])

@@ -48,6 +48,6 @@ with job(snakemake):
             cancellation_below=settings["cancellation_below"],
             rank_cutoff=settings["rank_cutoff"],
             gram_floor=settings["gram_floor"],
-            well_below=settings["conditioning"]["well_below"],
+            well_below=settings["conditioning.well_below"],
         )
     write_table(snakemake.output.nulls, rows, columns.NULLS, origin(snakemake))

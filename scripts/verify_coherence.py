@@ -23,7 +23,7 @@ with job(snakemake):
             blocks,
             coefficients[layer],
             kappa_used=kappa_used[layer],
-            well_below=settings["conditioning"]["well_below"],
+            well_below=settings["conditioning.well_below"],
             cancellation_below=settings["cancellation_below"],
             relation_tuples=settings["relation_tuples"],
             relation_exhaustive_max_dim=settings["relation_exhaustive_max_dim"],
