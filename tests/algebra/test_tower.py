@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algebras import commutators, direct_sum, heisenberg, sl2, so3, su2
-from headalgebra.algebra import tower
 from headalgebra.algebra.operators import HeadOperators
-from headalgebra.algebra.tower import generated_algebra, lie_span, operator_spectra
+from headalgebra.algebra.tower import generated, generated_algebra, lie_span, operator_spectra
 from heads import (
     SEEDS,
     blocks_of,
@@ -153,14 +152,14 @@ def test_gap_is_the_second_singular_value_of_the_map():
 def test_both_ways_of_finding_the_eigenvector_agree(monkeypatch):
     layer = gaussian_heads(2, heads=3, d=14, r=5)
     whole = generated_algebra(layer, SEED)
-    monkeypatch.setattr(tower, "DENSE_COMMUTANT", 20)
+    monkeypatch.setattr(generated, "DENSE_COMMUTANT", 20)
     assert generated_algebra(layer, SEED).commutant_gap == pytest.approx(
         whole.commutant_gap, rel=1e-4
     )
 
 
 def test_what_is_not_found_is_not_reported(monkeypatch):
-    monkeypatch.setattr(tower, "COMMUTANT_ITERATIONS", 1)
+    monkeypatch.setattr(generated, "COMMUTANT_ITERATIONS", 1)
     with pytest.warns(UserWarning):
         assert generated_algebra(gaussian_heads(0, 3, 30, 10), SEED) is None
 

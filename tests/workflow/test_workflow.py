@@ -364,7 +364,7 @@ def test_a_claims_threshold_judges_again_and_measures_nothing(smoke: Path) -> No
         ("algebra/linf/sampled.py", {"extract_linf_sampled", *CONSTRUCTED}),
         ("algebra/coherence/two_term.py", {"verify_coherence", "measure_nulls", "draw_nulls"}),
         ("algebra/nulls/_draws.py", {"measure_nulls", "draw_nulls"}),
-        ("algebra/tower.py", {"measure_tower"}),
+        ("algebra/tower/generated.py", {"measure_tower"}),
         # The figures take the phases' order from it, and the module of all tables their names.
         ("algebra/phases.py", {*PER_MODEL, "gather_cost"}),
         ("checkpoints/_families/bert.py", None),
