@@ -126,7 +126,10 @@ def test_a_stage_asks_for_the_layers_that_are_routed_to_it(tmp_path: Path) -> No
         basis_dim=[4, 5, 9, 12],
         kappa_used=[2.0, 400.0, 3.0, 4.0],
     )
-    assert [n_routed(stage, basis) for stage in ("extract_linf_dense", "extract_linf_sampled")] == [2, 3]
+    assert [n_routed(stage, basis) for stage in ("extract_linf_dense", "extract_linf_sampled")] == [
+        2,
+        3,
+    ]
     dense = with_bases("extract_linf_dense", MINILM, basis, 100)
     sampled = with_bases("extract_linf_sampled", MINILM, basis, 100)
     every = with_bases("verify_coherence", MINILM, basis, 100)

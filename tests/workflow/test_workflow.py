@@ -138,7 +138,9 @@ def test_a_plot_that_is_edited_is_drawn_again_alone(smoke: Path) -> None:
 
 def test_probes_rerun_sampled_extraction_and_what_follows(smoke: Path) -> None:
     jobs = planned(smoke, *SMOKE, 'hydra=["analysis.probes=8"]')
-    assert set(jobs) == with_cost({"extract_linf_sampled", "record_configuration"} | GATHERED | CONSTRUCTED)
+    assert set(jobs) == with_cost(
+        {"extract_linf_sampled", "record_configuration"} | GATHERED | CONSTRUCTED
+    )
     assert jobs["extract_linf_sampled"] == 2
 
 
@@ -183,7 +185,9 @@ def test_a_gpu_is_asked_for_where_there_is_dense_work_that_may_use_it(
         *SMOKE,
         f'hydra=["analysis.device={device}"]',
     )
-    asked = re.findall(r"rule extract_linf_dense:(?:\n    .*)*?span=(\S+)(?:\n    .*)*?gpu=(\d)", log)
+    asked = re.findall(
+        r"rule extract_linf_dense:(?:\n    .*)*?span=(\S+)(?:\n    .*)*?gpu=(\d)", log
+    )
     assert dict(asked) == {"minilm": "0", "tiny-init": gpus}
 
 
@@ -340,7 +344,12 @@ def test_six_leading_directions_go_dense_and_agree_with_the_sampled_route(
 def test_a_key_that_takes_another_keys_value_is_seen(smoke: Path) -> None:
     # dense_max_dim is 6 as well, and Snakemake compares bare values.
     jobs = planned(smoke, *SMOKE, 'hydra=["analysis.max_dim=6"]')
-    assert {"decompose_basis", "extract_linf_dense", "extract_linf_sampled", "verify_coherence"} <= set(jobs)
+    assert {
+        "decompose_basis",
+        "extract_linf_dense",
+        "extract_linf_sampled",
+        "verify_coherence",
+    } <= set(jobs)
 
 
 def test_phase_thresholds_reach_the_tables_alone(smoke: Path) -> None:
