@@ -50,9 +50,10 @@ for table, constructed in CONSTRUCTED.items():
             runtime=lambda wildcards, attempt: attempt * 20,
             gpu=0,
         params:
+            table=table,
             settings=constructed["settings"],
         script:
-            f"../../scripts/measure_{table}.py"
+            "../../scripts/measure_{params.table}.py"
 
 
 rule judge_claims:

@@ -24,7 +24,9 @@ for name, stage in STAGES.items():
             gpu=one_gpu_for_dense_layers if stage.gpu else 0,
             gpu_model=gpu_model_for_dense_layers if stage.gpu else "",
         params:
+            # Told as a parameter: the path below is read when the job runs, not in this loop.
+            stage=name,
             layers=layers,
             settings=stage.settings,
         script:
-            f"../../scripts/{name}.py"
+            "../../scripts/{params.stage}.py"
