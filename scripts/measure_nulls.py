@@ -28,6 +28,8 @@ from stage import job, progress, write_table
 if TYPE_CHECKING:
     snakemake: Any
 
+GUARDS = ("balance_above", "cancellation_below", "rank_cutoff", "gram_floor", "well_below")
+
 Draw = Callable[[np.random.Generator], HeadOperators]
 
 
@@ -127,6 +129,7 @@ def null_rows(
 with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     settings = snakemake.params.settings
+    guards = {name: settings[name] for name in GUARDS}
     provenance = json.loads(Path(snakemake.input.provenance).read_text())
     basis_dim = pd.read_parquet(snakemake.input.basis).set_index("layer")["basis_dim"]
     model = SharingOperators(snakemake.input.factors, provenance)
@@ -138,7 +141,7 @@ with job(snakemake):
             seed = layer_seed(settings["seed"], f"{null}_null", layer)
             measured = [
                 compared_with_chance(
-                    draw(np.random.default_rng(stream)), settings, int(basis_dim[layer])
+                    draw(np.random.default_rng(stream)), max_dim=int(basis_dim[layer]), **guards
                 )
                 for stream in seed.spawn(settings["null_draws"])
             ]

@@ -47,8 +47,8 @@ with job(snakemake):
             residuals += structure.residuals_on_basis().values()
         else:
             notes.append(f"n = {n}: relations checked on random elements only")
-        rho3 = math.nan if constants.vanish else jacobiator_ratio(constants.f, constants.kappa)
-        if constants.vanish and n >= 2:
+        rho3 = math.nan if constants.abelian else jacobiator_ratio(constants.f, constants.kappa)
+        if constants.abelian and n >= 2:
             notes.append("the brackets vanish: no closure defect, no rho3")
         elif math.isnan(rho3) and n >= 2:
             notes.append(
