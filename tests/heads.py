@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from jaxtyping import config
 from torch import Tensor
 
-import thresholds
 from headalgebra.algebra.basis import OperatorBasis, basis_elements, orthonormal_basis
 from headalgebra.algebra.coherence import (
     StructureConstants,
@@ -92,20 +91,15 @@ def of_condition(seed: int, r: int, condition: float) -> Tensor:
 
 
 def blocks_of(layer: HeadOperators) -> GramBlocks:
-    return gram_blocks(layer, balance_above=thresholds.BALANCE_ABOVE)
+    return gram_blocks(layer)
 
 
 def pairs_of(layer: HeadOperators) -> PairCommutators:
-    return pair_commutators(blocks_of(layer), cancellation_below=thresholds.CANCELLATION_BELOW)
+    return pair_commutators(blocks_of(layer))
 
 
 def basis_of(layer: HeadOperators, max_dim: int | None = None) -> OperatorBasis:
-    return orthonormal_basis(
-        blocks_of(layer),
-        rank_cutoff=thresholds.RANK_CUTOFF,
-        gram_floor=thresholds.GRAM_FLOOR,
-        max_dim=max_dim,
-    )
+    return orthonormal_basis(blocks_of(layer), max_dim=max_dim)
 
 
 def elements_of(layer: HeadOperators) -> Tensor:
@@ -135,13 +129,7 @@ def words_of(layer: HeadOperators, probes: Tensor) -> ProbedWords:
 
 def structure_of(layer: HeadOperators) -> StructureConstants:
     basis = basis_of(layer)
-    return structure_constants(
-        blocks_of(layer),
-        basis.coefficients,
-        kappa_used=basis.kappa_used,
-        well_below=thresholds.WELL_BELOW,
-        cancellation_below=thresholds.CANCELLATION_BELOW,
-    )
+    return structure_constants(blocks_of(layer), basis.coefficients, kappa_used=basis.kappa_used)
 
 
 def numbers_of(layer: HeadOperators) -> dict[str, float]:

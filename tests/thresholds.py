@@ -1,15 +1,7 @@
-"""The thresholds under which the laws are tested: those of the default analysis."""
+"""Rounding of float64, and thresholds that every number, or none, is below."""
 
 import math
 import sys
-
-BALANCE_ABOVE = 1e6
-CANCELLATION_BELOW = 1e-4
-RANK_CUTOFF = 1e-8
-GRAM_FLOOR = 1e-8
-WELL_BELOW = 100.0
-POOR_FROM = 1000.0
-DENSE_MAX_DIM = 6
 
 U = sys.float_info.epsilon / 2
 """Unit roundoff of float64."""

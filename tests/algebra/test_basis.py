@@ -15,6 +15,7 @@ from headalgebra.algebra.basis import (
     orthonormal_basis,
 )
 from headalgebra.algebra.operators import HeadOperators
+from headalgebra.defaults import DENSE_MAX_DIM, POOR_FROM, RANK_CUTOFF, WELL_BELOW
 from heads import (
     SEEDS,
     basis_of,
@@ -27,15 +28,7 @@ from heads import (
     rescaled,
     to_matrices,
 )
-from thresholds import (
-    ALWAYS,
-    DENSE_MAX_DIM,
-    NEVER,
-    POOR_FROM,
-    RANK_CUTOFF,
-    WELL_BELOW,
-    U,
-)
+from thresholds import ALWAYS, NEVER, U
 
 
 def with_singular_values(seed, sigma, d=8):

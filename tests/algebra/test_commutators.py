@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from headalgebra.algebra.commutators import commutator_norms
 from headalgebra.algebra.nulls import haar_commutator_norm
 from headalgebra.algebra.operators import HeadOperators
+from headalgebra.defaults import CANCELLATION_BELOW
 from heads import (
     SEEDS,
     blocks_of,
@@ -25,7 +26,7 @@ from heads import (
     rescaled,
     to_matrices,
 )
-from thresholds import CANCELLATION_BELOW, NEVER, U
+from thresholds import NEVER, U
 
 
 def dense_norms(layer):

@@ -8,7 +8,8 @@ from headalgebra.algebra.basis import basis_elements, orthonormal_basis
 from headalgebra.algebra.constructed import ELEMENTS, conditioned_layer, gaussian_layer
 from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf import ProbedWords, census, extract_dense
-from thresholds import BALANCE_ABOVE, GRAM_FLOOR, RANK_CUTOFF, U
+from headalgebra.defaults import BALANCE_ABOVE, GRAM_FLOOR, RANK_CUTOFF
+from thresholds import U
 
 N, D = 5, 24
 

@@ -188,11 +188,11 @@ def test_commuting_heads(kind, seed):
     if kind == "diagonal":
         assert pairs.epsilon == 0
     structure = structure_of(from_matrices(matrices))
-    assert structure.vanish
+    assert structure.abelian
     assert math.isnan(structure.closure_defect)
     # Chance would have them commute no more than others.
     assert pairs.epsilon_haar > 1e-2 * float(matrices.square().sum()) / len(matrices) / 9
     # Control: one head that is not of the family.
     other = torch.cat([matrices[:-1], gaussian(seed + 2, 1, 9, 9)])
     assert pairs_of(from_matrices(other)).epsilon_relative > 1e-2
-    assert not structure_of(from_matrices(other)).vanish
+    assert not structure_of(from_matrices(other)).abelian

@@ -19,22 +19,7 @@ from headalgebra.algebra.nulls import (
 )
 from headalgebra.algebra.operators import HeadOperators
 from heads import SEEDS, gaussian, gaussian_heads, layers, numbers_of, pairs_of, to_matrices
-from thresholds import (
-    BALANCE_ABOVE,
-    CANCELLATION_BELOW,
-    GRAM_FLOOR,
-    RANK_CUTOFF,
-    WELL_BELOW,
-    U,
-)
-
-THRESHOLDS = {
-    "balance_above": BALANCE_ABOVE,
-    "cancellation_below": CANCELLATION_BELOW,
-    "rank_cutoff": RANK_CUTOFF,
-    "gram_floor": GRAM_FLOOR,
-    "well_below": WELL_BELOW,
-}
+from thresholds import U
 
 
 def generator(*entropy):
@@ -203,7 +188,7 @@ def test_draws_are_seeded(draw):
 
 @given(layers(min_heads=3, min_d=4))
 def test_compared_numbers_are_those_of_the_stages(layer):
-    found = compared_with_chance(layer, THRESHOLDS, layer.n_heads)
+    found = compared_with_chance(layer, max_dim=layer.n_heads)
     assert tuple(found) == QUANTITIES
     expected = numbers_of(layer)
     for name in ("epsilon", "epsilon_relative", "rho3"):
@@ -214,7 +199,7 @@ def test_compared_numbers_are_those_of_the_stages(layer):
 
 def test_compared_numbers_heed_the_truncation():
     layer = gaussian_heads(0, 6, 20, 4)
-    whole, cut = (compared_with_chance(layer, THRESHOLDS, n) for n in (6, 4))
+    whole, cut = (compared_with_chance(layer, max_dim=n) for n in (6, 4))
     assert whole["epsilon"] == cut["epsilon"]
     assert whole["rho3"] != cut["rho3"]
 
@@ -226,7 +211,7 @@ def test_ratio_of_gaussian_heads_is_the_reference(n, d, r, mean, sd, draws):
     shape = gaussian_heads(0, n, d, r)
     stream = generator(n)
     found = [
-        compared_with_chance(gaussian_factors(shape, stream), THRESHOLDS, n)["rho3"]
+        compared_with_chance(gaussian_factors(shape, stream), max_dim=n)["rho3"]
         for _ in range(draws)
     ]
     assert np.mean(found) == pytest.approx(mean, abs=4 * sd / math.sqrt(draws))
@@ -237,14 +222,12 @@ def test_conjugated_minilm_has_the_reference_ratio(minilm_layer, layer):
     """1.28 to 1.36, where the trained layers have 0.29 to 1.23."""
     operators = minilm_layer(layer)
     stream = generator(layer)
-    found = [
-        compared_with_chance(haar_conjugated(operators, stream), THRESHOLDS, 12) for _ in range(4)
-    ]
+    found = [compared_with_chance(haar_conjugated(operators, stream), max_dim=12) for _ in range(4)]
     # Between the ends of the reference, four standard errors of 0.04/√4 on either side.
     assert 1.28 - 0.08 <= np.mean([f["rho3"] for f in found]) <= 1.36 + 0.08
     epsilon = [f["epsilon"] for f in found]
     assert np.mean(epsilon) == pytest.approx(pairs_of(operators).epsilon_haar, rel=0.01)
-    trained = compared_with_chance(operators, THRESHOLDS, 12)
+    trained = compared_with_chance(operators, max_dim=12)
     assert trained["closure_isotropy"] > 4 * max(f["closure_isotropy"] for f in found)
 
 

@@ -11,6 +11,7 @@ from jaxtyping import TypeCheckError
 from headalgebra.algebra.commutators import commutator_norms
 from headalgebra.algebra.gram import GramBlocks, balance, gram_blocks, symmetric_gram
 from headalgebra.algebra.operators import HeadOperators
+from headalgebra.defaults import BALANCE_ABOVE
 from heads import (
     SEEDS,
     blocks_of,
@@ -22,7 +23,7 @@ from heads import (
     of_condition,
     to_matrices,
 )
-from thresholds import BALANCE_ABOVE, NEVER, U
+from thresholds import NEVER, U
 
 
 def assert_equal(computed, expected, scale, roundings=64):

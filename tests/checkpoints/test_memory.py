@@ -21,7 +21,7 @@ from headalgebra.checkpoints import Checkpoint, CheckpointError, open_folder, sa
 from headalgebra.checkpoints._checkpoint import stored_checkpoint
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints.convention import PAPER
-from thresholds import BALANCE_ABOVE, CANCELLATION_BELOW
+from headalgebra.defaults import BALANCE_ABOVE, CANCELLATION_BELOW
 
 ROOT = Path(__file__).resolve().parents[2]
 D_MODEL = 512

@@ -13,6 +13,13 @@ from torch import Tensor
 
 from headalgebra.algebra.gram import GramBlocks
 from headalgebra.algebra.operators import HeadOperators
+from headalgebra.defaults import (
+    DENSE_MAX_DIM,
+    GRAM_FLOOR,
+    POOR_FROM,
+    RANK_CUTOFF,
+    WELL_BELOW,
+)
 
 PANEL_NUMBERS = 8_000_000
 """Numbers held at once when the stacked operators are factorised, 64 MB."""
@@ -59,7 +66,11 @@ class OperatorBasis:
 
 
 def orthonormal_basis(
-    blocks: GramBlocks, *, rank_cutoff: float, gram_floor: float, max_dim: int | None = None
+    blocks: GramBlocks,
+    *,
+    rank_cutoff: float = RANK_CUTOFF,
+    gram_floor: float = GRAM_FLOOR,
+    max_dim: int | None = None,
 ) -> OperatorBasis:
     """Singular values and leading basis elements of a layer.
 
@@ -90,7 +101,9 @@ def orthonormal_basis(
     return OperatorBasis(singular_values, (leading / singular_values[:kept]).T.contiguous(), rank)
 
 
-def conditioning(kappa: float, *, well_below: float, poor_from: float) -> str:
+def conditioning(
+    kappa: float, *, well_below: float = WELL_BELOW, poor_from: float = POOR_FROM
+) -> str:
     """Band of a condition number: ``well``, ``moderate`` or ``poor``; empty where there is none."""
     if math.isnan(kappa):
         return ""
@@ -99,7 +112,7 @@ def conditioning(kappa: float, *, well_below: float, poor_from: float) -> str:
     return "moderate" if kappa < poor_from else "poor"
 
 
-def extraction_route(dimension: int, band: str, *, dense_max_dim: int) -> str:
+def extraction_route(dimension: int, band: str, *, dense_max_dim: int = DENSE_MAX_DIM) -> str:
     """How L∞ data of a layer is extracted: ``dense``, ``sampled``, or ``mixed`` (both)."""
     if dimension > dense_max_dim or band == "poor":
         return "sampled"

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from headalgebra.algebra.gram import GramBlocks
 from headalgebra.algebra.nulls import haar_commutator_norm
+from headalgebra.defaults import CANCELLATION_BELOW
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class PairCommutators:
         return float(self.haar.mean()) / self.d_model
 
 
-def pair_commutators(blocks: GramBlocks, *, cancellation_below: float = 1e-4) -> PairCommutators:
+def pair_commutators(
+    blocks: GramBlocks, *, cancellation_below: float = CANCELLATION_BELOW
+) -> PairCommutators:
     """Commutator norms of every head pair of a layer, with their Haar null.
 
     ``cancellation_below`` is the ratio of the squared commutator norm to
@@ -81,7 +84,9 @@ def pair_commutators(blocks: GramBlocks, *, cancellation_below: float = 1e-4) ->
     return PairCommutators(i, j, norm, relative, haar, blocks.operators.d_model)
 
 
-def commutator_norms(blocks: GramBlocks, *, cancellation_below: float) -> Float[Tensor, "H H"]:
+def commutator_norms(
+    blocks: GramBlocks, *, cancellation_below: float = CANCELLATION_BELOW
+) -> Float[Tensor, "H H"]:
     """:math:`||[A_i, A_j]||_F` above the diagonal, zero elsewhere.
 
     Beyond the Gram products this costs about 6 H² r³ flops, r/d of them.

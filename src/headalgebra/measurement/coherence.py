@@ -64,7 +64,7 @@ def verify_coherence(
     exhaustive = n <= relation_exhaustive_max_dim
     if exhaustive:
         residuals += structure.residuals_on_basis().values()
-    rho3 = math.nan if constants.vanish else jacobiator_ratio(constants.f, constants.kappa)
+    rho3 = math.nan if constants.abelian else jacobiator_ratio(constants.f, constants.kappa)
     return {
         "layer": layer,
         "closure_defect": constants.closure_defect,
@@ -83,7 +83,7 @@ def _notes(n: int, constants: StructureConstants, rho3: float, exhaustive: bool)
     notes = [] if exhaustive else [f"n = {n}: relations checked on random elements only"]
     if n < 2:
         notes.append(f"n = {n}: no brackets")
-    elif constants.vanish:
+    elif constants.abelian:
         notes.append("the brackets vanish: no closure defect, no rho3")
     elif n < 3:
         notes.append(f"n = {n}: no projected Jacobiator, no rho3")

@@ -153,7 +153,7 @@ def measure_null(
 ) -> list[Row]:
     """The rows of one kind of random layer, which `draw` draws; otherwise as `measure_nulls`."""
     measured = [
-        compared_with_chance(draw(np.random.default_rng(stream)), basis_dim, **guards)
+        compared_with_chance(draw(np.random.default_rng(stream)), max_dim=basis_dim, **guards)
         for stream in layer_seed(seed, f"{null}_null", layer).spawn(null_draws)
     ]
     return [

@@ -16,6 +16,7 @@ from headalgebra.algebra.coherence import (
 )
 from headalgebra.algebra.coherence.structure import projected_bracket
 from headalgebra.algebra.operators import HeadOperators
+from headalgebra.defaults import WELL_BELOW
 from heads import (
     SEEDS,
     basis_of,
@@ -27,7 +28,7 @@ from heads import (
     orthogonal,
     structure_of,
 )
-from thresholds import ALWAYS, NEVER, WELL_BELOW, U
+from thresholds import ALWAYS, NEVER, U
 
 
 def near_heads(seed, distance, n=5, d=20, r=4):
@@ -136,7 +137,7 @@ def test_what_is_reported_does_not_depend_on_the_basis(seed):
 @given(layers(min_heads=3, min_d=3))
 def test_closure_defect_is_a_share(layer):
     structure = structure_of(layer)
-    if structure.vanish:
+    if structure.abelian:
         return
     assert -1e-9 <= structure.closure_defect <= 1 + 1e-9
     n, d = len(structure.f), layer.d_model
@@ -171,7 +172,7 @@ def test_brackets_that_leave_the_span_altogether():
 @pytest.mark.parametrize("heads", [0, 1])
 def test_without_pairs_there_is_no_closure(heads):
     structure = dense_structure_constants(gaussian(0, heads, 4, 4))
-    assert structure.vanish
+    assert structure.abelian
     assert math.isnan(structure.closure_defect) and math.isnan(structure.closure_isotropy)
 
 
@@ -183,7 +184,7 @@ def test_brackets_of_commuting_heads_vanish(distance):
     layer = from_matrices(turn @ torch.diag_embed(diagonals) @ turn.T)
     structure = structure_of(layer)
     assert basis_of(layer).rank == 4
-    assert structure.vanish
+    assert structure.abelian
     assert math.isnan(structure.closure_defect) and math.isnan(structure.closure_isotropy)
     # Control: heads that differ as little and do not commute have a closure defect.
     noncommuting = diagonals.new_zeros(4, 16, 16) + torch.diag(diagonals[0])

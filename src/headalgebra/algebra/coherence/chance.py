@@ -21,8 +21,8 @@ QUANTITIES = ("epsilon", "epsilon_relative", "rho3", "closure_isotropy")
 
 def compared_with_chance(
     operators: HeadOperators,
-    max_dim: int,
     *,
+    max_dim: int | None = None,
     balance_above: float = BALANCE_ABOVE,
     cancellation_below: float = CANCELLATION_BELOW,
     rank_cutoff: float = RANK_CUTOFF,
@@ -33,9 +33,19 @@ def compared_with_chance(
 
     Parameters
     ----------
+    operators
+        The heads.
     max_dim
         Dimension at which the basis is truncated: that of the layer that the numbers are held
         against.
+    balance_above
+        As in :func:`~headalgebra.algebra.gram.gram_blocks`.
+    cancellation_below
+        As in :func:`~headalgebra.algebra.commutators.pair_commutators`.
+    rank_cutoff, gram_floor
+        As in :func:`~headalgebra.algebra.basis.orthonormal_basis`.
+    well_below
+        As in :func:`~headalgebra.algebra.coherence.structure.structure_constants`.
 
     Returns
     -------
@@ -45,10 +55,7 @@ def compared_with_chance(
     blocks = gram_blocks(operators, balance_above=balance_above)
     pairs = pair_commutators(blocks, cancellation_below=cancellation_below)
     basis = orthonormal_basis(
-        blocks,
-        rank_cutoff=rank_cutoff,
-        gram_floor=gram_floor,
-        max_dim=max_dim,
+        blocks, rank_cutoff=rank_cutoff, gram_floor=gram_floor, max_dim=max_dim
     )
     structure = structure_constants(
         blocks,
@@ -57,7 +64,9 @@ def compared_with_chance(
         well_below=well_below,
         cancellation_below=cancellation_below,
     )
-    rho3 = math.nan if structure.vanish else jacobiator_ratio(structure.f, structure.kappa)
+    rho3 = math.nan
+    if not structure.abelian:
+        rho3 = jacobiator_ratio(structure.f, structure.kappa, gram_floor=gram_floor)
     return {
         "epsilon": pairs.epsilon,
         "epsilon_relative": pairs.epsilon_relative,

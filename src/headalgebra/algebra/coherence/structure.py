@@ -14,6 +14,7 @@ from torch import Tensor
 
 from headalgebra.algebra.basis import basis_elements
 from headalgebra.algebra.gram import GramBlocks
+from headalgebra.defaults import CANCELLATION_BELOW, WELL_BELOW
 from headalgebra.rounding import ROUNDING_MARGIN, UNIT_ROUNDOFF
 
 
@@ -39,7 +40,7 @@ class StructureConstants:
     kappa: float
 
     @property
-    def vanish(self) -> bool:
+    def abelian(self) -> bool:
         """Whether the n² brackets of unit operators are no more than the rounding of zeros.
 
         Then f is rounding as well, and no ratio of it means anything.
@@ -51,7 +52,7 @@ class StructureConstants:
     @property
     def closure_defect(self) -> float:
         """χ, the share of the brackets that leaves the span; not a number if all vanish."""
-        if self.vanish:
+        if self.abelian:
             return math.nan
         return 1.0 - float(self.f.square().sum()) / self.commutator_squared
 
@@ -66,8 +67,8 @@ def structure_constants(
     coefficients: Float[Tensor, "n H"],
     *,
     kappa_used: float,
-    well_below: float,
-    cancellation_below: float,
+    well_below: float = WELL_BELOW,
+    cancellation_below: float = CANCELLATION_BELOW,
 ) -> StructureConstants:
     """Structure constants by r×r blocks, or from dense operators where blocks lose digits.
 

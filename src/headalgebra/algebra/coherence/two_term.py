@@ -18,10 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from headalgebra.defaults import GRAM_FLOOR
 from headalgebra.rounding import ROUNDING_MARGIN, UNIT_ROUNDOFF
-
-LARGEST_GRAM_KAPPA = 1e4
-"""Condition number above which a basis does not come from the Gram matrix."""
 
 RELATION_ORDER = {"l1_l2": 1, "l2_l1": 1, "l1_l3": 2, "l3_l1": 2, "l2_l3": 3}
 """The relations by the operations they join, and their order in the bracket."""
@@ -38,17 +36,21 @@ def projected_jacobiator(f: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n n"]:
     return nested + nested.permute(2, 0, 1, 3) + nested.permute(1, 2, 0, 3)
 
 
-def jacobiator_ratio(f: Float[Tensor, "n n n"], kappa: float = 1.0) -> float:
+def jacobiator_ratio(
+    f: Float[Tensor, "n n n"], kappa: float = 1.0, *, gram_floor: float = GRAM_FLOOR
+) -> float:
     """ρ₃ = ||ℓ₃|| / ||ℓ₂∘ℓ₂|| over all index tuples.
 
     Not a number for n < 3 and where the nested bracket vanishes up to rounding, which grows with
     the condition number of the basis: its elements are orthonormal to u κ² when they come from the
-    Gram matrix, and to u κ, with a larger κ, when they come from the stacked operators. The
-    structure constants of commuting operators are themselves rounding: see
-    :attr:`~headalgebra.algebra.coherence.structure.StructureConstants.vanish`.
+    Gram matrix, and to u κ when they come from the stacked operators, as they do where κ² is above
+    1/``gram_floor`` (:func:`~headalgebra.algebra.basis.orthonormal_basis`). The structure constants
+    of commuting operators are themselves rounding: see
+    :attr:`~headalgebra.algebra.coherence.structure.StructureConstants.abelian`.
     """
     nested = torch.linalg.vector_norm(nested_bracket(f))
-    rounding = ROUNDING_MARGIN * UNIT_ROUNDOFF[f.dtype] * kappa * min(kappa, LARGEST_GRAM_KAPPA)
+    loss = kappa * min(kappa, gram_floor**-0.5)
+    rounding = ROUNDING_MARGIN * UNIT_ROUNDOFF[f.dtype] * loss
     if len(f) < 3 or not nested > rounding * f.square().sum():
         return math.nan
     return float(torch.linalg.vector_norm(projected_jacobiator(f)) / nested)

@@ -20,14 +20,12 @@ from scipy import stats
 from torch import Tensor
 
 from headalgebra.algebra.operators import HeadOperators
+from headalgebra.defaults import WORDS_HELD
 
 CONFIDENCE = 0.95
 
 NUMBERS_HELD = 2**21
 """Numbers in one block of triples: 16 MB, near the caches and wide enough for a full-speed GEMM."""
-
-WORDS_HELD = 2**26
-"""Numbers in one block of words: 512 MB, so that the factors are seldom read again for the next."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from headalgebra.defaults import POOR_FROM, WELL_BELOW
 from headalgebra.plots._panels import (
     AT_INITIALISATION,
     band_limits,
@@ -49,9 +50,9 @@ def conditioning_by_depth(
     layers: pd.DataFrame,
     style: FigureStyle,
     *,
-    well_below: float,
-    poor_from: float,
     initialised: Collection[str],
+    well_below: float = WELL_BELOW,
+    poor_from: float = POOR_FROM,
 ) -> Figure:
     """κ by layer, a panel a model, a marker for each route; n, the basis' size, in the titles.
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from headalgebra.algebra.phases import PHASES
+from headalgebra.defaults import TOPOLOGICAL_ABOVE, WEAK_BELOW
 from headalgebra.plots._panels import (
     band_limits,
     in_last_column,
@@ -57,9 +58,9 @@ def epsilon_by_depth(
     nulls: pd.DataFrame,
     style: FigureStyle,
     *,
-    weak_below: float,
-    topological_above: float,
     initialised: Collection[str],
+    weak_below: float = WEAK_BELOW,
+    topological_above: float = TOPOLOGICAL_ABOVE,
 ) -> Figure:
     """ε of every layer against depth, a panel a model, on one log scale with the phases behind.
 

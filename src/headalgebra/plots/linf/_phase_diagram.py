@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from headalgebra.algebra.phases import PHASES
 from headalgebra.claims import OBSTRUCTION_AT, OBSTRUCTION_RANGE, PHASE_CLAIMS
+from headalgebra.defaults import TOPOLOGICAL_ABOVE, WEAK_BELOW
 from headalgebra.plots._panels import (
     band_limits,
     legend_below,
@@ -65,9 +66,9 @@ def phase_diagram(
     layers: pd.DataFrame,
     style: FigureStyle,
     *,
-    weak_below: float,
-    topological_above: float,
     initialised: Collection[str],
+    weak_below: float = WEAK_BELOW,
+    topological_above: float = TOPOLOGICAL_ABOVE,
 ) -> Figure:
     """Every layer at its ε and its obstruction or projected Jacobiator, coloured by depth.
 

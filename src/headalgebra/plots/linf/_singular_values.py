@@ -9,6 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from headalgebra.defaults import POOR_FROM, WELL_BELOW
 from headalgebra.plots._panels import (
     in_last_column,
     isolated,
@@ -42,9 +43,9 @@ def singular_values(
     layers: pd.DataFrame,
     style: FigureStyle,
     *,
-    well_below: float,
-    poor_from: float,
     initialised: Collection[str],
+    well_below: float = WELL_BELOW,
+    poor_from: float = POOR_FROM,
 ) -> Figure:
     """Singular values of each layer's stacked heads, and beside them the condition number κ.
 
