@@ -33,7 +33,7 @@ PLOTS = ("altair", "jinja2", "matplotlib", "PIL", "seaborn", "vl_convert")
 
 
 def room(module: str) -> str:
-    """The package or module of the library that a dotted name lies in; the front door's is empty."""
+    """The package or module that a dotted name lies in; the front door's is empty."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else ""
 

@@ -2,9 +2,11 @@
 
 import re
 import runpy
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -55,3 +57,11 @@ def test_the_conda_environment_is_made_from_the_requirements() -> None:
 def test_the_makefile_installs_the_torch_that_is_pinned() -> None:
     (torch_pin,) = (line for line in pinned("requirements.txt") if line.startswith("torch=="))
     assert f"pip install --quiet {torch_pin}\n" in (ROOT / "Makefile").read_text()
+
+
+def test_the_profile_says_how_its_plugin_is_installed() -> None:
+    profile = yaml.safe_load((ROOT / "slurm/config.yaml").read_text())
+    (check,) = (code for code in profile["__definitions__"] if "find_spec(" in code)
+    exec(check, {"find_spec": lambda name: name, "sys": sys})
+    with pytest.raises(SystemExit, match="make slurm"):
+        exec(check, {"find_spec": lambda name: None, "sys": sys})
