@@ -1,14 +1,17 @@
 # Two commands for a fresh clone: `make results` and `make test`. Everything else is Snakemake.
 .DELETE_ON_ERROR:
 SHELL := bash
-PYTHON ?= python3.11
+PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell command -v python$(version))))
 BIN := .venv/bin
 
-.PHONY: results test
+.PHONY: results slurm test
 
 results: .venv/runtime
 	$(BIN)/snakemake --cores all
 	$(BIN)/snakemake --report results/demo/report.html
+
+# What `snakemake --profile slurm` needs besides.
+slurm: .venv/slurm
 
 test: .venv/development
 	$(BIN)/ruff format --check .
@@ -27,6 +30,10 @@ test: .venv/development
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
-.venv/development: .venv/runtime envs/requirements-dev.txt
+.venv/slurm: .venv/runtime envs/requirements-slurm.txt
+	$(BIN)/pip install --quiet -r envs/requirements-slurm.txt
+	touch $@
+
+.venv/development: .venv/slurm envs/requirements-dev.txt
 	$(BIN)/pip install --quiet -r envs/requirements-dev.txt
 	touch $@

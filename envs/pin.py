@@ -16,6 +16,9 @@ from packaging.utils import canonicalize_name
 
 ENVS = Path(__file__).resolve().parent
 HEADER = "# Written by envs/pin.py; edit the dependencies in pyproject.toml instead.\n"
+ON_EVERY_MACHINE = ("workflow", "plots", "train")
+"""Extras that a study takes wherever it runs."""
+
 TORCH_BUILD_TAG = re.compile(r"\+.*")
 
 
@@ -58,10 +61,14 @@ def conda_environment(requirements: str) -> str:
 def main() -> None:
     """Pin what pyproject.toml names, with all it needs."""
     project = tomllib.loads((ENVS.parent / "pyproject.toml").read_text())["project"]
-    runtime = closure(project["dependencies"])
-    development = closure(project["optional-dependencies"]["dev"]) - runtime
+    extras = project["optional-dependencies"]
+    local = [line for extra in ON_EVERY_MACHINE for line in extras[extra]]
+    runtime = closure([*project["dependencies"], *local])
+    slurm = closure(extras["slurm"]) - runtime
+    development = closure(extras["dev"]) - runtime - slurm
     requirements = HEADER + pins(runtime)
     (ENVS / "requirements.txt").write_text(requirements)
+    (ENVS / "requirements-slurm.txt").write_text(HEADER + pins(slurm))
     (ENVS / "requirements-dev.txt").write_text(HEADER + pins(development))
     (ENVS / "environment.yaml").write_text(conda_environment(requirements))
 

@@ -1,5 +1,6 @@
 """The operators of the layers that a job works on, one layer at a time."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,18 @@ def layers_of(factors: str, only: Sequence[int] | None) -> list[int]:
     return extracted if only is None else [layer for layer in extracted if layer in set(only)]
 
 
-def evenly_spaced(layers: list[int], at_most: int, only: Sequence[int] | None) -> list[int]:
-    """So many layers from the first to the last, those of them that the job works on."""
+def spread_over_depth(snakemake: Any, at_most: int) -> list[int]:
+    """So many of the model's layers from the first to the last, those that the job works on."""
+    layers, only = provenance_of(snakemake)["layers"], snakemake.params.layers
     places = np.linspace(0, len(layers) - 1, min(at_most, len(layers)))
     chosen = [layers[place] for place in np.round(places).astype(int)]
     return chosen if only is None else [layer for layer in chosen if layer in set(only)]
+
+
+def provenance_of(snakemake: Any) -> dict[str, Any]:
+    """What is recorded of the model that a job works on."""
+    found: dict[str, Any] = json.loads(Path(snakemake.input.provenance).read_text(encoding="utf-8"))
+    return found
 
 
 def gram_blocks_by_layer(snakemake: Any, layers: Sequence[int]) -> Iterator[tuple[int, GramBlocks]]:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from headalgebra import columns
-from headalgebra.algebra.commutators import pair_commutators
+from headalgebra.measurement.epsilon import measure_epsilon
 from layers import gram_blocks_by_layer, layers_of, origin
 from stage import job, write_table
 
@@ -11,19 +11,13 @@ if TYPE_CHECKING:
     snakemake: Any
 
 with job(snakemake):
+    cancellation_below = snakemake.params.settings["cancellation_below"]
     rows, pairs = [], []
     layers = layers_of(snakemake.input.factors, snakemake.params.layers)
     for layer, blocks in gram_blocks_by_layer(snakemake, layers):
-        measured = pair_commutators(
-            blocks, cancellation_below=snakemake.params.settings["cancellation_below"]
-        )
+        row, of_pairs = measure_epsilon(layer, blocks, cancellation_below=cancellation_below)
         del blocks  # or this layer would be kept while the next one is read
-        row = (layer, measured.epsilon, measured.epsilon_relative, measured.epsilon_haar)
-        rows.append(dict(zip(columns.EPSILON, row, strict=True)))
-        by_pair = (measured.i, measured.j, measured.norm, measured.relative, measured.haar)
-        pairs += [
-            dict(zip(columns.PAIRS, (layer, *pair), strict=True))
-            for pair in zip(*(values.tolist() for values in by_pair), strict=True)
-        ]
+        rows.append(row)
+        pairs += of_pairs
     write_table(snakemake.output.pairs, pairs, columns.PAIRS, origin(snakemake))
     write_table(snakemake.output.epsilon, rows, columns.EPSILON, origin(snakemake))

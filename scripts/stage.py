@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from headalgebra.columns import FLOAT_FORMAT
+
 Item = TypeVar("Item")
 
 
@@ -87,6 +89,8 @@ def write_table(
 
 
 def write_csv(path: str, table: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Write the named columns as CSV, 12 significant digits, missing numbers empty."""
+    """Write the named columns as CSV, missing numbers empty."""
     with aside(path) as partial:
-        table[list(columns)].to_csv(partial, index=False, float_format="%.12g", lineterminator="\n")
+        table[list(columns)].to_csv(
+            partial, index=False, float_format=FLOAT_FORMAT, lineterminator="\n"
+        )

@@ -190,8 +190,8 @@ def _tower(shape: Shape, settings: Settings) -> Cost:
 STAGES: dict[str, Callable[[Shape, Settings], Cost]] = {
     "decompose_basis": _basis,
     "measure_epsilon": _epsilon,
-    "linf_sampled": _sampled,
-    "linf_dense": _dense,
+    "extract_linf_sampled": _sampled,
+    "extract_linf_dense": _dense,
     "measure_precision": _precision,
     "measure_associator": _associator,
     "verify_coherence": _coherence,
@@ -233,7 +233,7 @@ def recorded_shape(record: Mapping[str, Any]) -> Shape:
     )
 
 
-ROUTES = {"linf_dense": ("dense", "mixed"), "linf_sampled": ("sampled", "mixed")}
+ROUTES = {"extract_linf_dense": ("dense", "mixed"), "extract_linf_sampled": ("sampled", "mixed")}
 """Routes of the layers that a stage works on; the other stages work on all."""
 
 
@@ -295,6 +295,6 @@ def seconds_before_bases(stage: str, shape: Shape, settings: Settings, jobs: int
     They are taken to be as large as they can be, and well conditioned.
     """
     n = min(shape.n, settings["max_dim"] or shape.n)
-    idle = stage == "linf_dense" and n > settings["dense_max_dim"]
+    idle = stage == "extract_linf_dense" and n > settings["dense_max_dim"]
     expected = replace(shape, n=n, layers=0 if idle else shape.layers)
     return START_SECONDS * jobs + core_seconds(stage, expected, settings)

@@ -1,1 +1,95 @@
-"""Operator algebra of attention heads: what a trained layer's commutators do and do not carry."""
+"""Operator algebra of attention heads: what a trained layer's commutators do and do not carry.
+
+    import headalgebra as ha
+    layers = ha.measure("path/to/checkpoint")
+
+Importing this takes no time: torch and transformers are imported when a measurement is asked for.
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from headalgebra.defaults import NULL_DRAWS, PROBES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from headalgebra.checkpoints import Checkpoint
+    from headalgebra.checkpoints.convention import Convention
+
+__version__ = version("headalgebra")
+
+__all__ = ["__version__", "measure", "open"]
+
+
+def open(
+    source: "str | PathLike[str] | Checkpoint | Any",
+    *,
+    revision: str = "main",
+    convention: "Convention | None" = None,
+) -> "Checkpoint":
+    """Open a checkpoint wherever it is.
+
+    Parameters
+    ----------
+    source
+        A checkpoint's folder, the safetensors file in one, a model of the Hugging Face hub such as
+        ``"openai-community/gpt2"``, or a live `transformers` model, whose own parameters are read.
+        An opened checkpoint is given back.
+    revision
+        Of a model of the hub: a branch, a tag or a commit.
+    convention
+        How operators are built from the weights; by default as the paper's Definition 1.1 has it.
+
+    Raises
+    ------
+    CheckpointError
+        In one line: what is wrong with the source, and the mend.
+    """
+    from headalgebra.checkpoints import open_checkpoint
+    from headalgebra.checkpoints.convention import PAPER
+
+    return open_checkpoint(source, revision=revision, convention=convention or PAPER)
+
+
+def measure(
+    source: "str | PathLike[str] | Checkpoint | Any",
+    *,
+    layers: Sequence[int] | None = None,
+    nulls: int = NULL_DRAWS,
+    probes: int = PROBES,
+    seed: int = 0,
+) -> "pd.DataFrame":
+    """Measure every layer of a checkpoint, with a progress bar.
+
+    Parameters
+    ----------
+    source
+        As in `open`.
+    layers
+        Numbers of the layers wanted, from 0; all of them by default.
+    nulls
+        Random layers drawn for each layer's `rho3_null`; 0 leaves it empty.
+    probes
+        Random directions of sampled extraction, which layers of a large basis take.
+    seed
+        The root of every random draw.
+
+    Returns
+    -------
+    DataFrame
+        A row for each layer, in the columns of :data:`headalgebra.columns.LAYERS`, which
+        ``results/README.md`` explains.
+
+    Raises
+    ------
+    CheckpointError
+        As in `open`, or when weights cannot be read.
+    ValueError
+        When a layer is wanted that is not there, or `nulls` or `probes` is too small.
+    """
+    from headalgebra.measurement.layers import measure_layers
+
+    return measure_layers(open(source), layers=layers, nulls=nulls, probes=probes, seed=seed)

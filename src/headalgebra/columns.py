@@ -1,5 +1,8 @@
 """Column names of every table, in order; other tools read these names."""
 
+FLOAT_FORMAT = "%.12g"
+"""Of every number in a CSV file: 12 significant digits."""
+
 SINGULAR_VALUES = ("layer", "index", "sigma")
 
 PAIRS = ("layer", "i", "j", "commutator_norm", "commutator_relative", "haar_norm")

@@ -36,13 +36,13 @@ MINILM = Shape(d=384, heads=12, keys=12, r=32, layers=6, n=12, trained=True)
 MEASURED = [
     ("decompose_basis", GPT2_MEDIUM, 420, 0.1),
     ("measure_epsilon", GPT2_MEDIUM, 389, 0.1),
-    ("linf_sampled", GPT2_MEDIUM, 849, 2.4),
+    ("extract_linf_sampled", GPT2_MEDIUM, 849, 2.4),
     ("measure_precision", GPT2_MEDIUM, 568, 0.7),
     ("measure_associator", GPT2_MEDIUM, 584, 0.3),
     ("verify_coherence", GPT2_MEDIUM, 454, 0.3),
     ("measure_nulls", GPT2_MEDIUM, 476, 2.0),
     ("measure_tower", GPT2_MEDIUM, 510, 0.4),
-    ("linf_sampled", MINILM, 602, 0.2),
+    ("extract_linf_sampled", MINILM, 602, 0.2),
     ("measure_nulls", MINILM, 351, 0.4),
     ("measure_tower", MINILM, 412, 0.3),
     # One layer of Llama-3-8B's shape and one of 70B's, from benchmarks/memory.py.
@@ -82,7 +82,7 @@ def test_an_estimate_is_no_less_than_what_was_measured_nor_far_from_it(
 def test_an_estimate_knows_which_bases_can_go_the_dense_route() -> None:
     def dense(**limits: int) -> float:
         settings = SETTINGS | limits
-        return seconds_before_bases("linf_dense", GPT2_MEDIUM, settings, jobs=3)
+        return seconds_before_bases("extract_linf_dense", GPT2_MEDIUM, settings, jobs=3)
 
     assert dense() == 3 * START_SECONDS
     assert dense(max_dim=6) > dense(max_dim=5) > dense()
@@ -103,14 +103,14 @@ def test_larger_models_ask_for_no_less(stage: str, shape: Shape, grown: str) -> 
 @given(st.integers(2, 32), st.integers(16, 2048))
 def test_dense_extraction_has_room_for_what_it_holds(n: int, d: int) -> None:
     shape = Shape(d=d, heads=n, keys=n, r=8, layers=3, n=n, trained=True)
-    assert mem_mb("linf_dense", shape, SETTINGS) * 1e6 > dense_bytes(n, d, torch.float64)
+    assert mem_mb("extract_linf_dense", shape, SETTINGS) * 1e6 > dense_bytes(n, d, torch.float64)
 
 
 def test_the_words_of_many_heads_have_room() -> None:
     assert WORDS_HELD == sampled.WORDS_HELD
     # Measured on words and weighted triples alone, which is where the stage holds most.
     peak_mb = 5550
-    asked = mem_mb("linf_sampled", Shape(4096, 64, 64, 64, 1, 64, True), SETTINGS)
+    asked = mem_mb("extract_linf_sampled", Shape(4096, 64, 64, 64, 1, 64, True), SETTINGS)
     assert 1.1 * peak_mb < asked < 2 * peak_mb
 
 
@@ -126,9 +126,12 @@ def test_a_stage_asks_for_the_layers_that_are_routed_to_it(tmp_path: Path) -> No
         basis_dim=[4, 5, 9, 12],
         kappa_used=[2.0, 400.0, 3.0, 4.0],
     )
-    assert [n_routed(stage, basis) for stage in ("linf_dense", "linf_sampled")] == [2, 3]
-    dense = with_bases("linf_dense", MINILM, basis, 100)
-    sampled = with_bases("linf_sampled", MINILM, basis, 100)
+    assert [n_routed(stage, basis) for stage in ("extract_linf_dense", "extract_linf_sampled")] == [
+        2,
+        3,
+    ]
+    dense = with_bases("extract_linf_dense", MINILM, basis, 100)
+    sampled = with_bases("extract_linf_sampled", MINILM, basis, 100)
     every = with_bases("verify_coherence", MINILM, basis, 100)
     assert [(s.layers, s.n, s.ill_conditioned) for s in (dense, sampled, every)] == [
         (2, 5, True),
@@ -138,7 +141,7 @@ def test_a_stage_asks_for_the_layers_that_are_routed_to_it(tmp_path: Path) -> No
     assert not with_bases("verify_coherence", MINILM, basis, 1000).ill_conditioned
 
 
-@pytest.mark.parametrize("stage", ["linf_dense", "linf_sampled"])
+@pytest.mark.parametrize("stage", ["extract_linf_dense", "extract_linf_sampled"])
 def test_a_stage_without_layers_asks_for_its_start_alone(tmp_path: Path, stage: str) -> None:
     basis = bases(tmp_path / "basis.parquet", route=[""], basis_dim=[0], kappa_used=[float("nan")])
     large = Shape(16384, 128, 8, 128, 126, 128, True)
@@ -150,7 +153,7 @@ def test_a_stage_without_layers_asks_for_its_start_alone(tmp_path: Path, stage: 
 
 def test_what_is_not_there_yet_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
-        with_bases("linf_dense", MINILM, str(tmp_path / "basis.parquet"), 100)
+        with_bases("extract_linf_dense", MINILM, str(tmp_path / "basis.parquet"), 100)
     assert missing.value.filename == str(tmp_path / "basis.parquet")
 
 
@@ -164,7 +167,7 @@ def test_a_file_that_a_run_writes_anew_is_read_anew(tmp_path: Path) -> None:
             os.utime(path, ns=(n, n))
         shape = model_shape(str(provenance), None)
         assert shape.layers == n
-        assert with_bases("linf_sampled", shape, str(basis), 100).layers == n
+        assert with_bases("extract_linf_sampled", shape, str(basis), 100).layers == n
     with pytest.raises(FileNotFoundError) as missing:
         model_shape(str(tmp_path / "gone.json"), None)
     assert missing.value.filename == str(tmp_path / "gone.json")

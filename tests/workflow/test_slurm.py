@@ -184,7 +184,7 @@ def test_the_smoke_study_is_the_same_and_dense_work_alone_has_the_gpu(
     }
     assert routes == {"minilm": {"dense"}, "tiny-init": {"dense"}}
     dense = {job.comment for job in jobs if job.gpus}
-    assert dense == {f"rule_linf_dense_wildcards_{model}" for model in routes}
+    assert dense == {f"rule_extract_linf_dense_wildcards_{model}" for model in routes}
     assert {job.partition for job in jobs if job.gpus} == {"gpu"}
     assert {job.partition for job in jobs if not job.gpus} == {"cpu"}
     assert {job.gpus for job in jobs if job.gpus} == {"gres:gpu:1"}

@@ -136,23 +136,25 @@ def test_a_plot_that_is_edited_is_drawn_again_alone(smoke: Path) -> None:
         os.utime(path, ns=times)
 
 
-def test_probes_rerun_linf_sampled_and_what_follows(smoke: Path) -> None:
+def test_probes_rerun_sampled_extraction_and_what_follows(smoke: Path) -> None:
     jobs = planned(smoke, *SMOKE, 'hydra=["analysis.probes=8"]')
-    assert set(jobs) == with_cost({"linf_sampled", "record_configuration"} | GATHERED | CONSTRUCTED)
-    assert jobs["linf_sampled"] == 2
+    assert set(jobs) == with_cost(
+        {"extract_linf_sampled", "record_configuration"} | GATHERED | CONSTRUCTED
+    )
+    assert jobs["extract_linf_sampled"] == 2
 
 
 def test_the_device_reaches_dense_extraction_alone(smoke: Path) -> None:
     for setting in ("device=cpu", "dense_dtype=float32"):
         jobs = planned(smoke, *SMOKE, f'hydra=["analysis.{setting}"]')
-        assert set(jobs) == with_cost({"record_configuration", "linf_dense"} | GATHERED)
+        assert set(jobs) == with_cost({"record_configuration", "extract_linf_dense"} | GATHERED)
 
 
 def test_the_seed_redraws_drawn_weights_and_reads_no_checkpoint_again(smoke: Path) -> None:
     log = run(smoke, "--dry-run", *SMOKE, 'hydra=["analysis.seed=1"]')
     extracted = re.findall(r"rule extract_weights:(?:\n    .*)*?wildcards: model=([\w-]+)", log)
     assert extracted == ["tiny-init"]
-    assert "linf_sampled" in log
+    assert "extract_linf_sampled" in log
 
 
 def test_a_lost_table_or_picture_comes_back_as_it_was(smoke: Path) -> None:
@@ -179,11 +181,13 @@ def test_a_gpu_is_asked_for_where_there_is_dense_work_that_may_use_it(
         smoke,
         "--dry-run",
         "--forcerun",
-        "linf_dense",
+        "extract_linf_dense",
         *SMOKE,
         f'hydra=["analysis.device={device}"]',
     )
-    asked = re.findall(r"rule linf_dense:(?:\n    .*)*?span=(\S+)(?:\n    .*)*?gpu=(\d)", log)
+    asked = re.findall(
+        r"rule extract_linf_dense:(?:\n    .*)*?span=(\S+)(?:\n    .*)*?gpu=(\d)", log
+    )
     assert dict(asked) == {"minilm": "0", "tiny-init": gpus}
 
 
@@ -340,7 +344,12 @@ def test_six_leading_directions_go_dense_and_agree_with_the_sampled_route(
 def test_a_key_that_takes_another_keys_value_is_seen(smoke: Path) -> None:
     # dense_max_dim is 6 as well, and Snakemake compares bare values.
     jobs = planned(smoke, *SMOKE, 'hydra=["analysis.max_dim=6"]')
-    assert {"decompose_basis", "linf_dense", "linf_sampled", "verify_coherence"} <= set(jobs)
+    assert {
+        "decompose_basis",
+        "extract_linf_dense",
+        "extract_linf_sampled",
+        "verify_coherence",
+    } <= set(jobs)
 
 
 def test_phase_thresholds_reach_the_tables_alone(smoke: Path) -> None:
@@ -360,8 +369,8 @@ def test_a_claims_threshold_judges_again_and_measures_nothing(smoke: Path) -> No
             "algebra/commutators.py",
             {*("measure_epsilon", "measure_nulls", "measure_tower"), *PER_MODEL},
         ),
-        ("algebra/linf/dense.py", {"linf_dense", *CONSTRUCTED}),
-        ("algebra/linf/sampled.py", {"linf_sampled", *CONSTRUCTED}),
+        ("algebra/linf/dense.py", {"extract_linf_dense", *CONSTRUCTED}),
+        ("algebra/linf/sampled.py", {"extract_linf_sampled", *CONSTRUCTED}),
         ("algebra/coherence/two_term.py", {"verify_coherence", "measure_nulls", "draw_nulls"}),
         ("algebra/nulls/_draws.py", {"measure_nulls", "draw_nulls"}),
         ("algebra/tower/generated.py", {"measure_tower"}),
@@ -399,7 +408,7 @@ def test_a_new_model_file_runs_that_model_alone(smoke: Path) -> None:
     jobs = planned(smoke, *SMOKE, models)
     stages = {
         *("extract_weights", "record_configuration", "decompose_basis", "measure_epsilon"),
-        *("linf_dense", "linf_sampled", "measure_precision", "measure_associator"),
+        *("extract_linf_dense", "extract_linf_sampled", "measure_precision", "measure_associator"),
         *("verify_coherence", "measure_nulls", "measure_tower"),
     }
     assert set(jobs) == with_cost(stages | GATHERED | PER_MODEL)

@@ -9,24 +9,10 @@ localrules:
     write_claims_page,
 
 
-rule measure_conditioning:
-    input:
-        code=modules_behind("measure_conditioning"),
-    output:
-        paths.study_table(STUDY.study, "conditioning"),
-    log:
-        paths.log("measure_conditioning", STUDY.study),
-    benchmark:
-        paths.benchmark("measure_conditioning", STUDY.study)
-    conda:
-        "../../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 20,
-        gpu=0,
-    params:
-        settings=analysis(
+# Layers made to have a known answer, or a size that the paper speaks of: no model has a part in them.
+CONSTRUCTED = {
+    "conditioning": {
+        "settings": analysis(
             "balance_above",
             "conditioning",
             "gram_floor",
@@ -35,30 +21,39 @@ rule measure_conditioning:
             "seed",
             "uniform_tuples",
         ),
-    script:
-        "../../scripts/measure_conditioning.py"
+        "mem_mb": 2000,
+    },
+    "feasibility": {
+        "settings": analysis("balance_above", "gram_floor", "probes", "rank_cutoff", "seed"),
+        "mem_mb": 4000,
+    },
+}
 
+for table, constructed in CONSTRUCTED.items():
 
-rule measure_feasibility:
-    input:
-        code=modules_behind("measure_feasibility"),
-    output:
-        paths.study_table(STUDY.study, "feasibility"),
-    log:
-        paths.log("measure_feasibility", STUDY.study),
-    benchmark:
-        paths.benchmark("measure_feasibility", STUDY.study)
-    conda:
-        "../../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 20,
-        gpu=0,
-    params:
-        settings=analysis("balance_above", "gram_floor", "probes", "rank_cutoff", "seed"),
-    script:
-        "../../scripts/measure_feasibility.py"
+    rule:
+        name:
+            f"measure_{table}"
+        input:
+            code=modules_behind(f"measure_{table}"),
+        output:
+            paths.study_table(STUDY.study, table),
+        log:
+            paths.log(f"measure_{table}", STUDY.study),
+        benchmark:
+            paths.benchmark(f"measure_{table}", STUDY.study)
+        conda:
+            "../../envs/environment.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt, mem_mb=constructed["mem_mb"]: attempt * mem_mb,
+            runtime=lambda wildcards, attempt: attempt * 20,
+            gpu=0,
+        params:
+            table=table,
+            settings=constructed["settings"],
+        script:
+            "../../scripts/measure_{params.table}.py"
 
 
 rule judge_claims:

@@ -14,6 +14,7 @@ from code_inputs import modules_behind
 from configuration import ConfigurationError, compose
 from figures import Figure, gpt2_medium, of_source
 from spans import spans_of
+from stages import Stage, tables
 
 try:
     STUDY = compose(config, paths.ROOT / "config")
@@ -29,6 +30,8 @@ SPANS = {
     for model in STUDY.models
     for name, span in spans_of(model, STUDY.models[model]).items()
 }
+# By the names of their rules; the files of the stages fill it.
+STAGES: dict[str, Stage] = {}
 STUDY_TABLES = [
     "layers",
     "phases",
@@ -122,7 +125,13 @@ def analysis(*keys):
     Snakemake compares the parameters of a job as a set of values without their names: of two keys
     of equal value one could change unseen, were they parameters of their own.
     """
-    return {key: ANALYSIS[key] for key in keys}
+    leaves = {}
+    for key in keys:
+        leaf = ANALYSIS
+        for part in key.split("."):
+            leaf = leaf[part]
+        leaves[key] = leaf
+    return leaves
 
 
 def checkpoint_source(model):
@@ -181,7 +190,7 @@ def one_gpu_for_dense_layers(wildcards, input):
     """1 where basis routed a layer to dense extraction that may use a GPU; known after basis."""
     if ANALYSIS["device"] == "cpu":
         return 0
-    return int(demand.n_routed("linf_dense", input.basis) > 0)
+    return int(demand.n_routed("extract_linf_dense", input.basis) > 0)
 
 
 def gpu_model_for_dense_layers(wildcards, input):

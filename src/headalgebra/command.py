@@ -1,0 +1,68 @@
+"""The command `headalgebra`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from headalgebra.defaults import NULL_DRAWS, PROBES
+
+SHOWN = (
+    *("layer", "epsilon", "epsilon_relative", "epsilon_haar", "phase", "kappa", "route"),
+    *("obstruction_rms", "closure_isotropy", "rho3", "rho3_null", "note"),
+)
+"""Columns that a terminal has room for."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; what is wrong is one line, and the exit status 1."""
+    parser = argparse.ArgumentParser(prog="headalgebra", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    measure = commands.add_parser("measure", help="measure every layer of one checkpoint")
+    measure.add_argument("source", help="a checkpoint's folder or a model of the hub")
+    measure.add_argument("--revision", default="main", help="of a model of the hub")
+    measure.add_argument("--layers", type=_layers, help="such as 0-5 or 0,3,11; all by default")
+    measure.add_argument(
+        "--nulls", type=int, default=NULL_DRAWS, help="random layers for rho3_null (%(default)s)"
+    )
+    measure.add_argument(
+        "--probes", type=int, default=PROBES, help="directions of sampled norms (%(default)s)"
+    )
+    measure.add_argument("--seed", type=int, default=0, help="of every random draw (%(default)s)")
+    measure.add_argument("--csv", type=Path, help="write every column there instead of printing")
+    chosen = parser.parse_args(arguments)
+    try:
+        _measure(chosen)
+    except (ValueError, OSError) as error:
+        sys.exit(f"headalgebra: {' '.join(str(error).split())}")
+
+
+def _layers(text: str) -> list[int]:
+    """Numbers and ranges of layers, separated by commas."""
+    layers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not (first.isdecimal() and (last.isdecimal() if dash else True)):
+            raise argparse.ArgumentTypeError(f"'{text}' is no list such as 0-5 or 0,3,11")
+        layers += range(int(first), int(last or first) + 1)
+    return layers
+
+
+def _measure(chosen: argparse.Namespace) -> None:
+    import headalgebra
+    from headalgebra.columns import FLOAT_FORMAT
+
+    if chosen.csv is not None and not chosen.csv.parent.is_dir():
+        raise FileNotFoundError(f"--csv {chosen.csv}: there is no folder {chosen.csv.parent}")
+    table = headalgebra.measure(
+        headalgebra.open(chosen.source, revision=chosen.revision),
+        layers=chosen.layers,
+        nulls=chosen.nulls,
+        probes=chosen.probes,
+        seed=chosen.seed,
+    )
+    if chosen.csv is not None:
+        table.to_csv(chosen.csv, index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
+        return
+    shown = table[list(SHOWN)].fillna({"note": ""})
+    print(shown.to_string(index=False, float_format="{:.4g}".format, na_rep=""))

@@ -1,0 +1,122 @@
+"""The table `feasibility`: time and memory at the sizes that the paper calls feasible and not."""
+
+import math
+import resource
+from time import perf_counter, process_time
+
+from jaxtyping import Float
+from torch import Tensor
+
+from headalgebra import columns
+from headalgebra.algebra.basis import basis_elements, orthonormal_basis
+from headalgebra.algebra.constructed import gaussian_layer
+from headalgebra.algebra.gram import gram_blocks
+from headalgebra.algebra.linf.dense import dense_bytes, extract_dense
+from headalgebra.algebra.linf.sampled import ProbedWords, all_triples, census, sphere_probes
+from headalgebra.algebra.operators import HeadOperators
+from headalgebra.defaults import BALANCE_ABOVE, GRAM_FLOOR, PROBES, RANK_CUTOFF
+from headalgebra.measurement._rows import Row
+from headalgebra.seeds import layer_seed
+
+WIDTH, HEAD_WIDTH = 512, 64
+
+RUNS = (("probes", 10), ("dense", 6), ("dense", 10))
+"""Route and basis size, by the memory they take, so that the peak after each is its own."""
+
+REPEATS = 3
+"""Of the short run, whose best time is kept."""
+
+
+def measure_feasibility(
+    route: str,
+    n: int,
+    *,
+    balance_above: float = BALANCE_ABOVE,
+    rank_cutoff: float = RANK_CUTOFF,
+    gram_floor: float = GRAM_FLOOR,
+    probes: int = PROBES,
+    seed: int = 0,
+) -> Row:
+    """One extraction of a random layer of n heads.
+
+    Parameters
+    ----------
+    route
+        ``"dense"`` or ``"probes"``.
+
+    Returns
+    -------
+    Mapping
+        A row of :data:`headalgebra.columns.FEASIBILITY`.
+    """
+    operators = gaussian_layer(n, WIDTH, HEAD_WIDTH, seed=layer_seed(seed, "feasibility", n))
+    blocks = gram_blocks(operators, balance_above=balance_above)
+    basis = orthonormal_basis(blocks, rank_cutoff=rank_cutoff, gram_floor=gram_floor)
+    row: dict[str, object] = {
+        **dict.fromkeys(columns.FEASIBILITY, math.nan),
+        "route": route,
+        "n": n,
+        "d_model": WIDTH,
+        "n_triples": n * math.comb(n, 2),
+    }
+    if route == "dense":
+        row |= {"n_probes": 0, "bytes": dense_bytes(n, WIDTH)}
+        row |= _dense(blocks.operators, basis.coefficients)
+    else:
+        directions = sphere_probes(WIDTH, probes, layer_seed(seed, "probes", n))
+        row |= _probed(blocks.operators, basis.coefficients, directions)
+    # Linux gives kilobytes; this is the process's, Python and torch included.
+    row["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return row
+
+
+class _Stopwatch:
+    """Wall and processor time since it was made."""
+
+    def __init__(self) -> None:
+        self.start = perf_counter(), process_time()
+
+    def seconds(self) -> dict[str, float]:
+        """Both, as columns of the table."""
+        wall, cpu = self.start
+        return {"wall_s": perf_counter() - wall, "cpu_s": process_time() - cpu}
+
+
+def _dense(operators: HeadOperators, coefficients: Float[Tensor, "n H"]) -> dict[str, object]:
+    """What dense extraction gives; nothing but that it ran out of memory, if it does."""
+    clock = _Stopwatch()
+    try:
+        found = extract_dense(basis_elements(operators, coefficients))
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        return {"completed": False}
+    value = found.obstruction_rms
+    return {
+        **clock.seconds(),
+        "completed": True,
+        "obstruction_rms": value,
+        "obstruction_ci_low": value,
+        "obstruction_ci_high": value,
+        "literal_residual": found.coherence_residual,
+    }
+
+
+def _probed(
+    operators: HeadOperators, coefficients: Float[Tensor, "n H"], probes: Float[Tensor, "d p"]
+) -> dict[str, object]:
+    """What sampled extraction over every triple gives, in the best time of a few."""
+    times: list[dict[str, float]] = []
+    for _ in range(REPEATS):
+        clock = _Stopwatch()
+        found = all_triples(census(ProbedWords(operators, coefficients, probes)))
+        times.append(clock.seconds())
+    least = min(times, key=lambda time: time["cpu_s"])
+    return {
+        **least,
+        "completed": True,
+        "n_probes": found.n_probes,
+        "obstruction_rms": found.value,
+        "obstruction_ci_low": found.low,
+        "obstruction_ci_high": found.high,
+    }
