@@ -18,8 +18,8 @@ from headalgebra.algebra.commutators import pair_commutators
 from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.checkpoints import Checkpoint, CheckpointError, open_folder, save_factors
-from headalgebra.checkpoints._checkpoint import stored_checkpoint
 from headalgebra.checkpoints._digest import CheckpointFiles
+from headalgebra.checkpoints._stored import stored_checkpoint
 from headalgebra.checkpoints.convention import PAPER
 from headalgebra.defaults import BALANCE_ABOVE, CANCELLATION_BELOW
 

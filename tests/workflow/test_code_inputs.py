@@ -52,7 +52,7 @@ def test_a_script_names_what_it_uses_and_no_sibling(script: str, used: str, unus
 def test_a_figure_depends_on_its_own_module_and_no_other_figures() -> None:
     behind = modules_behind("draw_figure", "headalgebra.plots.linf.tower_by_depth")
     plots = {Path(path).name for path in behind if "/plots/" in path}
-    assert plots == {"_tower.py", "_panels.py", "_style.py", "_write.py"}
+    assert plots == {"_tower.py", "_axes.py", "_panels.py", "_tables.py", "_style.py", "_write.py"}
     with pytest.raises(
         ValueError, match=r"^headalgebra.plots.linf does not re-export no_such_plot$"
     ):

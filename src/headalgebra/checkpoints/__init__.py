@@ -8,9 +8,10 @@ files only, head by head; nothing in a checkpoint is ever executed.
 """
 
 from headalgebra.checkpoints._assembly import FactorInitialisation
-from headalgebra.checkpoints._checkpoint import Checkpoint, Outline
+from headalgebra.checkpoints._checkpoint import Checkpoint
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._factors import LayerFactors, load_factors, load_group, save_factors
+from headalgebra.checkpoints._outline import Outline
 from headalgebra.checkpoints._sources import (
     initialise,
     initialise_from_hub,

@@ -49,6 +49,20 @@ class RoundedWeights(Weights):
         return rounded(self.weights.gamma(norm), self.dtype)
 
 
+def copy_heads(
+    matrix: Float[Tensor, "rows columns"], slices: HeadSlices
+) -> Float[Tensor, "heads d r"]:
+    """Copy the heads of a matrix, wherever it is, into factors on the CPU."""
+    axis = slices.head_axis
+    heads = torch.empty(
+        len(slices.starts), slices.shape[1 - axis], slices.width, dtype=matrix.dtype
+    )
+    for head, start in zip(heads, slices.starts, strict=True):
+        rows = matrix.narrow(axis, start, slices.width)
+        head.copy_(rows.T if axis == 0 else rows)
+    return heads
+
+
 @dataclass(frozen=True)
 class FactorInitialisation:
     """The law of a layer's factors at the architecture's own initialisation.

@@ -1,15 +1,10 @@
-"""A checkpoint that gives its layers one at a time, stored or drawn."""
+"""A checkpoint that gives its layers one at a time, wherever its weights come from."""
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from headalgebra.checkpoints._assembly import (
     FactorInitialisation,
@@ -17,18 +12,12 @@ from headalgebra.checkpoints._assembly import (
     Weights,
     assemble,
     factor_initialisation,
-    refuse_meaningless,
-    sides,
 )
-from headalgebra.checkpoints._config import Architecture, read_json, recognise
-from headalgebra.checkpoints._digest import CheckpointFiles, Provenance
+from headalgebra.checkpoints._digest import Provenance
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._factors import LayerFactors, refuse_unsound_factors
-from headalgebra.checkpoints._families import AttentionLayer, AttentionShape, Norm, Projection
-from headalgebra.checkpoints._weights import StoredTensor, StoredWeights, files_to_open, locate
+from headalgebra.checkpoints._families import AttentionLayer, AttentionShape
 from headalgebra.checkpoints.convention import Convention
-
-CONFIG = "config.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,206 +141,3 @@ class Checkpoint(AttentionShape, ABC):
     @abstractmethod
     def _weights(self, layer: int) -> Weights:
         """Weights of a layer that exists."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outline(AttentionShape):
-    """What can be said of a checkpoint before its weights are there.
-
-    Attributes
-    ----------
-    n_layers, n_heads, n_kv_heads, d_model, d_head, family, origin, revision
-        As a `Checkpoint` has them.
-    sizes
-        Bytes of each file that is fetched to open it.
-    """
-
-    family: str
-    origin: str
-    revision: str
-    sizes: Mapping[str, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredCheckpoint(Checkpoint):
-    """A checkpoint in safetensors files."""
-
-    tensors: Mapping[str, StoredTensor] = field(repr=False)
-
-    def _weights(self, layer: int) -> Weights:
-        return StoredWeights(self.tensors)
-
-
-@dataclass(frozen=True)
-class DrawnWeights(Weights):
-    """Independent normal weights, each drawn when it is asked for."""
-
-    generator: np.random.Generator
-    dtype: torch.dtype
-
-    def heads(self, projection: Projection) -> Float[Tensor, "heads d r"]:
-        """Drawn in float64 and rounded."""
-        slices = projection.heads
-        size = (len(slices.starts), slices.shape[1 - slices.head_axis], slices.width)
-        std = cast(float, projection.initial_std)  # others were refused on opening
-        return torch.from_numpy(std * self.generator.standard_normal(size)).to(self.dtype)
-
-    def gamma(self, norm: Norm) -> Float[Tensor, " n"]:
-        """What makes the norm multiply by its initial value."""
-        stored = norm.initial - 1 if norm.plus_one else norm.initial
-        return torch.full((norm.size,), stored, dtype=self.dtype)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrawnCheckpoint(Checkpoint):
-    """An architecture at its random initialisation: independent normal weights."""
-
-    seed: int
-
-    def _weights(self, layer: int) -> Weights:
-        # Values and outputs are other numbers than the queries and keys of the same seed.
-        key = (layer,) if self.convention.circuit == "qk" else (layer, 1)
-        stream = np.random.SeedSequence(self.seed, spawn_key=key)
-        return DrawnWeights(np.random.Generator(np.random.PCG64(stream)), self.dtype)
-
-
-def stored_checkpoint(
-    files: CheckpointFiles, revision: str | None, convention: Convention
-) -> StoredCheckpoint:
-    """Open the checkpoint that these files make up.
-
-    Parameters
-    ----------
-    files
-        At least config.json and the safetensors weights.
-    revision
-        Its revision; by default a digest of the weights.
-    convention
-        How operators are built from the weights.
-
-    Raises
-    ------
-    CheckpointError
-        If the files are no checkpoint of a known family, or the convention has no meaning for it.
-    """
-    architecture = _architecture(files, convention)
-    tensors, dtype = locate(files, architecture.attention, convention)
-    weights = {tensor.file_name: tensor.file for tensor in tensors.values()}
-    provenance = Provenance(
-        revision,
-        files.digests,
-        {name: file.digest for name, file in weights.items() if name not in files.digests},
-        tuple(sorted(weights)),
-    )
-    return StoredCheckpoint(
-        **_sizes(architecture, convention),
-        family=architecture.model_type,
-        dtype=dtype,
-        origin=files.origin,
-        provenance=provenance,
-        convention=convention,
-        layers=architecture.attention.layers,
-        tensors=tensors,
-    )
-
-
-def outline(
-    files: CheckpointFiles,
-    revision: str,
-    sizes: Mapping[str, int | None],
-    convention: Convention,
-) -> Outline:
-    """Outline the checkpoint that these files make up, fetching none that holds weights.
-
-    Parameters
-    ----------
-    files, revision, convention
-        As in `stored_checkpoint`.
-    sizes
-        Bytes of each file, as far as they are known.
-
-    Raises
-    ------
-    CheckpointError
-        As `stored_checkpoint`, as far as no weights are needed to see it; or if the size of a file
-        is not known.
-    """
-    architecture = _architecture(files, convention)
-    fetched: dict[str, int] = {}
-    for name in sorted({CONFIG, *files_to_open(files, architecture.attention, convention)}):
-        size = sizes.get(name)
-        if size is None:
-            raise CheckpointError(
-                files.where(name),
-                "its size is not known",
-                "ask a hub that has the whole checkpoint",
-            )
-        fetched[name] = size
-    return Outline(
-        **_sizes(architecture, convention),
-        family=architecture.model_type,
-        origin=files.origin,
-        revision=revision,
-        sizes=fetched,
-    )
-
-
-def drawn_checkpoint(
-    architecture: Architecture,
-    convention: Convention,
-    *,
-    seed: int,
-    origin: str,
-    provenance: Provenance,
-) -> DrawnCheckpoint:
-    """Set up the random initialisation of an architecture, in float32.
-
-    Raises
-    ------
-    CheckpointError
-        If the seed is negative, the architecture's weights start from another law than the normal
-        one, or the width of that is not positive, or the convention has no meaning for it.
-    """
-    if seed < 0:
-        raise CheckpointError(origin, f"seed is {seed}", "give a non-negative integer")
-    refuse_meaningless(architecture.attention, convention, architecture.model_type, origin)
-    for side in (
-        side for layer in architecture.attention.layers for side in sides(layer, convention)
-    ):
-        std, tensor = side.initial_std, side.heads.tensor
-        if std is None or side.latent:
-            raise CheckpointError(
-                origin,
-                f"{tensor} of {architecture.model_type} does not start as one normal matrix",
-                "compare with another null",
-            )
-        if not (math.isfinite(std) and std > 0):
-            raise CheckpointError(
-                origin,
-                f"{tensor} would start with standard deviation {std}",
-                "give a positive initializer_range, or what the family has in its place",
-            )
-    return DrawnCheckpoint(
-        **_sizes(architecture, convention),
-        family=architecture.model_type,
-        dtype=torch.float32,
-        origin=origin,
-        provenance=provenance,
-        convention=convention,
-        layers=architecture.attention.layers,
-        seed=seed,
-    )
-
-
-def _architecture(files: CheckpointFiles, convention: Convention) -> Architecture:
-    """What config.json describes, if the convention has a meaning for it."""
-    where = files.where(CONFIG)
-    architecture = recognise(read_json(files.hashed(CONFIG), where), where)
-    refuse_meaningless(architecture.attention, convention, architecture.model_type, where)
-    return architecture
-
-
-def _sizes(architecture: Architecture, convention: Convention) -> dict[str, int]:
-    """Sizes of the attention, with the width of the factors under the convention."""
-    reading, _ = sides(architecture.attention.layers[0], convention)
-    return vars(architecture.attention.shape) | {"d_head": reading.heads.width}

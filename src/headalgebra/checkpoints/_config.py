@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headalgebra.checkpoints._assembly import refuse_meaningless, sides
+from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families import FAMILIES, TEXT_PARTS, Attention, Family
+from headalgebra.checkpoints.convention import Convention
+
+CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,25 @@ class Architecture:
 
     model_type: str
     attention: Attention
+
+    def sizes(self, convention: Convention) -> dict[str, int]:
+        """Sizes of the attention, with the width that factors have under a convention."""
+        reading, _ = sides(self.attention.layers[0], convention)
+        return vars(self.attention.shape) | {"d_head": reading.heads.width}
+
+
+def read_architecture(files: CheckpointFiles, convention: Convention) -> Architecture:
+    """What config.json describes.
+
+    Raises
+    ------
+    CheckpointError
+        As :func:`recognise`, or if the convention has no meaning for the architecture.
+    """
+    where = files.where(CONFIG)
+    architecture = recognise(read_json(files.hashed(CONFIG), where), where)
+    refuse_meaningless(architecture.attention, convention, architecture.model_type, where)
+    return architecture
 
 
 def read_json(path: Path, where: str) -> dict[str, Any]:

@@ -8,18 +8,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from headalgebra.checkpoints._checkpoint import (
-    CONFIG,
-    Checkpoint,
-    Outline,
-    drawn_checkpoint,
-    outline,
-    stored_checkpoint,
-)
-from headalgebra.checkpoints._config import read_json, recognise
+from headalgebra.checkpoints._checkpoint import Checkpoint
+from headalgebra.checkpoints._config import CONFIG, read_json, recognise
 from headalgebra.checkpoints._digest import CheckpointFiles, Provenance, content_revision
+from headalgebra.checkpoints._drawn import drawn_checkpoint
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._hub import hub_files
+from headalgebra.checkpoints._outline import Outline, outline
+from headalgebra.checkpoints._stored import stored_checkpoint
 from headalgebra.checkpoints.convention import PAPER, Convention
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -146,6 +148,35 @@ class Rotary:
         rotation[first, second] = factor**2 * angles.sin()
         rotation[second, first] = -rotation[first, second]
         return rotation
+
+
+def rotary_of(
+    module: str, name: str, config: Any, *, layer_type: str | None = None, interleaved: bool = False
+) -> Rotary:
+    """Rotary positions as a class of transformers computes them.
+
+    Parameters
+    ----------
+    module
+        Its model's folder in transformers.
+    name
+        The class.
+    config
+        The transformers configuration.
+    layer_type
+        The kind of layer, where kinds differ in their frequencies.
+    interleaved
+        As in `Rotary`.
+    """
+
+    def frequencies() -> tuple[Tensor, float]:
+        # Imported here because it takes seconds, and only those who rotate need it.
+        modeling = import_module(f"transformers.models.{module}.modeling_{module}")
+        rotary = getattr(modeling, name)(config)
+        kind = f"{layer_type}_" if layer_type else ""
+        return getattr(rotary, f"{kind}inv_freq"), getattr(rotary, f"{kind}attention_scaling")
+
+    return Rotary(frequencies, interleaved)
 
 
 @dataclass(frozen=True)

@@ -2,140 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any, ClassVar
-
-from torch import Tensor
 
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families._attention import (
     Attention,
     AttentionLayer,
     AttentionShape,
-    HeadSlices,
     Norm,
     Projection,
     Rotary,
 )
-
-# What training, generation, labels and bookkeeping left in a config.json.
-BOOKKEEPING = frozenset(
-    {
-        "_attn_implementation_autoset",
-        "_commit_hash",
-        "_name_or_path",
-        "_num_labels",
-        "architectures",
-        "bos_token_id",
-        "chunk_size_feed_forward",
-        "do_sample",
-        "dtype",
-        "early_stopping",
-        "eos_token_id",
-        "finetuning_task",
-        "gradient_checkpointing",
-        "id2label",
-        "initializer_range",
-        "label2id",
-        "length_penalty",
-        "max_length",
-        "min_length",
-        "model_type",
-        "no_repeat_ngram_size",
-        "num_beams",
-        "num_labels",
-        "num_return_sequences",
-        "output_attentions",
-        "output_hidden_states",
-        "output_past",
-        "pad_token_id",
-        "prefix",
-        "problem_type",
-        "repetition_penalty",
-        "return_dict",
-        "task_specific_params",
-        "temperature",
-        "tie_word_embeddings",
-        "tokenizer_class",
-        "top_k",
-        "top_p",
-        "torch_dtype",
-        "torchscript",
-        "transformers_version",
-        "use_bfloat16",
-        "use_cache",
-        "vocab_size",
-        "xla_device",
-    }
-)
-
-# What the block around the projections does: its perceptron, dropout, masks, biases, and the
-# numbers added under square roots.
-BLOCK = frozenset(
-    {
-        "attention_bias",
-        "activation_function",
-        "attention_dropout",
-        "attn_pdrop",
-        "classifier_dropout",
-        "embd_pdrop",
-        "hidden_act",
-        "hidden_activation",
-        "hidden_dropout",
-        "intermediate_size",
-        "layer_norm_eps",
-        "layer_norm_epsilon",
-        "max_position_embeddings",
-        "max_window_layers",
-        "mlp_bias",
-        "n_inner",
-        "resid_pdrop",
-        "rms_norm_eps",
-        "sliding_window",
-        "use_sliding_window",
-    }
-)
-
-# How experts are chosen and weighed; attention has none.
-EXPERTS = frozenset(
-    {
-        "decoder_sparse_step",
-        "first_k_dense_replace",
-        "mlp_only_layers",
-        "moe_intermediate_size",
-        "n_group",
-        "n_routed_experts",
-        "n_shared_experts",
-        "norm_topk_prob",
-        "num_experts",
-        "num_experts_per_tok",
-        "num_local_experts",
-        "output_router_logits",
-        "routed_scaling_factor",
-        "router_aux_loss_coef",
-        "router_jitter_noise",
-        "shared_expert_intermediate_size",
-        "topk_group",
-        "topk_method",
-    }
-)
-
-# What older releases wrote for features that are off.
-OFF: dict[str, object] = {
-    "cross_attention_hidden_size": None,
-    "pruned_heads": {},
-    "quantization_config": None,
-    "tie_encoder_decoder": False,
-}
-
-# Under their present and their former names.
-ROTARY = frozenset({"max_position_embeddings", "rope_parameters", "rope_scaling", "rope_theta"})
-
-# Their authors' own code for the architecture that transformers has taken over since.
-AUTHORS_CODE = frozenset({"auto_map"})
-
-NO_ROTARY = {"rope_offset": "it has no rotary positions"}
-NORM_AFTER = {"fold_norm": "its norms follow attention, and none stands in front of it"}
+from headalgebra.checkpoints._families._keys import BLOCK, BOOKKEEPING, OFF
+from headalgebra.checkpoints._families._layouts import output_columns, rows, side_by_side
 
 
 class Family(ABC):
@@ -283,75 +162,6 @@ class SeparateProjections(Family):
         return Norm(self.norm_tensor.format(layer), shape.d_model, self.centred, self.plus_one)
 
 
-def side_by_side(n_heads: int, width: int, first: int = 0) -> tuple[int, ...]:
-    """Where heads of this width begin when each follows the other."""
-    return tuple(range(first, first + n_heads * width, width))
-
-
-def rows(tensor: str, d_in: int, d_out: int, starts: tuple[int, ...], width: int) -> HeadSlices:
-    """Heads as rows of a Linear weight [out, in]."""
-    return HeadSlices(tensor, (d_out, d_in), 0, starts, width)
-
-
-def fused_rows(
-    tensor: str,
-    shape: AttentionShape,
-    d_out: int,
-    starts: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
-    initial_std: float | None,
-) -> tuple[Projection, Projection, Projection]:
-    """Queries, keys and values as rows of one Linear weight [out, in].
-
-    Parameters
-    ----------
-    tensor
-        Its name.
-    shape
-        Sizes of the attention.
-    d_out
-        How many rows it has.
-    starts
-        Where the heads of the three projections begin.
-    initial_std
-        As in `Projection`.
-    """
-    queries, keys, values = (
-        Projection(rows(tensor, shape.d_model, d_out, heads, shape.d_head), initial_std)
-        for heads in starts
-    )
-    return queries, keys, values
-
-
-def fused_head_by_head(
-    tensor: str, shape: AttentionShape, initial_std: float | None
-) -> tuple[Projection, Projection, Projection]:
-    """Rows of each head's queries, keys and values together, then those of the next head."""
-    r, n_heads = shape.d_head, shape.n_heads
-    queries, keys, values = (side_by_side(n_heads, 3 * r, first) for first in (0, r, 2 * r))
-    return fused_rows(tensor, shape, 3 * n_heads * r, (queries, keys, values), initial_std)
-
-
-def fused_block_by_block(
-    tensor: str, shape: AttentionShape, initial_std: float | None
-) -> tuple[Projection, Projection, Projection]:
-    """Rows of all queries, then those of all keys, then those of all values."""
-    r, n_heads, n_kv_heads = shape.d_head, shape.n_heads, shape.n_kv_heads
-    starts = (
-        side_by_side(n_heads, r),
-        side_by_side(n_kv_heads, r, n_heads * r),
-        side_by_side(n_kv_heads, r, (n_heads + n_kv_heads) * r),
-    )
-    return fused_rows(tensor, shape, (n_heads + 2 * n_kv_heads) * r, starts, initial_std)
-
-
-def output_columns(tensor: str, shape: AttentionShape) -> HeadSlices:
-    """Heads as columns of the Linear weight [d, H r] that maps them to the residual stream."""
-    width = shape.n_heads * shape.d_head
-    return HeadSlices(
-        tensor, (shape.d_model, width), 1, side_by_side(shape.n_heads, shape.d_head), shape.d_head
-    )
-
-
 def attention_shape(
     config: Any,
     where: str,
@@ -408,45 +218,3 @@ def attention_shape(
         refuse_remainder(heads, width)
         d_head = size(width) // n_heads
     return AttentionShape(size(layers), n_heads, n_kv_heads, size(width), d_head)
-
-
-def rotary_of(
-    module: str, name: str, config: Any, *, layer_type: str | None = None, interleaved: bool = False
-) -> Rotary:
-    """Rotary positions as a class of transformers computes them.
-
-    Parameters
-    ----------
-    module
-        Its model's folder in transformers.
-    name
-        The class.
-    config
-        The transformers configuration.
-    layer_type
-        The kind of layer, where kinds differ in their frequencies.
-    interleaved
-        As in `Rotary`.
-    """
-
-    def frequencies() -> tuple[Tensor, float]:
-        # Imported here because it takes seconds, and only those who rotate need it.
-        modeling = import_module(f"transformers.models.{module}.modeling_{module}")
-        rotary = getattr(modeling, name)(config)
-        kind = f"{layer_type}_" if layer_type else ""
-        return getattr(rotary, f"{kind}inv_freq"), getattr(rotary, f"{kind}attention_scaling")
-
-    return Rotary(frequencies, interleaved)
-
-
-def rope_refusals(*parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Why rotary positions with these parameters of transformers have no rotation by an offset."""
-    for kind in (kind.get("rope_type", "default") for kind in parameters):
-        if kind in ("dynamic", "longrope"):
-            return {
-                "rope_offset": f"the frequencies of its rope_type {kind} depend on the sequence "
-                "length"
-            }
-        if kind not in ("default", "linear", "llama3", "proportional", "yarn"):
-            return {"rope_offset": f"its rope_type {kind} is not known"}
-    return {}

@@ -3,14 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from headalgebra.checkpoints._families._family import (
-    BLOCK,
-    BOOKKEEPING,
-    NO_ROTARY,
-    NORM_AFTER,
-    OFF,
-    SeparateProjections,
-)
+from headalgebra.checkpoints._families._family import SeparateProjections
+from headalgebra.checkpoints._families._keys import BLOCK, BOOKKEEPING, OFF
+from headalgebra.checkpoints._families._refusals import NO_ROTARY, NORM_AFTER
 
 
 class Bert(SeparateProjections):

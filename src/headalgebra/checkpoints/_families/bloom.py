@@ -4,15 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from headalgebra.checkpoints._families._attention import AttentionShape, Norm, Projection
-from headalgebra.checkpoints._families._family import (
-    BLOCK,
-    BOOKKEEPING,
-    NO_ROTARY,
-    Family,
-    attention_shape,
-    fused_head_by_head,
-    output_columns,
-)
+from headalgebra.checkpoints._families._family import Family, attention_shape
+from headalgebra.checkpoints._families._keys import BLOCK, BOOKKEEPING
+from headalgebra.checkpoints._families._layouts import fused_head_by_head, output_columns
+from headalgebra.checkpoints._families._refusals import NO_ROTARY
 
 
 class Bloom(Family):

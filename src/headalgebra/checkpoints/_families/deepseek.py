@@ -11,17 +11,15 @@ from headalgebra.checkpoints._families._attention import (
     Norm,
     Projection,
 )
-from headalgebra.checkpoints._families._family import (
+from headalgebra.checkpoints._families._family import Family, attention_shape
+from headalgebra.checkpoints._families._keys import (
     AUTHORS_CODE,
     BLOCK,
     BOOKKEEPING,
     EXPERTS,
     ROTARY,
-    Family,
-    attention_shape,
-    rows,
-    side_by_side,
 )
+from headalgebra.checkpoints._families._layouts import rows, side_by_side
 
 
 class DeepSeek(Family):

@@ -8,22 +8,17 @@ from headalgebra.checkpoints._families._attention import (
     Norm,
     Projection,
     Rotary,
+    rotary_of,
 )
-from headalgebra.checkpoints._families._family import (
-    AUTHORS_CODE,
-    BLOCK,
-    BOOKKEEPING,
-    NO_ROTARY,
-    ROTARY,
-    Family,
-    attention_shape,
+from headalgebra.checkpoints._families._family import Family, attention_shape
+from headalgebra.checkpoints._families._keys import AUTHORS_CODE, BLOCK, BOOKKEEPING, ROTARY
+from headalgebra.checkpoints._families._layouts import (
     fused_block_by_block,
     fused_head_by_head,
     fused_rows,
     output_columns,
-    rope_refusals,
-    rotary_of,
 )
+from headalgebra.checkpoints._families._refusals import NO_ROTARY, rope_refusals
 
 
 class Falcon(Family):

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from headalgebra.checkpoints._families._attention import AttentionShape, Rotary
-from headalgebra.checkpoints._families._family import rope_refusals, rotary_of
+from headalgebra.checkpoints._families._attention import AttentionShape, Rotary, rotary_of
+from headalgebra.checkpoints._families._refusals import rope_refusals
 from headalgebra.checkpoints._families.llama import Llama
 
 

@@ -9,14 +9,10 @@ from headalgebra.checkpoints._families._attention import (
     Norm,
     Projection,
 )
-from headalgebra.checkpoints._families._family import (
-    BLOCK,
-    BOOKKEEPING,
-    NO_ROTARY,
-    Family,
-    attention_shape,
-    side_by_side,
-)
+from headalgebra.checkpoints._families._family import Family, attention_shape
+from headalgebra.checkpoints._families._keys import BLOCK, BOOKKEEPING
+from headalgebra.checkpoints._families._layouts import side_by_side
+from headalgebra.checkpoints._families._refusals import NO_ROTARY
 
 
 class Gpt2(Family):

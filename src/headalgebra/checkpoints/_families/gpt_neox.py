@@ -8,18 +8,12 @@ from headalgebra.checkpoints._families._attention import (
     Norm,
     Projection,
     Rotary,
-)
-from headalgebra.checkpoints._families._family import (
-    BLOCK,
-    BOOKKEEPING,
-    ROTARY,
-    Family,
-    attention_shape,
-    fused_head_by_head,
-    output_columns,
-    rope_refusals,
     rotary_of,
 )
+from headalgebra.checkpoints._families._family import Family, attention_shape
+from headalgebra.checkpoints._families._keys import BLOCK, BOOKKEEPING, ROTARY
+from headalgebra.checkpoints._families._layouts import fused_head_by_head, output_columns
+from headalgebra.checkpoints._families._refusals import rope_refusals
 
 
 class GptNeoX(Family):

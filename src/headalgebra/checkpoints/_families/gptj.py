@@ -12,13 +12,9 @@ from headalgebra.checkpoints._families._attention import (
     Projection,
     Rotary,
 )
-from headalgebra.checkpoints._families._family import (
-    BLOCK,
-    BOOKKEEPING,
-    SeparateProjections,
-    fused_rows,
-    output_columns,
-)
+from headalgebra.checkpoints._families._family import SeparateProjections
+from headalgebra.checkpoints._families._keys import BLOCK, BOOKKEEPING
+from headalgebra.checkpoints._families._layouts import fused_rows, output_columns
 
 
 class GptJ(SeparateProjections):

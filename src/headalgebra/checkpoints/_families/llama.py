@@ -3,18 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from headalgebra.checkpoints._families._attention import Rotary
-from headalgebra.checkpoints._families._family import (
+from headalgebra.checkpoints._families._attention import Rotary, rotary_of
+from headalgebra.checkpoints._families._family import SeparateProjections
+from headalgebra.checkpoints._families._keys import (
     AUTHORS_CODE,
     BLOCK,
     BOOKKEEPING,
     EXPERTS,
-    NORM_AFTER,
     ROTARY,
-    SeparateProjections,
-    rope_refusals,
-    rotary_of,
 )
+from headalgebra.checkpoints._families._refusals import NORM_AFTER, rope_refusals
 
 
 class Llama(SeparateProjections):

@@ -8,19 +8,12 @@ from headalgebra.checkpoints._families._attention import (
     Norm,
     Projection,
     Rotary,
-)
-from headalgebra.checkpoints._families._family import (
-    BLOCK,
-    BOOKKEEPING,
-    OFF,
-    ROTARY,
-    Family,
-    attention_shape,
-    fused_block_by_block,
-    output_columns,
-    rope_refusals,
     rotary_of,
 )
+from headalgebra.checkpoints._families._family import Family, attention_shape
+from headalgebra.checkpoints._families._keys import BLOCK, BOOKKEEPING, OFF, ROTARY
+from headalgebra.checkpoints._families._layouts import fused_block_by_block, output_columns
+from headalgebra.checkpoints._families._refusals import rope_refusals
 
 
 class ModernBert(Family):

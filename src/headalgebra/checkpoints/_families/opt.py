@@ -4,13 +4,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from headalgebra.checkpoints._families._attention import AttentionShape
-from headalgebra.checkpoints._families._family import (
-    BLOCK,
-    BOOKKEEPING,
-    NO_ROTARY,
-    NORM_AFTER,
-    SeparateProjections,
-)
+from headalgebra.checkpoints._families._family import SeparateProjections
+from headalgebra.checkpoints._families._keys import BLOCK, BOOKKEEPING
+from headalgebra.checkpoints._families._refusals import NO_ROTARY, NORM_AFTER
 
 
 class Opt(SeparateProjections):

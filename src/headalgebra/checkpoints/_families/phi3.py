@@ -3,11 +3,8 @@
 from typing import Any
 
 from headalgebra.checkpoints._families._attention import AttentionShape, Projection
-from headalgebra.checkpoints._families._family import (
-    AUTHORS_CODE,
-    fused_block_by_block,
-    output_columns,
-)
+from headalgebra.checkpoints._families._keys import AUTHORS_CODE
+from headalgebra.checkpoints._families._layouts import fused_block_by_block, output_columns
 from headalgebra.checkpoints._families.llama import Llama
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families._attention import AttentionShape, Projection
-from headalgebra.checkpoints._families._family import EXPERTS, rows, side_by_side
+from headalgebra.checkpoints._families._keys import EXPERTS
+from headalgebra.checkpoints._families._layouts import rows, side_by_side
 from headalgebra.checkpoints._families.llama import Qwen3
 
 

@@ -5,12 +5,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from headalgebra.checkpoints._families._attention import AttentionShape, Norm, Projection
-from headalgebra.checkpoints._families._family import (
-    BLOCK,
-    BOOKKEEPING,
-    NO_ROTARY,
-    SeparateProjections,
-)
+from headalgebra.checkpoints._families._family import SeparateProjections
+from headalgebra.checkpoints._families._keys import BLOCK, BOOKKEEPING
+from headalgebra.checkpoints._families._refusals import NO_ROTARY
 
 
 class T5(SeparateProjections):

@@ -8,8 +8,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from headalgebra.plots._panels import Values, label_outside, numbers, reason_alone, require_columns
+from headalgebra.plots._panels import label_outside, reason_alone
 from headalgebra.plots._style import FigureStyle, paper_style
+from headalgebra.plots._tables import Values, numbers, require_columns
 
 LARGEST_MAP = 2.2
 """Inches, side of a map where few layers leave more room."""

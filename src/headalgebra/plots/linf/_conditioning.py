@@ -9,23 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from headalgebra.defaults import POOR_FROM, WELL_BELOW
+from headalgebra.plots._axes import band_limits, layer_axis, log_axis, name_bands, plot_positive
 from headalgebra.plots._panels import (
     AT_INITIALISATION,
-    band_limits,
     in_last_column,
     label_outside,
-    layer_axis,
     legend_below,
-    log_axis,
     model_panels,
-    name_bands,
-    numbers,
-    plot_positive,
-    require_columns,
-    rows_by_model,
     title_panel,
 )
 from headalgebra.plots._style import INK, FigureStyle, paper_style
+from headalgebra.plots._tables import numbers, require_columns, rows_by_model
 
 COLUMNS = ("model", "layer", "n_heads", "kappa", "kappa_used", "basis_dim", "route")
 

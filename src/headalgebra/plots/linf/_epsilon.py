@@ -9,25 +9,25 @@ from matplotlib.lines import Line2D
 
 from headalgebra.algebra.phases import PHASES
 from headalgebra.defaults import TOPOLOGICAL_ABOVE, WEAK_BELOW
-from headalgebra.plots._panels import (
+from headalgebra.plots._axes import (
     band_limits,
-    in_last_column,
     isolated,
-    label_outside,
     layer_axis,
-    legend_below,
     log_axis,
-    model_panels,
     name_bands,
-    numbers,
     plot_positive,
-    require_columns,
-    rows_by_model,
     shade_phases,
-    title_model,
     zero_legend,
 )
+from headalgebra.plots._panels import (
+    in_last_column,
+    label_outside,
+    legend_below,
+    model_panels,
+    title_model,
+)
 from headalgebra.plots._style import INK, FigureStyle, paper_style
+from headalgebra.plots._tables import numbers, require_columns, rows_by_model
 
 EPSILON_LOOK: dict[str, Any] = {
     "marker": "o",

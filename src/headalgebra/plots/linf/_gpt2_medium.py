@@ -12,17 +12,10 @@ from matplotlib.ticker import FixedLocator
 
 from headalgebra.claims import GPT2_MEDIUM_EPSILON
 from headalgebra.claims.linf.gpt2_medium import SHAPE
-from headalgebra.plots._panels import (
-    legend_below,
-    log_axis,
-    log_limits,
-    numbers,
-    plot_positive,
-    require_columns,
-    title_panel,
-    zero_legend,
-)
+from headalgebra.plots._axes import log_axis, log_limits, plot_positive, zero_legend
+from headalgebra.plots._panels import legend_below, title_panel
 from headalgebra.plots._style import INK, FigureStyle, paper_style
+from headalgebra.plots._tables import numbers, require_columns
 
 COLUMNS = ("model", "layer", *SHAPE, "epsilon", "epsilon_haar")
 

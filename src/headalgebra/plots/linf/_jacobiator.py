@@ -11,22 +11,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from headalgebra.claims import JACOBIATOR_RANGE
+from headalgebra.plots._axes import log_axis, log_limits, plot_positive, zero_legend
 from headalgebra.plots._panels import (
-    Values,
     label_outside,
     legend_below,
-    log_axis,
-    log_limits,
     model_panels,
-    numbers,
-    plot_positive,
     reason_alone,
-    require_columns,
-    rows_by_model,
     title_model,
-    zero_legend,
 )
 from headalgebra.plots._style import INK, Colour, FigureStyle, paper_style
+from headalgebra.plots._tables import Values, numbers, require_columns, rows_by_model
 
 COLUMNS = ("model", "layer", "operand", "dtype", "unit_roundoff", "jacobi_mean")
 

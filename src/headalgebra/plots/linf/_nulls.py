@@ -10,18 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from headalgebra.plots._panels import (
-    layer_axis,
-    legend_below,
-    log_axis,
-    log_limits,
-    numbers,
-    plot_positive,
-    require_columns,
-    title_panel,
-    zero_legend,
-)
+from headalgebra.plots._axes import layer_axis, log_axis, log_limits, plot_positive, zero_legend
+from headalgebra.plots._panels import legend_below, title_panel
 from headalgebra.plots._style import INK, FigureStyle, paper_style
+from headalgebra.plots._tables import numbers, require_columns
 
 PANELS = {
     "epsilon": ("ε", "no ε: it needs two heads"),

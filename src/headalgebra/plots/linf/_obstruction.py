@@ -7,21 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from headalgebra.plots._panels import (
-    label_outside,
-    layer_axis,
-    legend_below,
-    log_axis,
-    log_limits,
-    model_panels,
-    numbers,
-    plot_positive,
-    require_columns,
-    rows_by_model,
-    title_model,
-    zero_legend,
-)
+from headalgebra.plots._axes import layer_axis, log_axis, log_limits, plot_positive, zero_legend
+from headalgebra.plots._panels import label_outside, legend_below, model_panels, title_model
 from headalgebra.plots._style import INK, FigureStyle, paper_style
+from headalgebra.plots._tables import numbers, require_columns, rows_by_model
 
 OBSTRUCTION = ("obstruction_rms", "obstruction_ci_low", "obstruction_ci_high")
 COLUMNS = ("model", "layer", *OBSTRUCTION, "jacobi_projected_rms")

@@ -12,8 +12,9 @@ from matplotlib.patches import Rectangle
 
 from headalgebra.algebra.phases import PHASES
 from headalgebra.claims import PHASE_CLAIMS, PhaseClaim
-from headalgebra.plots._panels import AT_INITIALISATION, require_columns, rows_by_model
+from headalgebra.plots._panels import AT_INITIALISATION
 from headalgebra.plots._style import FigureStyle, paper_style
+from headalgebra.plots._tables import require_columns, rows_by_model
 
 LAYER_COLUMNS = ("model", "layer", "phase")
 PHASE_COLUMNS = (

@@ -15,17 +15,8 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from headalgebra.algebra.phases import PHASES
 from headalgebra.claims import OBSTRUCTION_AT, OBSTRUCTION_RANGE, PHASE_CLAIMS
 from headalgebra.defaults import TOPOLOGICAL_ABOVE, WEAK_BELOW
-from headalgebra.plots._panels import (
-    band_limits,
-    legend_below,
-    log_axis,
-    log_limits,
-    numbers,
-    require_columns,
-    rows_by_model,
-    shade_phases,
-    title_panel,
-)
+from headalgebra.plots._axes import band_limits, log_axis, log_limits, shade_phases
+from headalgebra.plots._panels import legend_below, title_panel
 from headalgebra.plots._style import (
     INITIAL_LINE,
     INK,
@@ -34,6 +25,7 @@ from headalgebra.plots._style import (
     FigureStyle,
     paper_style,
 )
+from headalgebra.plots._tables import numbers, require_columns, rows_by_model
 
 PANELS = {
     "obstruction_rms": (r"obstruction $\|[E_b,[E_c,E_a]]\|_F$", "needs 2 basis elements"),

@@ -10,23 +10,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from headalgebra.defaults import POOR_FROM, WELL_BELOW
-from headalgebra.plots._panels import (
-    in_last_column,
+from headalgebra.plots._axes import (
     isolated,
     layer_axis,
-    legend_below,
     log_axis,
     log_limits,
     name_bands,
-    numbers,
     plot_positive,
-    require_columns,
-    rows_by_model,
-    title_model,
-    title_panel,
     zero_legend,
 )
+from headalgebra.plots._panels import in_last_column, legend_below, title_model, title_panel
 from headalgebra.plots._style import INK, FigureStyle, paper_style
+from headalgebra.plots._tables import numbers, require_columns, rows_by_model
 
 BANDS = ("well", "moderate", "poor")
 

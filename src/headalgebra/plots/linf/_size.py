@@ -9,18 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from headalgebra.claims import block_parameters
-from headalgebra.plots._panels import (
-    legend_below,
-    log_axis,
-    log_limits,
-    numbers,
-    plot_positive,
-    require_columns,
-    rows_by_model,
-    title_panel,
-    zero_legend,
-)
+from headalgebra.plots._axes import log_axis, log_limits, plot_positive, zero_legend
+from headalgebra.plots._panels import legend_below, title_panel
 from headalgebra.plots._style import INK, MARKERS, SIDE_BY_SIDE_FROM, FigureStyle, paper_style
+from headalgebra.plots._tables import numbers, require_columns, rows_by_model
 
 PANELS = {
     "largest": ("largest ε of a layer", "no ε: it needs two heads"),

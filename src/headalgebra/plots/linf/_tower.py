@@ -8,18 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from headalgebra.plots._panels import (
-    legend_below,
-    log_axis,
-    log_limits,
-    numbers,
-    plot_positive,
-    require_columns,
-    rows_by_model,
-    title_panel,
-    zero_legend,
-)
+from headalgebra.plots._axes import log_axis, log_limits, plot_positive, zero_legend
+from headalgebra.plots._panels import legend_below, title_panel
 from headalgebra.plots._style import INITIAL_LINE, INK, TRAINED_LINE, FigureStyle, paper_style
+from headalgebra.plots._tables import numbers, require_columns, rows_by_model
 
 PANELS = (
     ("C*", "operator_norm_mean", r"C*: mean $\|A_h\|_2$"),

@@ -10,18 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from headalgebra.plots._panels import (
-    Values,
-    legend_below,
-    log_axis,
-    log_limits,
-    numbers,
-    plot_positive,
-    require_columns,
-    title_panel,
-    zero_legend,
-)
+from headalgebra.plots._axes import log_axis, log_limits, plot_positive, zero_legend
+from headalgebra.plots._panels import legend_below, title_panel
 from headalgebra.plots._style import INK, FigureStyle, paper_style
+from headalgebra.plots._tables import Values, numbers, require_columns
 
 CHANCE_LOOK: dict[str, Any] = {"color": INK, "linestyle": ":", "linewidth": 0.9, "zorder": 1.5}
 POINT_LOOK: dict[str, Any] = {"marker": "o", "markersize": 2.2, "linewidth": 0.9, "zorder": 3}

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from headalgebra.plots._panels import require_columns
 from headalgebra.plots._style import FigureStyle
+from headalgebra.plots._tables import require_columns
 
 SHOWN = (
     ("epsilon", "ε", ".3g"),

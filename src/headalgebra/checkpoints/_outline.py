@@ -1,0 +1,70 @@
+"""What can be said of a checkpoint before its weights are fetched."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headalgebra.checkpoints._config import CONFIG, read_architecture
+from headalgebra.checkpoints._digest import CheckpointFiles
+from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._families import AttentionShape
+from headalgebra.checkpoints._lookup import files_to_open
+from headalgebra.checkpoints.convention import Convention
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline(AttentionShape):
+    """What can be said of a checkpoint before its weights are there.
+
+    Attributes
+    ----------
+    n_layers, n_heads, n_kv_heads, d_model, d_head, family, origin, revision
+        As a `Checkpoint` has them.
+    sizes
+        Bytes of each file that is fetched to open it.
+    """
+
+    family: str
+    origin: str
+    revision: str
+    sizes: Mapping[str, int]
+
+
+def outline(
+    files: CheckpointFiles,
+    revision: str,
+    sizes: Mapping[str, int | None],
+    convention: Convention,
+) -> Outline:
+    """Outline the checkpoint that these files make up, fetching none that holds weights.
+
+    Parameters
+    ----------
+    files, revision, convention
+        As in `stored_checkpoint`.
+    sizes
+        Bytes of each file, as far as they are known.
+
+    Raises
+    ------
+    CheckpointError
+        As `stored_checkpoint`, as far as no weights are needed to see it; or if the size of a file
+        is not known.
+    """
+    architecture = read_architecture(files, convention)
+    fetched: dict[str, int] = {}
+    for name in sorted({CONFIG, *files_to_open(files, architecture.attention, convention)}):
+        size = sizes.get(name)
+        if size is None:
+            raise CheckpointError(
+                files.where(name),
+                "its size is not known",
+                "ask a hub that has the whole checkpoint",
+            )
+        fetched[name] = size
+    return Outline(
+        **architecture.sizes(convention),
+        family=architecture.model_type,
+        origin=files.origin,
+        revision=revision,
+        sizes=fetched,
+    )

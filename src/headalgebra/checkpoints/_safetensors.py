@@ -1,0 +1,245 @@
+"""A safetensors file: its header checked, its tensors read one at a time."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import SEEK_END, FileIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from headalgebra.checkpoints._errors import CheckpointError
+
+STORED_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+}
+LARGEST_HEADER = 100_000_000
+CHUNK = 1 << 20
+FETCH_AGAIN = "fetch the file again"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a file's header says of a tensor.
+
+    Attributes
+    ----------
+    dtype
+        The type's name in the header.
+    shape
+        Its sizes.
+    start, stop
+        Where its bytes are in the file.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+
+
+class WeightsFile:
+    """A safetensors file, of which the header and whole tensors are read and nothing else.
+
+    Plain reads: the pages of a mapped file count as this process's memory for as long as the
+    mapping lives, and reading ahead fetches what nobody asked for.
+
+    Parameters
+    ----------
+    path
+        The file.
+    where
+        Its name in error messages.
+    known
+        The digest of the whole file, if there is one; otherwise what is read is hashed.
+
+    Attributes
+    ----------
+    entries
+        What the header says, by tensor name.
+
+    Raises
+    ------
+    CheckpointError
+        If it is no safetensors file, or is cut short.
+    """
+
+    def __init__(self, path: Path, where: str, known: str | None) -> None:
+        """Read the header."""
+        self.where = where
+        self._path = path
+        self._known = known
+        self._digests: dict[str, bytes] = {}
+        with self._opened() as file:
+            size = file.seek(0, SEEK_END)
+            file.seek(0)
+            length = bytearray(8)
+            self._fill(file, memoryview(length))
+            header = bytearray(_bounded(int.from_bytes(length, "little"), size - 8, where))
+            self._fill(file, memoryview(header))
+        self.entries = _entries(bytes(header), size, where)
+        self._header = hashlib.sha256(length + header)
+
+    def read(self, name: str, dtype: torch.dtype) -> Float[Tensor, "..."]:
+        """Copy a tensor out of the file.
+
+        Raises
+        ------
+        CheckpointError
+            If the file ends before the tensor does.
+        """
+        entry = self.entries[name]
+        tensor = torch.empty(entry.shape, dtype=dtype)
+        content = tensor.view(-1).view(torch.uint8).numpy().data
+        with self._opened() as file:
+            file.seek(entry.start)
+            self._fill(file, content)
+        if self._known is None and name not in self._digests:
+            self._digests[name] = hashlib.sha256(content).digest()
+        return tensor
+
+    def digest(self, wanted: Iterable[str]) -> str:
+        """SHA-256, in hex, of the whole file if known, otherwise of the header and what is wanted.
+
+        The latter is the digest of the header's bytes, its length before them, followed by the
+        digest of each wanted tensor's bytes in the order of their places in the file. What has not
+        been read by then is read for it, a little at a time.
+
+        Raises
+        ------
+        CheckpointError
+            If the file ends before a wanted tensor does.
+        """
+        if self._known is not None:
+            return self._known
+        combined = self._header.copy()
+        for name in sorted(wanted, key=lambda name: self.entries[name].start):
+            if name not in self._digests:
+                self._digests[name] = self._hashed(self.entries[name])
+            combined.update(self._digests[name])
+        return combined.hexdigest()
+
+    def _hashed(self, entry: Entry) -> bytes:
+        digest, buffer = hashlib.sha256(), memoryview(bytearray(CHUNK))
+        with self._opened() as file:
+            file.seek(entry.start)
+            for start in range(entry.start, entry.stop, CHUNK):
+                part = buffer[: min(CHUNK, entry.stop - start)]
+                self._fill(file, part)
+                digest.update(part)
+        return digest.digest()
+
+    @contextmanager
+    def _opened(self) -> Iterator[FileIO]:
+        try:
+            # Without a buffer: it would read beyond what is asked for.
+            with self._path.open("rb", buffering=0) as file:
+                yield file
+        except OSError as error:
+            raise CheckpointError(self.where, str(error), FETCH_AGAIN) from error
+
+    def _fill(self, file: FileIO, content: memoryview) -> None:
+        while len(content):
+            count = file.readinto(content)
+            if not count:
+                raise CheckpointError(self.where, "the file is cut short", FETCH_AGAIN)
+            content = content[count:]
+
+
+def _bounded(length: int, room: int, where: str) -> int:
+    """The header's length, if it can be one."""
+    if not 0 < length <= min(room, LARGEST_HEADER):
+        raise CheckpointError(
+            where,
+            f"the header would have {length} bytes, where 1 to {min(room, LARGEST_HEADER)} can be",
+            FETCH_AGAIN,
+        )
+    return length
+
+
+def _entries(header: bytes, size: int, where: str) -> dict[str, Entry]:
+    """What a header says of each tensor; together they must fill the rest of the file."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            raise ValueError("a name is given twice")
+        return content
+
+    try:
+        content = json.loads(header.decode(), object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(where, f"the header is not JSON: {error}", FETCH_AGAIN) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(where, "the header is no JSON object", FETCH_AGAIN)
+    content.pop("__metadata__", None)
+    data = 8 + len(header)
+    entries = {name: _entry(name, found, data, where) for name, found in content.items()}
+    end = data
+    for name, entry in sorted(entries.items(), key=lambda item: (item[1].start, item[1].stop)):
+        if entry.start != end:
+            raise CheckpointError(
+                where,
+                f"tensor {name} begins at byte {entry.start}, where the one before ends at {end}",
+                FETCH_AGAIN,
+            )
+        end = entry.stop
+    if end != size:
+        raise CheckpointError(
+            where, f"the file has {size} bytes, but its header describes {end}", FETCH_AGAIN
+        )
+    return entries
+
+
+def _entry(name: str, found: Any, data: int, where: str) -> Entry:
+    """One tensor's part of a header, whose offsets count from the end of it."""
+    match found:
+        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [start, stop]} if all(
+            type(number) is int and number >= 0 for number in (*shape, start, stop)
+        ):
+            entry = Entry(dtype, tuple(shape), data + start, data + stop)
+        case _:
+            raise CheckpointError(where, f"the header's entry of {name} is malformed", FETCH_AGAIN)
+    stored = STORED_DTYPES.get(dtype)
+    if stop < start or (stored and stop - start != math.prod(shape) * stored.itemsize):
+        raise CheckpointError(
+            where,
+            f"tensor {name} has {stop - start} bytes, which {dtype} {shape} does not fill",
+            FETCH_AGAIN,
+        )
+    return entry
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor in a file on disk.
+
+    Attributes
+    ----------
+    file_name
+        The file's name in the checkpoint.
+    file
+        The file.
+    name
+        The tensor's full name in it.
+    dtype
+        The type it is stored in.
+    """
+
+    file_name: str
+    file: WeightsFile
+    name: str
+    dtype: torch.dtype
+
+    def read(self) -> Float[Tensor, "..."]:
+        """Copy it into memory."""
+        return self.file.read(self.name, self.dtype)

@@ -1,0 +1,103 @@
+"""A checkpoint in safetensors files, read a layer at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from jaxtyping import Float
+from torch import Tensor
+
+from headalgebra.checkpoints._assembly import Weights, copy_heads
+from headalgebra.checkpoints._checkpoint import Checkpoint
+from headalgebra.checkpoints._config import read_architecture
+from headalgebra.checkpoints._digest import CheckpointFiles, Provenance
+from headalgebra.checkpoints._families import Norm, Projection
+from headalgebra.checkpoints._lookup import locate
+from headalgebra.checkpoints._safetensors import StoredTensor
+from headalgebra.checkpoints.convention import Convention
+
+
+class StoredWeights(Weights):
+    """Weights of one layer on disk, the last tensor kept: one may hold queries and keys.
+
+    Parameters
+    ----------
+    tensors
+        By their names without the prefix of the model around them.
+    """
+
+    def __init__(self, tensors: Mapping[str, StoredTensor]) -> None:
+        """Read nothing yet."""
+        self._tensors = tensors
+        self._last: tuple[str, Tensor] | None = None
+
+    def heads(self, projection: Projection) -> Float[Tensor, "heads d r"]:
+        """Copied out of the matrix."""
+        return copy_heads(self._read(projection.heads.tensor), projection.heads)
+
+    def gamma(self, norm: Norm) -> Float[Tensor, " n"]:
+        """Read whole."""
+        return self._read(norm.tensor)
+
+    def _read(self, name: str) -> Tensor:
+        if self._last is None or self._last[0] != name:
+            self._last = None  # two at a time would be one too many in memory
+            self._last = name, self._tensors[name].read()
+        return self._last[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredCheckpoint(Checkpoint):
+    """A checkpoint in safetensors files."""
+
+    tensors: Mapping[str, StoredTensor] = field(repr=False)
+
+    def _weights(self, layer: int) -> Weights:
+        return StoredWeights(self.tensors)
+
+
+def stored_checkpoint(
+    files: CheckpointFiles, revision: str | None, convention: Convention
+) -> StoredCheckpoint:
+    """Open the checkpoint that these files make up.
+
+    Parameters
+    ----------
+    files
+        At least config.json and the safetensors weights.
+    revision
+        Its revision; by default a digest of the weights.
+    convention
+        How operators are built from the weights.
+
+    Raises
+    ------
+    CheckpointError
+        If the files are no checkpoint of a known family, or the convention has no meaning for it.
+    """
+    architecture = read_architecture(files, convention)
+    tensors, dtype = locate(files, architecture.attention, convention)
+    weights = {tensor.file_name: tensor.file for tensor in tensors.values()}
+    wanted: dict[str, list[str]] = {name: [] for name in weights}
+    for tensor in tensors.values():
+        wanted[tensor.file_name].append(tensor.name)
+    provenance = Provenance(
+        revision,
+        files.digests,
+        {
+            name: partial(file.digest, wanted[name])
+            for name, file in weights.items()
+            if name not in files.digests
+        },
+        tuple(sorted(weights)),
+    )
+    return StoredCheckpoint(
+        **architecture.sizes(convention),
+        family=architecture.model_type,
+        dtype=dtype,
+        origin=files.origin,
+        provenance=provenance,
+        convention=convention,
+        layers=architecture.attention.layers,
+        tensors=tensors,
+    )
