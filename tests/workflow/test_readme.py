@@ -1,6 +1,5 @@
 """What README.md shows is what its commands give: the findings, the Python, the citation."""
 
-import json
 import os
 import re
 import shutil
