@@ -1,16 +1,17 @@
 """Attention weights of trained or freshly initialised transformers, one layer at a time.
 
-A checkpoint is opened from the Hugging Face hub, a local folder or an installed Python package,
-or drawn from an architecture's own initialisation. All four answer to `Checkpoint`: they say
-what they are and give the `LayerFactors` of a layer, built from its weights as a
-`headalgebra.checkpoints.convention.Convention` says. Stored weights are read from safetensors
-files only, head by head; nothing in a checkpoint is ever executed.
+`open_checkpoint` takes a local folder, a model of the Hugging Face hub or a live transformers
+model; others open an installed Python package, or draw an architecture's own initialisation. All
+give a `Checkpoint`, which says what it is and gives the `LayerFactors` of a layer, built from its
+weights as a `headalgebra.checkpoints.convention.Convention` says. Stored weights are read from
+safetensors files only, head by head; nothing in a checkpoint is ever executed.
 """
 
 from headalgebra.checkpoints._assembly import FactorInitialisation
 from headalgebra.checkpoints._checkpoint import Checkpoint
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._factors import LayerFactors, load_factors, load_group, save_factors
+from headalgebra.checkpoints._open import open_checkpoint
 from headalgebra.checkpoints._outline import Outline
 from headalgebra.checkpoints._sources import (
     initialise,
@@ -31,6 +32,7 @@ __all__ = [
     "initialise_from_hub",
     "load_factors",
     "load_group",
+    "open_checkpoint",
     "open_folder",
     "open_hub",
     "open_package",

@@ -11,8 +11,10 @@ from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families import Attention
 from headalgebra.checkpoints._names import (
+    WantedTensors,
     find_prefix,
     find_quantised,
+    refuse_companions,
     refuse_mixed_types,
     wanted_tensors,
 )
@@ -62,9 +64,7 @@ def locate(
         file_of_tensor: Mapping[str, str] = dict.fromkeys(opened(SINGLE).entries, SINGLE)
     else:
         file_of_tensor = _indexed(files)
-    _refuse_quantised(file_of_tensor, files)
-    wanted = wanted_tensors(attention, convention)
-    prefix = find_prefix(wanted, file_of_tensor, attention.other_parts, files.origin)
+    wanted, prefix = _find(file_of_tensor, files, attention, convention)
     tensors = {
         name: _stored(prefix + name, shape, file_of_tensor, files, opened)
         for name, shape in wanted.shapes.items()
@@ -89,10 +89,19 @@ def files_to_open(files: CheckpointFiles, attention: Attention, convention: Conv
     if SINGLE in files.names:
         return {SINGLE}
     file_of_tensor = _indexed(files)
-    _refuse_quantised(file_of_tensor, files)
-    wanted = wanted_tensors(attention, convention)
-    prefix = find_prefix(wanted, file_of_tensor, attention.other_parts, files.origin)
+    wanted, prefix = _find(file_of_tensor, files, attention, convention)
     return {INDEX, *(_holder(prefix + name, file_of_tensor, files) for name in wanted.shapes)}
+
+
+def weights_files(files: CheckpointFiles) -> set[str]:
+    """The files that hold a checkpoint's weights, and their index if there is one.
+
+    Raises
+    ------
+    CheckpointError
+        If there are no safetensors weights.
+    """
+    return {SINGLE} if SINGLE in files.names else {INDEX, *_indexed(files).values()}
 
 
 def _indexed(files: CheckpointFiles) -> Mapping[str, str]:
@@ -122,15 +131,24 @@ def _indexed(files: CheckpointFiles) -> Mapping[str, str]:
     )
 
 
-def _refuse_quantised(file_of_tensor: Mapping[str, str], files: CheckpointFiles) -> None:
-    """Raise if there is a tensor that only quantised checkpoints have."""
-    name = find_quantised(file_of_tensor)
-    if name is not None:
+def _find(
+    file_of_tensor: Mapping[str, str],
+    files: CheckpointFiles,
+    attention: Attention,
+    convention: Convention,
+) -> tuple[WantedTensors, str]:
+    """What is wanted of these tensors, and the prefix that it has among them."""
+    where = {name: files.where(file) for name, file in file_of_tensor.items()}
+    if quantised := find_quantised(where):
         raise CheckpointError(
-            files.where(file_of_tensor[name]),
-            f"tensor {name}: the weights are quantised",
+            where[quantised],
+            f"tensor {quantised}: the weights are quantised",
             "use the checkpoint they were quantised from",
         )
+    wanted = wanted_tensors(attention, convention)
+    prefix = find_prefix(wanted, where, attention.other_parts, files.origin)
+    refuse_companions({prefix + name for name in wanted.shapes}, where)
+    return wanted, prefix
 
 
 def _holder(tensor: str, file_of_tensor: Mapping[str, str], files: CheckpointFiles) -> str:

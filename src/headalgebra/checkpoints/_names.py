@@ -1,6 +1,6 @@
 """The tensors that factors are made of, found among a model's tensors by name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,9 @@ QUANTISED = (
     ".weight_scale",
     ".weight_scale_inv",
 )
+
+
+MERGE_ADAPTER = "merge the adapter first: model = model.merge_and_unload()"
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,15 @@ def wanted_tensors(attention: Attention, convention: Convention) -> WantedTensor
 
 
 def find_prefix(
-    wanted: WantedTensors, names: Iterable[str], other_parts: frozenset[str], where: str
+    wanted: WantedTensors, names: Collection[str], other_parts: frozenset[str], where: str
 ) -> str:
     """What stands before the family's own tensor names, such as ``bert.``, or nothing.
 
     Raises
     ------
     CheckpointError
-        If the first wanted tensor is missing or there under two prefixes; `where` is the model.
+        If the first wanted tensor is missing, replaced, or there under two prefixes; `where` is the
+        model.
     """
     suffix = next(iter(wanted.projections))
     matches = sorted(
@@ -78,6 +82,11 @@ def find_prefix(
         or (name.endswith(f".{suffix}") and other_parts.isdisjoint(name.split(".")))
     )
     if not matches:
+        module = suffix.rpartition(".")[0]
+        if replacing := min((n for n in names if f".{module}." in f".{n}"), default=None):
+            raise CheckpointError(
+                where, f"tensor {suffix} is missing, and {replacing} in its place", MERGE_ADAPTER
+            )
         raise CheckpointError(
             where, f"tensor {suffix} is missing", "use a checkpoint with this family's own names"
         )
@@ -93,6 +102,39 @@ def find_prefix(
 def find_quantised(names: Iterable[str]) -> str | None:
     """The first tensor, by name, that only quantised models have."""
     return min((name for name in names if name.endswith(QUANTISED)), default=None)
+
+
+def refuse_companions(wanted: Collection[str], where: Mapping[str, str]) -> None:
+    """Raise if a module that has a wanted tensor has others than its weight and its bias.
+
+    Adapters keep theirs there, and change what the module computes.
+
+    Parameters
+    ----------
+    wanted
+        Full names of the wanted tensors.
+    where
+        Where each tensor of the model is, by full name.
+
+    Raises
+    ------
+    CheckpointError
+        Names the first such tensor.
+    """
+    modules = {name.rpartition(".")[0]: name for name in wanted}
+    for name in sorted(where):
+        around, _, kind = name.rpartition(".")
+        if around in modules and kind in ("weight", "bias"):
+            continue
+        while around and around not in modules:
+            around = around.rpartition(".")[0]
+        if around:
+            raise CheckpointError(
+                where[name],
+                f"tensor {name} is in the module of {modules[around]}, and what it changes there "
+                "is not known",
+                MERGE_ADAPTER,
+            )
 
 
 def refuse_mixed_types(types: Mapping[str, torch.dtype], where: Mapping[str, str]) -> None:

@@ -98,7 +98,7 @@ def open_folder(
     CheckpointError
         If there is no such folder, it cannot be read, or the convention has no meaning for it.
     """
-    return stored_checkpoint(_folder_files(Path(path), sha256), None, convention)
+    return stored_checkpoint(folder_files(Path(path), sha256), None, convention)
 
 
 def open_package(
@@ -137,7 +137,7 @@ def open_package(
         ) from error
     revision = f"{distribution.name}=={distribution.version}"
     location = _folder_in_package(distribution.name, folder)
-    return stored_checkpoint(_folder_files(location, sha256), revision, convention)
+    return stored_checkpoint(folder_files(location, sha256), revision, convention)
 
 
 def initialise(
@@ -205,7 +205,7 @@ def initialise_from_hub(
     )
 
 
-def _folder_files(path: Path, expected: Mapping[str, str]) -> CheckpointFiles:
+def folder_files(path: Path, expected: Mapping[str, str]) -> CheckpointFiles:
     """The files directly in a folder, none of which may lie elsewhere."""
     if not path.is_dir():
         raise CheckpointError(str(path), "no such folder", "correct the path")
