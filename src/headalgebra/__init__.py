@@ -71,7 +71,8 @@ def measure(
     layers
         Numbers of the layers wanted, from 0; all of them by default.
     nulls
-        Random layers drawn for each layer's `rho3_null`; 0 leaves it empty.
+        Random layers of each kind that every layer is held against; 0 leaves the columns of chance
+        empty.
     probes
         Random directions of sampled extraction, which layers of a large basis take.
     seed

@@ -37,7 +37,12 @@ COHERENCE = (
     "note",
 )
 
-NULLS = ("layer", "quantity", "null", "mean", "sd", "n")
+NULLS = ("layer", "quantity", "null", "mean", "sd", "low", "high", "p_value", "n")
+"""What random layers give: mean, spread and 2.5 and 97.5 % quantiles of n draws.
+
+The p-value is two-sided, by the rank of the layer's own number among the draws; n draws give no
+less than 2/(n + 1).
+"""
 
 TOWER = ("layer", "level", "quantity", "value")
 
@@ -67,6 +72,8 @@ LAYERS = (
     "epsilon",
     "epsilon_relative",
     "epsilon_haar",
+    "epsilon_null",
+    "epsilon_null_ratio",
     "phase",
     "rank",
     "kappa",
@@ -85,6 +92,7 @@ LAYERS = (
     "hochschild_residual",
     "closure_defect",
     "closure_isotropy",
+    "closure_isotropy_null",
     "jacobi_projected_rms",
     "rho3",
     "rho3_null",

@@ -8,8 +8,8 @@ from pathlib import Path
 from headalgebra.defaults import NULL_DRAWS, PROBES
 
 SHOWN = (
-    *("layer", "epsilon", "epsilon_relative", "epsilon_haar", "phase", "kappa", "route"),
-    *("obstruction_rms", "closure_isotropy", "rho3", "rho3_null", "note"),
+    *("layer", "epsilon", "epsilon_null_ratio", "phase", "kappa", "route", "obstruction_rms"),
+    *("closure_isotropy", "closure_isotropy_null", "rho3", "rho3_null", "note"),
 )
 """Columns that a terminal has room for."""
 
@@ -23,7 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measure.add_argument("--revision", default="main", help="of a model of the hub")
     measure.add_argument("--layers", type=_layers, help="such as 0-5 or 0,3,11; all by default")
     measure.add_argument(
-        "--nulls", type=int, default=NULL_DRAWS, help="random layers for rho3_null (%(default)s)"
+        "--nulls",
+        type=int,
+        default=NULL_DRAWS,
+        help="random layers of each kind to hold a layer against (%(default)s)",
     )
     measure.add_argument(
         "--probes", type=int, default=PROBES, help="directions of sampled norms (%(default)s)"

@@ -49,7 +49,7 @@ RELATION_TUPLES = 100
 RELATION_EXHAUSTIVE_MAX_DIM = 40
 """Up to this dimension they are also checked on all tuples of basis elements."""
 
-NULL_DRAWS = 4
+NULL_DRAWS = 20
 """Random layers that are drawn for each null of a layer."""
 
 COMMUTANT_MAX_D = 512

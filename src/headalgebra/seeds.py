@@ -19,6 +19,7 @@ PURPOSES = (
     "commutant",
     "conditioned_layers",
     "feasibility",
+    "pooled_null",
 )
 """New ones go to the end: the place of a purpose is part of its seed."""
 

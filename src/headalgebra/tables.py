@@ -38,8 +38,8 @@ def layer_table(
     dense, sampled = stages["linf_dense"], stages["linf_sampled"]
     sampled = sampled[~sampled["layer"].isin(dense["layer"])]
     extracted = stack([dense, sampled])
-    haar = stages["nulls"].query("null == 'haar' and quantity == 'rho3'")
-    complete = {"linf": extracted, "nulls": haar} | {
+    chance = _chance(stages["nulls"])
+    complete = {"linf": extracted, "nulls": chance} | {
         stage: stages[stage] for stage in ("basis", "coherence", "epsilon", "gauge")
     }
     for stage, found in complete.items():
@@ -52,9 +52,8 @@ def layer_table(
     )
     table = table.merge(stages["gauge"], on="layer", validate="1:1")
     table = table.rename(columns={"note": "note_gauge"})
-    table = table.merge(
-        haar[["layer", "mean"]].rename(columns={"mean": "rho3_null"}), on="layer", validate="1:1"
-    )
+    table = table.merge(chance, on="layer", validate="1:1")
+    table["epsilon_null_ratio"] = table["epsilon"] / table["epsilon_null"]
     table["note"] = [
         "; ".join(dict.fromkeys(filter(None, remarks(row, provenance["n_heads"]))))
         for _, row in table.iterrows()
@@ -66,6 +65,24 @@ def layer_table(
     for column in columns.CONVENTION:
         table[column] = provenance["convention"][column]
     return table.sort_values("layer")[list(columns.LAYERS)]
+
+
+CHANCE = {
+    "epsilon_null": ("haar", "epsilon"),
+    "closure_isotropy_null": ("pooled", "closure_isotropy"),
+    "rho3_null": ("pooled", "rho3"),
+}
+"""Columns of the table of layers that are the mean of a quantity over the draws of a null.
+
+ε has the null that keeps the spectrum of every head, and which heads share a key. What a bracket
+carries has the one that keeps the directions that all heads of the layer favour.
+"""
+
+
+def _chance(nulls: pd.DataFrame) -> pd.DataFrame:
+    """What chance gives each layer, in the columns of :data:`CHANCE`."""
+    means = nulls.set_index(["layer", "null", "quantity"])["mean"].unstack(["null", "quantity"])
+    return pd.DataFrame({column: means[source] for column, source in CHANCE.items()}).reset_index()
 
 
 def remarks(row: pd.Series, n_heads: int) -> Iterable[str]:

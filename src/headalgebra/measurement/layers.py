@@ -8,7 +8,6 @@ from tqdm import tqdm
 
 from headalgebra import columns
 from headalgebra.algebra.gram import gram_blocks
-from headalgebra.algebra.nulls import haar_conjugated
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.checkpoints import Checkpoint, LayerFactors
 from headalgebra.defaults import NULL_DRAWS, PROBES, TOPOLOGICAL_ABOVE, WEAK_BELOW
@@ -18,7 +17,11 @@ from headalgebra.measurement.coherence import verify_coherence
 from headalgebra.measurement.epsilon import measure_epsilon
 from headalgebra.measurement.linf_dense import extract_linf_dense
 from headalgebra.measurement.linf_sampled import extract_linf_sampled
-from headalgebra.measurement.nulls import measure_null, sharing_operators
+from headalgebra.measurement.nulls import (
+    compare_with_nulls,
+    null_draws_of_heads,
+    sharing_operators,
+)
 from headalgebra.measurement.tower import measure_gauge
 from headalgebra.tables import layer_table
 
@@ -51,7 +54,8 @@ def measure_layers(
     layers
         Numbers of the layers wanted, from 0; all of them by default.
     nulls
-        Random layers drawn for each layer's `rho3_null`; 0 leaves it empty.
+        Random layers of each kind that every layer is held against; 0 leaves the columns of chance
+        empty.
     probes
         Random directions of sampled extraction, which layers of a large basis take.
     seed
@@ -115,7 +119,7 @@ def _measured(
             )
         ],
         "gauge": [measure_gauge(layer, blocks)],
-        "nulls": _haar_rows(layer, factors, checkpoint, basis.dimension, nulls, seed),
+        "nulls": _null_rows(layer, factors, checkpoint, basis.dimension, nulls, seed),
     }
     if conditioned["route"] == "sampled":
         linf, _ = extract_linf_sampled(layer, blocks, basis.coefficients, probes=probes, seed=seed)
@@ -126,7 +130,7 @@ def _measured(
     return rows
 
 
-def _haar_rows(
+def _null_rows(
     layer: int,
     factors: LayerFactors,
     checkpoint: Checkpoint,
@@ -137,10 +141,10 @@ def _haar_rows(
     operators = sharing_operators(
         [factors], checkpoint.convention.circuit, checkpoint.n_heads // checkpoint.n_kv_heads
     )
-    return measure_null(
+    return compare_with_nulls(
         layer,
-        "haar",
-        lambda generator: haar_conjugated(operators, generator),
+        operators,
+        null_draws_of_heads(operators),
         basis_dim=basis_dim,
         null_draws=draws,
         seed=seed,

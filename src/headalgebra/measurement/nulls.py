@@ -14,6 +14,7 @@ from headalgebra.algebra.nulls import (
     gaussian_factors,
     haar_conjugated,
     initial_factors,
+    pooled_factors,
     with_norms_of,
 )
 from headalgebra.algebra.operators import HeadOperators
@@ -21,6 +22,9 @@ from headalgebra.checkpoints import FactorInitialisation, LayerFactors
 from headalgebra.defaults import NULL_DRAWS
 from headalgebra.measurement._rows import Row
 from headalgebra.seeds import layer_seed
+
+INTERVAL = (0.025, 0.975)
+"""Quantiles of the draws between which 95 % of them lie."""
 
 Draw = Callable[[np.random.Generator], HeadOperators]
 
@@ -132,48 +136,58 @@ def measure_nulls(
         A row of :data:`headalgebra.columns.NULLS` for each kind of random layer and quantity.
     """
     operators = model.layer(layer)
-    return [
-        row
-        for null, draw in _draws(layer, operators, model).items()
-        for row in measure_null(
-            layer, null, draw, basis_dim=basis_dim, null_draws=null_draws, seed=seed, **guards
-        )
-    ]
+    draws = null_draws_of_heads(operators)
+    if model.trained:  # otherwise it is itself a draw of the others
+        draws |= _draws_of_a_trained_model(layer, operators, model)
+    return compare_with_nulls(
+        layer, operators, draws, basis_dim=basis_dim, null_draws=null_draws, seed=seed, **guards
+    )
 
 
-def measure_null(
+def null_draws_of_heads(operators: HeadOperators) -> dict[str, Draw]:
+    """The nulls that need nothing but the heads themselves, the first to look at first."""
+    return {
+        "pooled": lambda generator: pooled_factors(operators, generator),
+        "haar": lambda generator: haar_conjugated(operators, generator),
+    }
+
+
+def compare_with_nulls(
     layer: int,
-    null: str,
-    draw: Draw,
+    operators: HeadOperators,
+    draws: Mapping[str, Draw],
     *,
     basis_dim: int,
     null_draws: int = NULL_DRAWS,
     seed: int = 0,
     **guards: float,
 ) -> list[Row]:
-    """The rows of one kind of random layer, which `draw` draws; otherwise as `measure_nulls`."""
-    measured = [
-        compared_with_chance(draw(np.random.default_rng(stream)), max_dim=basis_dim, **guards)
-        for stream in layer_seed(seed, f"{null}_null", layer).spawn(null_draws)
-    ]
-    return [
-        {"layer": layer, "quantity": quantity, "null": null}
-        | _spread([numbers[quantity] for numbers in measured])
-        for quantity in QUANTITIES
-    ]
+    """A layer's own heads among those that each null draws; otherwise as `measure_nulls`."""
+    own = compared_with_chance(operators, max_dim=basis_dim, **guards)
+    rows: list[Row] = []
+    for null, draw in draws.items():
+        drawn = [
+            compared_with_chance(draw(np.random.default_rng(stream)), max_dim=basis_dim, **guards)
+            for stream in layer_seed(seed, f"{null}_null", layer).spawn(null_draws)
+        ]
+        rows += [
+            {"layer": layer, "quantity": quantity, "null": null}
+            | _among(own[quantity], [numbers[quantity] for numbers in drawn])
+            for quantity in QUANTITIES
+        ]
+    return rows
 
 
-def _draws(layer: int, operators: HeadOperators, model: ModelHeads) -> dict[str, Draw]:
-    """The nulls that a layer has, by name."""
+def _draws_of_a_trained_model(
+    layer: int, operators: HeadOperators, model: ModelHeads
+) -> dict[str, Draw]:
+    """The nulls that are no draw of the layer's own, where its model is trained."""
 
     def of_other_layers(generator: np.random.Generator) -> HeadOperators:
         drawn = draw_foreign_groups(layer, model.layers, model.n_groups, generator)
         return with_norms_of(operators, model.groups(drawn))
 
-    draws: dict[str, Draw] = {"haar": lambda generator: haar_conjugated(operators, generator)}
-    if not model.trained:  # it is itself a draw of the others
-        return draws
-    draws["gaussian"] = lambda generator: gaussian_factors(operators, generator)
+    draws: dict[str, Draw] = {"gaussian": lambda generator: gaussian_factors(operators, generator)}
     law = model.initial_law(layer)
     if law is not None:
         draws["init"] = lambda generator: initial_factors(operators, generator, **law)
@@ -182,11 +196,20 @@ def _draws(layer: int, operators: HeadOperators, model: ModelHeads) -> dict[str,
     return draws
 
 
-def _spread(values: Sequence[float]) -> dict[str, object]:
-    """Mean and standard deviation over the draws that have the quantity, and how many they are."""
-    known = [value for value in values if not math.isnan(value)]
+def _among(own: float, drawn: Sequence[float]) -> Row:
+    """A number among those of random layers that have the quantity."""
+    known = np.array([value for value in drawn if not math.isnan(value)])
+    n = len(known)
+    low, high = np.quantile(known, INTERVAL) if n else (math.nan, math.nan)
+    p_value = math.nan
+    if n and not math.isnan(own):
+        side = min(int((known <= own).sum()), int((known >= own).sum()))
+        p_value = min(1.0, 2 * (1 + side) / (n + 1))
     return {
-        "mean": float(np.mean(known)) if known else math.nan,
-        "sd": float(np.std(known, ddof=1)) if len(known) > 1 else math.nan,
-        "n": len(known),
+        "mean": float(np.mean(known)) if n else math.nan,
+        "sd": float(np.std(known, ddof=1)) if n > 1 else math.nan,
+        "low": float(low),
+        "high": float(high),
+        "p_value": p_value,
+        "n": n,
     }
