@@ -42,7 +42,7 @@ STUDY_TABLES = [
     "nulls",
     "tower",
 ]
-CLAIMS_TABLES = ("conditioning", "feasibility", "claims")
+CLAIMS_TABLES = ("conditioning", "feasibility", "claims", "evidence")
 # Rule, model and benchmark of every job that computes.
 BENCHMARKS = [
     *(
