@@ -128,8 +128,8 @@ def analysis(*keys):
 def checkpoint_source(model):
     """What of a model's file decides its weights."""
     settings = STUDY.models[model]
-    scheduling = ("threads", "layers_per_job", "resources")
-    source = {key: value for key, value in settings.items() if key not in scheduling}
+    others = ("threads", "layers_per_job", "resources", "trained")
+    source = {key: value for key, value in settings.items() if key not in others}
     if source["path"] is not None:
         source["path"] = str(Path(source["path"]).expanduser())
     return source
