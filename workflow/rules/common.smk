@@ -11,12 +11,15 @@ import locks
 import paths
 from captions import provenance_lines, read_provenance
 from code_inputs import modules_behind
+from availability import refuse_absent
 from configuration import ConfigurationError, compose
 from figures import Figure, gpt2_medium, of_source
 from spans import spans_of
 
 try:
     STUDY = compose(config, paths.ROOT / "config")
+    if workflow.is_main_process:
+        refuse_absent(STUDY)
 except ConfigurationError as error:
     sys.exit(str(error))
 
