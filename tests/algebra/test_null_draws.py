@@ -56,6 +56,19 @@ def test_conjugation_keeps_every_spectrum_and_norm(layer, seed):
     assert drawn.keys.shape == layer.keys.shape
 
 
+@pytest.mark.parametrize("columns", [range(6), range(10, 16), [0, 3, 7, 9, 12, 15]])
+def test_conjugation_keeps_spectra_where_columns_vanish_and_few_directions_are_left(columns):
+    """With d - r < r directions outside the keys, and queries whose columns depend on others."""
+    layer = gaussian_heads(0, heads=2, d=24, r=16)
+    queries = layer.queries.clone()
+    queries[0][:, list(columns)] = 0
+    queries[1][:, list(columns)] = queries[1][:, [1]]
+    layer = HeadOperators.from_factors(queries, layer.keys)
+    sigma = layer.singular_values()
+    drawn = haar_conjugated(layer, generator(0)).singular_values()
+    torch.testing.assert_close(drawn, sigma, rtol=0, atol=1e-12 * float(sigma.max()))
+
+
 def test_conjugation_is_by_an_orthogonal_matrix():
     """The pair (A, Aᵀ) keeps the traces of all its words, not those of each alone."""
     layer = gaussian_heads(0, 1, 7, 3)

