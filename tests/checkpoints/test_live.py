@@ -2,6 +2,8 @@
 
 import copy
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -184,9 +186,6 @@ def test_a_configuration_that_is_not_understood_is_refused(bert: Any) -> None:
 
 
 def test_importing_the_package_imports_no_transformers() -> None:
-    import subprocess
-    import sys
-
     code = "import sys, headalgebra.checkpoints; print('transformers' in sys.modules)"
     source = Path(__file__).resolve().parents[2] / "src"
     found = subprocess.run(

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from demand import (
     STAGES,
     START_SECONDS,
-    WORDS_HELD,
     Shape,
     mem_mb,
     minutes,
@@ -24,7 +23,6 @@ from demand import (
     seconds_before_bases,
     with_bases,
 )
-from headalgebra.algebra.linf import sampled
 from headalgebra.algebra.linf.dense import dense_bytes
 from runs import ROOT
 
@@ -107,7 +105,6 @@ def test_dense_extraction_has_room_for_what_it_holds(n: int, d: int) -> None:
 
 
 def test_the_words_of_many_heads_have_room() -> None:
-    assert WORDS_HELD == sampled.WORDS_HELD
     # Measured on words and weighted triples alone, which is where the stage holds most.
     peak_mb = 5550
     asked = mem_mb("extract_linf_sampled", Shape(4096, 64, 64, 64, 1, 64, True), SETTINGS)
