@@ -24,10 +24,10 @@ from torch import Tensor
 from headalgebra.algebra.basis import basis_elements, orthonormal_basis
 from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf import (
-    ProbedWords,
     all_triples,
     census,
     extract_dense,
+    probed_words,
     sphere_probes,
     uniform_tuples,
 )
@@ -65,10 +65,10 @@ def compare(d: int, heads: int, p: int, n_drawn: int, repeats: int) -> dict[str,
     block = torch.randn(left.shape[1], min(columns, 4096), dtype=torch.float64, generator=generator)
 
     def through_factors() -> float:
-        return all_triples(census(ProbedWords(operators, coefficients, probes))).value
+        return all_triples(census(probed_words(operators, coefficients, probes))).value
 
     def tuples_through_factors() -> float:
-        return uniform_tuples(ProbedWords(operators, coefficients, probes), n_drawn, draw).value
+        return uniform_tuples(probed_words(operators, coefficients, probes), n_drawn, draw).value
 
     probes_s = seconds(through_factors, repeats)
     tuples_s = seconds(tuples_through_factors, repeats)

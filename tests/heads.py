@@ -18,7 +18,7 @@ from headalgebra.algebra.coherence import (
 )
 from headalgebra.algebra.commutators import PairCommutators, pair_commutators
 from headalgebra.algebra.gram import GramBlocks, gram_blocks
-from headalgebra.algebra.linf import ProbedWords, extract_dense
+from headalgebra.algebra.linf import ProbedWords, extract_dense, probed_words
 from headalgebra.algebra.operators import HeadOperators
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -124,7 +124,7 @@ def complete_directions(d: int) -> Tensor:
 
 
 def words_of(layer: HeadOperators, probes: Tensor) -> ProbedWords:
-    return ProbedWords(blocks_of(layer).operators, basis_of(layer).coefficients, probes)
+    return probed_words(blocks_of(layer).operators, basis_of(layer).coefficients, probes)
 
 
 def structure_of(layer: HeadOperators) -> StructureConstants:

@@ -15,14 +15,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rounding": set(),
     "seeds": set(),
     "devices": set(),
-    "checkpoints": {"defaults"},
-    "algebra": {"defaults", "rounding", "seeds"},
+    "checkpoints": set(),
+    "algebra": {"defaults", "rounding"},
     "tables": {"columns", "algebra"},
     "measurement": {
         *("defaults", "columns", "rounding", "seeds", "checkpoints", "algebra", "tables"),
     },
-    "claims": {"columns", "algebra"},
-    "plots": {"columns", "algebra", "claims"},
+    "claims": {"columns"},
+    "plots": {"defaults", "algebra", "claims"},
     "": {"defaults", "checkpoints", "measurement"},
     "command": {"", "defaults", "columns"},
 }

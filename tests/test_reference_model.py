@@ -11,13 +11,13 @@ from headalgebra.algebra.basis import basis_elements
 from headalgebra.algebra.coherence import TwoTermLinf, jacobiator_ratio
 from headalgebra.algebra.linf import (
     UNIT_ROUNDOFF,
-    ProbedWords,
     all_triples,
     census,
     draw_triples,
     extract_dense,
     jacobiator_norms_by_precision,
     literal_jacobiator,
+    probed_words,
     sphere_probes,
     uniform_tuples,
     weighted_triples,
@@ -127,7 +127,7 @@ def test_every_dense_value_lies_in_the_default_studys_interval(minilm_layer, lay
     coefficients = basis_of(operators).coefficients
     dense = extract_dense(basis_elements(operators, coefficients))
     probes = sphere_probes(384, 16, layer_seed(0, "probes", layer))
-    estimate = all_triples(census(ProbedWords(operators, coefficients, probes)))
+    estimate = all_triples(census(probed_words(operators, coefficients, probes)))
     assert estimate.n_triples == dense.n_triples == 792
     widening = stats.t.ppf(0.9995, 15) / stats.t.ppf(0.975, 15)
     half = widening * math.log(estimate.high / estimate.value)
@@ -142,7 +142,7 @@ def test_dense_obstruction_lies_in_the_sampled_interval(minilm_layer, layer):
     operators = minilm_layer(layer)
     coefficients = basis_of(operators, max_dim=6).coefficients
     dense = extract_dense(basis_elements(operators, coefficients))
-    words = ProbedWords(
+    words = probed_words(
         operators, coefficients, sphere_probes(384, 16, np.random.SeedSequence(layer))
     )
     for estimate in (
@@ -157,7 +157,7 @@ def test_dense_obstruction_lies_in_the_sampled_interval(minilm_layer, layer):
 def test_triples_have_heavy_tails(minilm_layer):
     """Layer 0: coefficient of variation 4.5, and uniform tuples that miss the mean square."""
     layer = minilm_layer(0)
-    words = ProbedWords(
+    words = probed_words(
         layer, basis_of(layer).coefficients, sphere_probes(384, 64, np.random.SeedSequence(0))
     )
     squared = census(words)

@@ -12,11 +12,11 @@ from scipy import stats
 from algebras import unit
 from headalgebra.algebra.hochschild import obstruction
 from headalgebra.algebra.linf import (
-    ProbedWords,
     all_triples,
     census,
     extract_dense,
     literal_jacobiator,
+    probed_words,
     sphere_probes,
     weighted_triples,
 )
@@ -290,7 +290,7 @@ def weighted_estimates(layer, seeds, stream=0):
     with unchecked_shapes():
         for k in range(seeds):
             probes = sphere_probes(layer.d_model, N_PROBES, seed_of(stream, k, 0))
-            words = ProbedWords(operators, coefficients, probes)
+            words = probed_words(operators, coefficients, probes)
             estimates.append(weighted_triples(words, N_DRAWN, seed_of(stream, k, 1)))
     return estimates
 

@@ -7,7 +7,7 @@ import torch
 from headalgebra.algebra.basis import basis_elements, orthonormal_basis
 from headalgebra.algebra.constructed import ELEMENTS, conditioned_layer, gaussian_layer
 from headalgebra.algebra.gram import gram_blocks
-from headalgebra.algebra.linf import ProbedWords, census, extract_dense
+from headalgebra.algebra.linf import census, extract_dense, probed_words
 from headalgebra.defaults import BALANCE_ABOVE, GRAM_FLOOR, RANK_CUTOFF
 from thresholds import U
 
@@ -44,7 +44,7 @@ def test_triples_of_uneven_elements_differ_more() -> None:
         blocks = gram_blocks(layer.operators, balance_above=BALANCE_ABOVE)
         basis = orthonormal_basis(blocks, rank_cutoff=RANK_CUTOFF, gram_floor=GRAM_FLOOR)
         whole = 32**0.5 * torch.eye(32, dtype=torch.float64)
-        squared = census(ProbedWords(blocks.operators, basis.coefficients, whole)).mean(1)
+        squared = census(probed_words(blocks.operators, basis.coefficients, whole)).mean(1)
         variation[elements] = float(squared.std() / squared.mean())
         # Every direction once: no estimate, but the norm.
         dense = extract_dense(layer.elements).obstruction_rms

@@ -15,12 +15,12 @@ from headalgebra.algebra.coherence import dense_structure_constants
 from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.hochschild import commutator
 from headalgebra.algebra.linf import (
-    ProbedWords,
     all_triples,
     census,
     extract_dense,
     literal_jacobiator,
     literal_triple,
+    probed_words,
     sphere_probes,
     uniform_tuples,
     weighted_triples,
@@ -104,7 +104,7 @@ def test_probes(estimator):
 
     def value(dtype, factor=1.0):
         probes = sphere_probes(D, 16, np.random.SeedSequence(3), dtype)
-        words = ProbedWords(layer_in(dtype, factor), coefficients().to(dtype), probes)
+        words = probed_words(layer_in(dtype, factor), coefficients().to(dtype), probes)
         if estimator == "all":
             return all_triples(census(words)).value
         draw = uniform_tuples if estimator == "uniform" else weighted_triples

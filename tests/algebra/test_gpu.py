@@ -7,13 +7,13 @@ import torch
 from headalgebra.algebra.coherence import dense_structure_constants
 from headalgebra.algebra.linf import (
     UNIT_ROUNDOFF,
-    ProbedWords,
     all_triples,
     census,
     dense,
     extract_dense,
     jacobiator_norms_by_precision,
     literal_triple,
+    probed_words,
     sphere_probes,
     uniform_tuples,
     weighted_triples,
@@ -90,7 +90,7 @@ def test_sampled_extraction_agrees_with_the_cpu(dtype) -> None:
     for device, precision in (("cpu", torch.float64), ("cuda", dtype)):
         operators = HeadOperators.from_factors(queries, keys, dtype=precision)
         probes = sphere_probes(64, 16, np.random.SeedSequence(2), precision).to(device)
-        words = ProbedWords(
+        words = probed_words(
             operators.to(torch.device(device)), coefficients.to(device, precision), probes
         )
         drawn = [

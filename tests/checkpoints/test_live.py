@@ -1,6 +1,9 @@
 """A live model gives what its saved folder gives, from its own parameters, or is refused."""
 
 import copy
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -153,10 +156,9 @@ def test_parameters_that_do_not_fit_are_refused(
     weight = replace(module.weight.detach())
     del module.weight
     module.register_buffer("weight", weight)
-    with pytest.raises(CheckpointError, match=rf"^live BertModel: {QUERY}|tensor {QUERY}.*"):
-        open_checkpoint(bert)
-    with pytest.raises(CheckpointError, match=complaint):
-        open_checkpoint(bert)
+    text = refusal(bert)
+    assert f"{QUERY}.weight " in text
+    assert re.search(complaint, text)
 
 
 def test_quantised_models_are_refused(bert: Any) -> None:
@@ -178,17 +180,12 @@ def test_pruned_modules_are_refused(bert: Any) -> None:
 def test_a_configuration_that_is_not_understood_is_refused(bert: Any) -> None:
     bert.config.num_attention_heads = 5
     assert "live BertModel, config: num_attention_heads 5 does not divide" in refusal(bert)
-    with pytest.raises(
-        CheckpointError, match=r"^live BertModel: fold_norm has no meaning for bert"
-    ):
-        bert.config.num_attention_heads = 3
+    bert.config.num_attention_heads = 3
+    with pytest.raises(CheckpointError, match="live BertModel: fold_norm has no meaning for bert"):
         open_checkpoint(bert, convention=Convention(fold_norm=True))
 
 
 def test_importing_the_package_imports_no_transformers() -> None:
-    import subprocess
-    import sys
-
     code = "import sys, headalgebra.checkpoints; print('transformers' in sys.modules)"
     source = Path(__file__).resolve().parents[2] / "src"
     found = subprocess.run(

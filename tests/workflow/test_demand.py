@@ -8,14 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from demand import (
     STAGES,
     START_SECONDS,
-    WORDS_HELD,
     Shape,
     mem_mb,
     minutes,
@@ -24,11 +22,10 @@ from demand import (
     seconds_before_bases,
     with_bases,
 )
-from headalgebra.algebra.linf import sampled
 from headalgebra.algebra.linf.dense import dense_bytes
-from runs import ROOT
+from schema import Analysis, plain
 
-SETTINGS = yaml.safe_load((ROOT / "config/analysis/default.yaml").read_text())
+SETTINGS = plain(Analysis())
 GPT2_MEDIUM = Shape(d=1024, heads=16, keys=16, r=64, layers=12, n=16, trained=False)
 MINILM = Shape(d=384, heads=12, keys=12, r=32, layers=6, n=12, trained=True)
 
@@ -107,7 +104,6 @@ def test_dense_extraction_has_room_for_what_it_holds(n: int, d: int) -> None:
 
 
 def test_the_words_of_many_heads_have_room() -> None:
-    assert WORDS_HELD == sampled.WORDS_HELD
     # Measured on words and weighted triples alone, which is where the stage holds most.
     peak_mb = 5550
     asked = mem_mb("extract_linf_sampled", Shape(4096, 64, 64, 64, 1, 64, True), SETTINGS)

@@ -12,6 +12,7 @@ from headalgebra.algebra.constructed import ELEMENTS, conditioned_layer
 from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf import sampled
 from headalgebra.algebra.linf.dense import extract_dense
+from headalgebra.algebra.linf.words import probed_words, sphere_probes
 from headalgebra.defaults import (
     BALANCE_ABOVE,
     GRAM_FLOOR,
@@ -82,13 +83,13 @@ def measure_conditioning(
     blocks = gram_blocks(layer.operators, balance_above=balance_above)
     basis = orthonormal_basis(blocks, rank_cutoff=rank_cutoff, gram_floor=gram_floor)
     dense = extract_dense(basis_elements(blocks.operators, basis.coefficients))
-    directions = sampled.sphere_probes(d, probes, layer_seed(seed, "probes", case.number))
-    words = sampled.ProbedWords(blocks.operators, basis.coefficients, directions)
+    directions = sphere_probes(d, probes, layer_seed(seed, "probes", case.number))
+    words = probed_words(blocks.operators, basis.coefficients, directions)
     by_probes = sampled.all_triples(sampled.census(words))
     # All directions for probes: the norms of the tuples are exact, as the paper has them.
     whole = math.sqrt(d) * torch.eye(d, dtype=torch.float64)
     uniform = sampled.uniform_tuples(
-        sampled.ProbedWords(blocks.operators, basis.coefficients, whole),
+        probed_words(blocks.operators, basis.coefficients, whole),
         uniform_tuples,
         layer_seed(seed, "uniform_tuples", case.number),
     )

@@ -12,7 +12,8 @@ from headalgebra.algebra.basis import basis_elements, orthonormal_basis
 from headalgebra.algebra.constructed import gaussian_layer
 from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf.dense import dense_bytes, extract_dense
-from headalgebra.algebra.linf.sampled import ProbedWords, all_triples, census, sphere_probes
+from headalgebra.algebra.linf.sampled import all_triples, census
+from headalgebra.algebra.linf.words import probed_words, sphere_probes
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.defaults import BALANCE_ABOVE, GRAM_FLOOR, PROBES, RANK_CUTOFF
 from headalgebra.measurement._rows import Row
@@ -109,7 +110,7 @@ def _probed(
     times: list[dict[str, float]] = []
     for _ in range(REPEATS):
         clock = _Stopwatch()
-        found = all_triples(census(ProbedWords(operators, coefficients, probes)))
+        found = all_triples(census(probed_words(operators, coefficients, probes)))
         times.append(clock.seconds())
     least = min(times, key=lambda time: time["cpu_s"])
     return {

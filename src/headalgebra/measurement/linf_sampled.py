@@ -5,6 +5,7 @@ from torch import Tensor
 
 from headalgebra.algebra.gram import GramBlocks
 from headalgebra.algebra.linf import sampled
+from headalgebra.algebra.linf.words import probed_words, sphere_probes
 from headalgebra.defaults import (
     CENSUS_MAX_TRIPLES,
     JACOBI_TRIPLES,
@@ -52,8 +53,8 @@ def extract_linf_sampled(
     """
     operators = blocks.operators
     n = len(coefficients)
-    directions = sampled.sphere_probes(operators.d_model, probes, layer_seed(seed, "probes", layer))
-    words = sampled.ProbedWords(operators, coefficients, directions)
+    directions = sphere_probes(operators.d_model, probes, layer_seed(seed, "probes", layer))
+    words = probed_words(operators, coefficients, directions)
     if n * n * (n - 1) // 2 <= census_max_triples:
         estimator = "probes"
         obstruction = sampled.all_triples(sampled.census(words))

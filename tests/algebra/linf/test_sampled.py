@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from headalgebra.algebra.hochschild import commutator, obstruction
 from headalgebra.algebra.linf import (
-    ProbedWords,
     all_triples,
     census,
     extract_dense,
-    sampled,
+    probed_words,
     sphere_probes,
     uniform_tuples,
     weighted_triples,
@@ -56,7 +55,7 @@ def repeated_estimates():
     with unchecked_shapes():
         for k in range(N_SEEDS):
             probes = sphere_probes(operators.d_model, N_PROBES, seed_of(k, 0))
-            words = ProbedWords(operators, coefficients, probes)
+            words = probed_words(operators, coefficients, probes)
             estimates["all"].append(all_triples(census(words)))
             estimates["uniform"].append(uniform_tuples(words, N_DRAWN, seed_of(k, 1)))
             estimates["weighted"].append(weighted_triples(words, N_DRAWN, seed_of(k, 2)))
@@ -131,7 +130,7 @@ def test_a_complete_set_of_directions_is_exact(layer):
 def test_blocks_of_triples_do_not_show(monkeypatch):
     words = words_of(heavy_tailed(1), sphere_probes(8, 4, seed_of(0)))
     whole = census(words)
-    monkeypatch.setattr(sampled, "NUMBERS_HELD", 1)
+    monkeypatch.setattr("headalgebra.algebra.linf.words.NUMBERS_HELD", 1)
     torch.testing.assert_close(census(words), whole, rtol=1e-12, atol=1e-14)
 
 
@@ -141,7 +140,7 @@ def test_blocks_of_words_do_not_show(monkeypatch, side):
     whole = words_of(layer, probes)
     assert len(whole.coefficients) % 3 and len(whole.coefficients) > 3
     per_word = max(probes.shape[0], layer.query_matrix.shape[1]) * probes.shape[1]
-    monkeypatch.setattr(sampled, "WORDS_HELD", side**2 * per_word)
+    monkeypatch.setattr("headalgebra.algebra.linf.words.WORDS_HELD", side**2 * per_word)
     blocks = words_of(layer, probes)
     for name in ("keyed", "keyed_brackets", "pair_squared"):
         torch.testing.assert_close(
@@ -179,7 +178,7 @@ def test_weighted_interval_covers_when_the_draws_decide(n_drawn):
     with unchecked_shapes():
         for k in range(100):
             probes = sphere_probes(operators.d_model, 128, seed_of(k, 0))
-            words = ProbedWords(operators, coefficients, probes)
+            words = probed_words(operators, coefficients, probes)
             estimates.append(weighted_triples(words, n_drawn, seed_of(k, 2)))
     assert coverage(estimates, truth) >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / 100)
 
@@ -253,7 +252,7 @@ def test_without_pairs_or_spread_nothing_is_sampled(n, p):
     layer = gaussian_heads(0, heads=2, d=6, r=2)
     coefficients = basis_of(layer).coefficients
     with pytest.raises(ValueError, match="two of each") as refusal:
-        ProbedWords(layer, coefficients[:n], sphere_probes(6, p, seed_of(0)))
+        probed_words(layer, coefficients[:n], sphere_probes(6, p, seed_of(0)))
     assert "\n" not in str(refusal.value)
     assert all_triples(census(words_of(layer, sphere_probes(6, 2, seed_of(0))))).n_triples == 2
 

@@ -12,13 +12,12 @@ from headalgebra.algebra.linf.jacobiator import (
 )
 from headalgebra.algebra.linf.sampled import (
     Estimate,
-    ProbedWords,
     all_triples,
     census,
-    sphere_probes,
     uniform_tuples,
     weighted_triples,
 )
+from headalgebra.algebra.linf.words import ProbedWords, probed_words, sphere_probes
 from headalgebra.rounding import UNIT_ROUNDOFF
 
 __all__ = [
@@ -37,6 +36,7 @@ __all__ = [
     "jacobiator_norms_by_precision",
     "literal_jacobiator",
     "literal_triple",
+    "probed_words",
     "sphere_probes",
     "uniform_tuples",
     "weighted_triples",

@@ -1,0 +1,106 @@
+"""The ledger: every claim with its verdict, and the numbers behind it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from headalgebra import columns
+from headalgebra.claims.linf import (
+    brackets,
+    extraction,
+    non_commutativity,
+    obstruction,
+    phases,
+    tower,
+)
+from headalgebra.claims.study import Study, Thresholds
+
+PAPERS = {
+    "linf": (
+        *non_commutativity.CLAIMS,
+        *obstruction.CLAIMS,
+        *brackets.CLAIMS,
+        *extraction.CLAIMS,
+        *phases.CLAIMS,
+        *tower.CLAIMS,
+    ),
+}
+"""The claims of each paper, by section."""
+
+CLAIMS = {claim.id: claim for claims in PAPERS.values() for claim in claims}
+"""Every claim by its id."""
+
+
+def ledger(
+    tables: Mapping[str, pd.DataFrame], models: pd.DataFrame, thresholds: Thresholds
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Judge every claim by a study's tables.
+
+    Claims on trained models rest on those that are known to be trained, whose operators are built
+    as the paper builds them, and, of a training run, on the last checkpoint alone.
+
+    Parameters
+    ----------
+    tables
+        ``layers``, ``sampling``, ``precision``, ``tower``, ``literal``, ``conditioning`` and
+        ``feasibility``, in the columns of :mod:`headalgebra.columns`.
+    models
+        The study's models in its order, in the columns of
+        :data:`headalgebra.columns.DESCRIBED_MODELS`.
+    thresholds
+        What statistics are held against.
+
+    Returns
+    -------
+    claims
+        A row for each claim, in the columns of :data:`headalgebra.columns.CLAIMS`.
+    evidence
+        A row for each number of a model behind a claim, in the columns of
+        :data:`headalgebra.columns.EVIDENCE`.
+    """
+    study = Study(tables, models, thresholds)
+    rows: list[dict[str, Any]] = []
+    evidence: list[dict[str, Any]] = []
+    for paper, claims in PAPERS.items():
+        for claim in claims:
+            finding = claim.judge(study)
+            deciding = finding.deciding
+            rows.append(
+                {
+                    "paper": paper,
+                    "id": claim.id,
+                    "section": claim.section,
+                    "statement": claim.statement,
+                    "paper_value": claim.paper_value,
+                    "criterion": claim.criterion.format(**asdict(thresholds)),
+                    "statistic": deciding.statistic if deciding else "",
+                    "value": deciding.value if deciding else None,
+                    "low": deciding.low if deciding else None,
+                    "high": deciding.high if deciding else None,
+                    "n": deciding.n if deciding else None,
+                    "models": deciding.on if deciding else "",
+                    "verdict": finding.verdict,
+                    "note": finding.note,
+                    "rests_on": claim.rests_on,
+                }
+            )
+            evidence += [
+                {
+                    "id": claim.id,
+                    "on": measured.on,
+                    "statistic": measured.statistic,
+                    "value": measured.value,
+                    "low": measured.low,
+                    "high": measured.high,
+                    "n": measured.n,
+                }
+                for measured in finding.evidence
+            ]
+    return _table(rows, columns.CLAIMS), _table(evidence, columns.EVIDENCE)
+
+
+def _table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> pd.DataFrame:
+    numbers = dict.fromkeys(("value", "low", "high"), "float64")
+    return pd.DataFrame(rows, columns=list(names)).astype({**numbers, "n": "Int64"})
