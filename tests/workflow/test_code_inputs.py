@@ -24,6 +24,8 @@ def test_epsilon_depends_on_commutators_and_their_roots_alone() -> None:
         "algebra/nulls/_haar.py",
         "algebra/operators.py",
         "defaults.py",
+        "measurement/_rows.py",
+        "measurement/epsilon.py",
     }
 
 
@@ -47,6 +49,34 @@ def test_epsilon_depends_on_commutators_and_their_roots_alone() -> None:
 def test_a_script_names_what_it_uses_and_no_sibling(script: str, used: str, unused: str) -> None:
     assert used in library(script)
     assert unused not in library(script)
+
+
+CONSTRUCTED = {"measure_conditioning", "measure_feasibility"}
+FACTORED = {
+    *("decompose_basis", "measure_epsilon", "extract_linf_dense", "extract_linf_sampled"),
+    *("measure_precision", "measure_associator", "verify_coherence", "measure_nulls"),
+    "measure_tower",
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "scripts"),
+    [
+        ("algebra/commutators.py", {"measure_epsilon", "measure_nulls", "measure_tower"}),
+        ("algebra/linf/dense.py", {"extract_linf_dense", *CONSTRUCTED}),
+        ("algebra/linf/sampled.py", {"extract_linf_sampled", *CONSTRUCTED}),
+        ("algebra/coherence/two_term.py", {"verify_coherence", "measure_nulls"}),
+        ("algebra/nulls/_draws.py", {"measure_nulls"}),
+        ("algebra/tower/lie.py", {"measure_tower"}),
+        ("algebra/gram.py", FACTORED | CONSTRUCTED),
+        ("checkpoints/_families/bert.py", {"extract_weights", "outline_checkpoints"}),
+    ],
+)
+def test_a_module_is_behind_the_scripts_that_use_it_and_no_other(
+    module: str, scripts: set[str]
+) -> None:
+    every = {path.stem for path in SCRIPTS.glob("*.py") if "with job(" in path.read_text()}
+    assert {script for script in every if module in library(script)} == scripts
 
 
 def test_a_figure_depends_on_its_own_module_and_no_other_figures() -> None:

@@ -167,29 +167,20 @@ def checkout(weights: Path, tmp_path: Path) -> Iterator[Path]:
             subprocess.run(["scancel", str(job.job_id)], check=False)
 
 
-def test_the_smoke_study_is_the_same_and_dense_work_alone_has_the_gpu(
-    tmp_path_factory: pytest.TempPathFactory,
+def test_a_model_is_the_same_and_its_dense_work_alone_has_the_gpu(
+    checkout: Path, expected: dict[str, bytes]
 ) -> None:
-    arguments = ("tables", "--config", "study=smoke", 'hydra=["analysis.max_dim=6"]')
-    here = copy_of_repository(tmp_path_factory.mktemp("here"))
-    there = copy_of_repository(tmp_path_factory.mktemp("there"))
-    run(here, *arguments)
-    run(there, "weights", "--cores", "1", *arguments[1:])
-    through_slurm(there, *arguments)
-    assert tables(there) == tables(here)
-    jobs = slurm_jobs(there)
-    routes = {
-        model: set(pd.read_parquet(there / f"results/models/{model}/basis.parquet")["route"])
-        for model in ("minilm", "tiny-init")
-    }
-    assert routes == {"minilm": {"dense"}, "tiny-init": {"dense"}}
-    dense = {job.comment for job in jobs if job.gpus}
-    assert dense == {f"rule_extract_linf_dense_wildcards_{model}" for model in routes}
-    assert {job.partition for job in jobs if job.gpus} == {"gpu"}
-    assert {job.partition for job in jobs if not job.gpus} == {"cpu"}
-    assert {job.gpus for job in jobs if job.gpus} == {"gres:gpu:1"}
-    # One job a stage and model; the weights and what takes seconds were done here.
-    assert completed(there) == Counter(dict.fromkeys(STAGES, 2))
+    through_slurm(checkout, "tables", *TINY)
+    assert tables(checkout, "custom") == expected
+    jobs = slurm_jobs(checkout)
+    basis = pd.read_parquet(checkout / "results/models/tiny-init/basis.parquet")
+    assert set(basis["route"]) == {"dense"}
+    (dense,) = (job for job in jobs if job.gpus)
+    assert dense.comment == "rule_extract_linf_dense_wildcards_tiny-init"
+    assert (dense.partition, dense.gpus) == ("gpu", "gres:gpu:1")
+    assert {job.partition for job in jobs if job != dense} == {"cpu"}
+    # One job a stage; the weights and what takes seconds were done here.
+    assert completed(checkout) == Counter(STAGES)
     assert {job.state for job in jobs} == {"COMPLETED"}
     assert not {"extract_weights", "gather_tables"} & {job.rule for job in jobs}
 

@@ -1,0 +1,149 @@
+"""Stages that must agree with one another, on layers of a trained and of made models."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from headalgebra import columns
+from headalgebra.algebra.gram import gram_blocks
+from headalgebra.algebra.operators import HeadOperators
+from headalgebra.measurement.associator import measure_associator
+from headalgebra.measurement.basis import decompose_basis
+from headalgebra.measurement.coherence import verify_coherence
+from headalgebra.measurement.epsilon import measure_epsilon
+from headalgebra.measurement.linf_dense import extract_linf_dense
+from headalgebra.measurement.linf_sampled import extract_linf_sampled
+from headalgebra.measurement.precision import measure_precision
+from headalgebra.measurement.tower import measure_gauge, measure_tower
+from headalgebra.tables import sampling_table
+from heads import gaussian_heads
+
+
+@pytest.mark.parametrize("layer", range(6))
+def test_six_leading_directions_go_dense_and_agree_with_the_sampled_route(
+    minilm_layer: Callable[[int], HeadOperators], layer: int
+) -> None:
+    blocks = gram_blocks(minilm_layer(layer))
+    basis, conditioned, _ = decompose_basis(layer, blocks, max_dim=6)
+    assert (conditioned["route"], conditioned["basis_dim"]) == ("dense", 6)
+    _, elsewhere, _ = decompose_basis(layer, blocks, max_dim=6, dense_max_dim=1)
+    assert elsewhere["route"] == "sampled"
+    dense, _ = extract_linf_dense(layer, blocks, basis.coefficients)
+    sampled, _ = extract_linf_sampled(layer, blocks, basis.coefficients)
+    assert dense["obstruction_ci_low"] == dense["obstruction_rms"] == dense["obstruction_ci_high"]
+    # From 95 % to 99.9 %: symmetric in the logarithm, p - 1 degrees of freedom.
+    free = sampled["n_probes"] - 1
+    widening = stats.t.ppf(0.9995, free) / stats.t.ppf(0.975, free)
+    half = math.log(sampled["obstruction_ci_high"] / sampled["obstruction_rms"]) * widening
+    assert abs(math.log(dense["obstruction_rms"] / sampled["obstruction_rms"])) <= half
+    for column in ("n_triples", "jacobi_rms", "jacobi_noise", "hochschild_residual"):
+        assert dense[column] == sampled[column]
+
+
+def test_moderately_conditioned_layers_are_extracted_both_ways() -> None:
+    blocks = gram_blocks(gaussian_heads(0, 4, 32, 8))
+    basis, conditioned, _ = decompose_basis(0, blocks, well_below=1.01)
+    assert (conditioned["route"], conditioned["conditioning"]) == ("mixed", "moderate")
+    dense, _ = extract_linf_dense(0, blocks, basis.coefficients)
+    _, estimates = extract_linf_sampled(0, blocks, basis.coefficients, probes=64)
+    frames = {
+        "linf_dense": pd.DataFrame([dense], columns=list(columns.LINF)),
+        "sampling": pd.DataFrame(estimates, columns=list(columns.SAMPLING)),
+        "basis": pd.DataFrame([conditioned], columns=list(columns.BASIS)),
+    }
+    table = sampling_table("m", frames).set_index("estimator")
+    assert set(table.index) == {"probes", "uniform", "dense"}
+    exact = dense["obstruction_rms"]
+    assert table.loc["dense", "value"] == exact
+    assert table.loc["probes", "low"] < exact < table.loc["probes", "high"]
+
+
+def test_dense_extraction_in_float32_agrees_to_its_rounding() -> None:
+    blocks = gram_blocks(gaussian_heads(1, 4, 64, 8))
+    basis, _, _ = decompose_basis(0, blocks)
+    wide, _ = extract_linf_dense(0, blocks, basis.coefficients)
+    narrow, relations = extract_linf_dense(0, blocks, basis.coefficients, dtype="float32")
+    assert relations["dtype"] == "float32"
+    # Three products deep, of unit operators of width 64.
+    difference = abs(narrow["obstruction_rms"] / wide["obstruction_rms"] - 1)
+    assert 0 < difference < 20 * 64 * 2.0**-24
+
+
+def test_every_row_has_the_columns_of_its_table() -> None:
+    blocks = gram_blocks(gaussian_heads(2, 4, 16, 3, [0, 0, 1, 1]))
+    basis, conditioned, singular_values = decompose_basis(7, blocks)
+    coefficients = basis.coefficients
+    epsilon, pairs = measure_epsilon(7, blocks)
+    dense, literal = extract_linf_dense(7, blocks, coefficients)
+    sampled, estimates = extract_linf_sampled(7, blocks, coefficients)
+    tower, gauge, spectra = measure_tower(7, blocks)
+    tables = {
+        columns.BASIS: [conditioned],
+        columns.SINGULAR_VALUES: singular_values,
+        columns.EPSILON: [epsilon],
+        columns.PAIRS: pairs,
+        columns.LINF: [dense, sampled],
+        columns.LITERAL: [literal],
+        columns.SAMPLING: estimates,
+        columns.COHERENCE: [verify_coherence(7, blocks, coefficients, kappa_used=2.0)],
+        columns.TOWER: tower,
+        columns.GAUGE: [gauge],
+        columns.SPECTRA: spectra,
+        columns.PRECISION: measure_precision(7, blocks.operators, coefficients),
+        columns.ASSOCIATOR: measure_associator(7, blocks.operators, coefficients),
+    }
+    for names, rows in tables.items():
+        assert rows
+        for row in rows:
+            assert set(row) == set(names)
+            assert row["layer"] == 7
+    assert measure_gauge(7, blocks) == gauge
+
+
+def test_pairs_are_those_of_epsilon() -> None:
+    """A column taken for another would show: each is tied to the others by the definition."""
+    blocks = gram_blocks(gaussian_heads(3, 5, 12, 3))
+    epsilon, pairs = measure_epsilon(0, blocks)
+    table = pd.DataFrame(pairs)
+    assert epsilon["epsilon"] == pytest.approx(table["commutator_norm"].mean() / 12, rel=1e-14)
+    assert epsilon["epsilon_haar"] == pytest.approx(table["haar_norm"].mean() / 12, rel=1e-14)
+    assert epsilon["epsilon_relative"] == pytest.approx(
+        table["commutator_relative"].mean(), rel=1e-14
+    )
+    norms = blocks.operators.norms().numpy()
+    products = norms[table["i"]] * norms[table["j"]]
+    assert np.allclose(
+        table["commutator_norm"], table["commutator_relative"] * products, rtol=1e-12
+    )
+    assert list(zip(table["i"], table["j"], strict=True)) == [
+        (i, j) for i in range(5) for j in range(i + 1, 5)
+    ]
+
+
+def test_levels_too_large_are_left_out_with_a_note() -> None:
+    blocks = gram_blocks(gaussian_heads(4, 3, 10, 2))
+    limits = {"commutant_max_d": 9, "lie_max_heads": 2}
+    tower, gauge, _ = measure_tower(0, blocks, **limits)
+    empty = {row["level"] for row in tower if math.isnan(row["value"])}
+    assert empty == {"W*", "Lie"}
+    assert gauge["note"] == (
+        "d = 10 above commutant_max_d = 9: no W* level; "
+        "3 heads above lie_max_heads = 2: no Lie level"
+    )
+    assert measure_gauge(0, blocks, **limits) == gauge
+
+
+@pytest.mark.parametrize(
+    ("n", "of_extraction", "of_coherence"),
+    [(1, "n = 1: no brackets", "n = 1: no brackets"), (2, "no three elements", "no rho3")],
+)
+def test_too_few_elements_are_told(n: int, of_extraction: str, of_coherence: str) -> None:
+    blocks = gram_blocks(gaussian_heads(5, 2, 8, 2))
+    coefficients = decompose_basis(0, blocks)[0].coefficients[:n]
+    dense, _ = extract_linf_dense(0, blocks, coefficients)
+    assert of_extraction in dense["note"]
+    assert of_coherence in verify_coherence(0, blocks, coefficients, kappa_used=1.0)["note"]
