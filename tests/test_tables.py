@@ -67,11 +67,20 @@ def stages() -> dict[str, pd.DataFrame]:
         ),
         "nulls": frame(
             columns.NULLS,
-            *((layer, "epsilon", "haar", 9.0, 0.1, 8) for layer in range(3)),
-            *((layer, "rho3", "gaussian", 8.0, 0.1, 8) for layer in range(3)),
-            (0, "rho3", "haar", 1.3, 0.04, 8),
-            (1, "rho3", "haar", 1.4, 0.04, 8),
-            (2, "rho3", "haar", NAN, NAN, 0),
+            *(
+                (layer, quantity, null, mean + layer, 0.1, 0.9, 9.1, 0.5, 8)
+                for layer in range(3)
+                for quantity, null, mean in (
+                    ("epsilon", "pooled", 1.0),
+                    ("epsilon", "haar", 2.0),
+                    ("rho3", "haar", 3.0),
+                    ("closure_isotropy", "pooled", 4.0),
+                    ("closure_isotropy", "haar", 5.0),
+                )
+            ),
+            (0, "rho3", "pooled", 1.3, 0.04, 1.2, 1.4, 0.1, 8),
+            (1, "rho3", "pooled", 1.4, 0.04, 1.3, 1.5, 0.1, 8),
+            (2, "rho3", "pooled", NAN, NAN, NAN, NAN, NAN, 0),
         ),
         "tower": frame(
             columns.TOWER,
@@ -89,6 +98,10 @@ def test_one_row_a_layer_in_the_promised_columns() -> None:
     assert set(table["model"]) == {"m"}
     assert set(table["n_kv_heads"]) == {2}
     assert table["rho3_null"].tolist()[:2] == [1.3, 1.4]
+    assert table["epsilon_null"].tolist() == [2.0, 3.0, 4.0]
+    assert table["closure_isotropy_null"].tolist() == [4.0, 5.0, 6.0]
+    ratio = table["epsilon"] / table["epsilon_null"]
+    assert table["epsilon_null_ratio"].tolist() == ratio.tolist()
     assert table["action"].tolist() == [-2.0, 3.0, 0.0]
     assert table["wilson_mean"].tolist()[:2] == [1.001, 0.999]
 

@@ -80,9 +80,13 @@ carries has the one that keeps the directions that all heads of the layer favour
 
 
 def _chance(nulls: pd.DataFrame) -> pd.DataFrame:
-    """What chance gives each layer, in the columns of :data:`CHANCE`."""
-    means = nulls.set_index(["layer", "null", "quantity"])["mean"].unstack(["null", "quantity"])
-    return pd.DataFrame({column: means[source] for column, source in CHANCE.items()}).reset_index()
+    """What chance gives each layer that has it all, in the columns of :data:`CHANCE`."""
+    chance = nulls[["layer"]].drop_duplicates()
+    for column, (null, quantity) in CHANCE.items():
+        rows = nulls[(nulls["null"] == null) & (nulls["quantity"] == quantity)]
+        means = rows[["layer", "mean"]].rename(columns={"mean": column})
+        chance = chance.merge(means, on="layer", validate="1:1")
+    return chance
 
 
 def remarks(row: pd.Series, n_heads: int) -> Iterable[str]:

@@ -67,6 +67,7 @@ PHASE_ENDS = {"weak_below": 0.1, "topological_above": 1.0}
 KAPPA_BANDS = {"well_below": 100.0, "poor_from": 1000.0}
 UNTRAINED = {"initialised": ("minilm-init", "gpt2-medium-init", "all-init")}
 
+NULLS = ("pooled", "haar", "layers", "gaussian", "init")
 QUANTITIES = ("epsilon", "epsilon_relative", "rho3", "closure_isotropy")
 LEVELS = (
     ("C*", "operator_norm_mean"),
@@ -106,10 +107,9 @@ def draw_study(models, *, span_phases=True, seed=0):
                     "d_head": 64,
                     "phase": phase(epsilon, **PHASE_ENDS) if n_heads > 1 else "",
                     "epsilon": epsilon if n_heads > 1 else np.nan,
-                    "epsilon_haar": 1.1 * epsilon if n_heads > 1 else np.nan,
+                    "epsilon_null": 1.1 * epsilon if n_heads > 1 else np.nan,
                     "epsilon_relative": rng.uniform(0.05, 0.1) if n_heads > 1 else np.nan,
                     "rho3": rng.uniform(0.2, 1.4) if n_heads > 2 else np.nan,
-                    "rho3_null": rng.uniform(1.2, 1.4) if n_heads > 2 else np.nan,
                     "closure_isotropy": rng.uniform(2, 400) if n_heads > 1 else np.nan,
                     "kappa": kappa if n_heads > 1 else 1.0,
                     "kappa_used": min(kappa, 50.0) if n_heads > 1 else 1.0,
@@ -131,9 +131,9 @@ def draw_study(models, *, span_phases=True, seed=0):
                     for dtype, unit in ROUNDOFF.items()
                 ]
             null_rows += [
-                (model, layer, quantity, null, mean, 0.1 * mean)
+                (model, layer, quantity, null, mean, 0.8 * mean, 1.3 * mean)
                 for quantity, mean in zip(QUANTITIES, (epsilon, 0.08, 1.3, 3.0), strict=True)
-                for null in ("haar", "gaussian", "init", "layers")
+                for null in NULLS
                 if n_heads > 2
             ]
             tower_rows += [
@@ -153,7 +153,7 @@ def draw_study(models, *, span_phases=True, seed=0):
     sigma_columns = ["model", "layer", "index", "sigma"]
     precision_columns = ["model", "layer", "operand", "dtype", "unit_roundoff", "jacobi_mean"]
     pair_columns = ["model", "layer", "i", "j", "commutator_relative"]
-    null_columns = ["model", "layer", "quantity", "null", "mean", "sd"]
+    null_columns = ["model", "layer", "quantity", "null", "mean", "low", "high"]
     tower_columns = ["model", "layer", "level", "quantity", "value"]
     associator_columns = ["model", "layer", "t", "associator", "predicted"]
     return {
@@ -185,7 +185,7 @@ def draw_figures(study, style=STYLE):
         "phase_diagram": phase_diagram(layers, style, **PHASE_ENDS, **UNTRAINED),
         "size": epsilon_by_size(layers, style, families=families(layers), **UNTRAINED),
         "conditioning": conditioning_by_depth(layers, style, **KAPPA_BANDS, **UNTRAINED),
-        "chance": ratios_to_chance(layers, style, **UNTRAINED),
+        "chance": ratios_to_chance(layers, nulls, style, **UNTRAINED),
     }
     of_its_shape = layers[(layers["n_layers"] == 24) & (layers["n_heads"] == 16)]
     if len(of_its_shape):
@@ -225,7 +225,7 @@ def with_gaps_and_zeros(study):
     """Missing numbers in the middle, alone and beside one another; zeros; an infinity."""
     layers = study["layers"]
     last = layers["model"] == layers["model"].iloc[-1]
-    columns = ["epsilon", "epsilon_haar", "kappa"]
+    columns = ["epsilon", "epsilon_null", "kappa"]
     columns += [name for name in layers if "obstruction" in name or "projected" in name]
     layers.loc[last & layers["layer"].isin([3, 5, 6]), columns] = np.nan
     layers.loc[last & (layers["layer"] == 8), ["epsilon", "jacobi_projected_rms"]] = 0.0
@@ -281,7 +281,7 @@ def test_epsilon_and_its_null_are_the_tables(study, figures, model):
     rows = study["layers"][study["layers"]["model"] == model]
     axes = panel(figures["epsilon"], model)
     assert drawn_as(curve(axes, "o"), rows["layer"], rows["epsilon"])
-    assert drawn_as(curve(axes, "_"), rows["layer"], rows["epsilon_haar"])
+    assert drawn_as(curve(axes, "_"), rows["layer"], rows["epsilon_null"])
     assert zeros_drawn(axes) == list(rows["layer"][rows["epsilon"] == 0])
 
 
@@ -354,25 +354,23 @@ def test_measured_and_nulls_are_the_tables(study, figures):
         means = [line for line in axes.lines if line.get_marker() == "_"]
         spreads = [bars for bars in axes.collections if isinstance(bars, LineCollection)]
         of_quantity = nulls[nulls["quantity"] == quantity]
-        assert len({line.get_color() for line in means}) == len(means) == len(spreads) == 4
+        assert len({line.get_color() for line in means}) == len(means) == len(spreads) == 5
         assert len({line.get_linestyle() for line in means}) >= 2
-        for mean, spread, null in zip(
-            means, spreads, ("haar", "layers", "gaussian", "init"), strict=True
-        ):
+        for mean, spread, null in zip(means, spreads, NULLS, strict=True):
             rows = of_quantity[of_quantity["null"] == null]
             assert drawn_as(mean, rows["layer"], rows["mean"])
             ends = np.array([segment[:, 1] for segment in spread.get_segments()])
-            lowest = axes.get_ylim()[0]
-            expected = (rows["mean"] - 2 * rows["sd"]).clip(lower=lowest)
-            np.testing.assert_allclose(ends[:, 0], expected, rtol=1e-12)
-            np.testing.assert_allclose(ends[:, 1], rows["mean"] + 2 * rows["sd"], rtol=1e-12)
+            np.testing.assert_allclose(ends, rows[["low", "high"]], rtol=1e-12)
+            # None is cut off by the scale.
+            low, high = axes.get_ylim()
+            assert low < ends.min() and ends.max() < high
     assert figures["nulls"].get_suptitle() == "all"
 
 
 def test_a_null_that_does_not_exist_is_not_in_the_legend():
     study = draw_study({"m": (3, 4)})
     nulls = study["nulls"]
-    for missing, entries in (("layers", 5), ("none", 6)):
+    for missing, entries in (("layers", 6), ("none", 7)):
         figure = beside_chance_of("m", study["layers"], nulls[nulls["null"] != missing])
         assert len(figure.legends[0].get_texts()) == entries
 
@@ -402,7 +400,7 @@ def test_a_training_run_is_drawn_in_its_order(kind):
             rows = of_run.loc[[(model, layer) for model in checkpoints.values()]]
             expected = rows["epsilon"]
             if column == "ratio":
-                expected = expected / rows["epsilon_haar"]
+                expected = expected / rows["epsilon_null"]
             assert drawn_as(line, np.array(time), expected.to_numpy())
         assert axes.get_xlabel() == (
             "training step" if kind in ("steps", "single") else "checkpoint"
@@ -526,7 +524,7 @@ def test_columns_that_are_empty_throughout_still_give_figures():
     study["singular_values"]["sigma"] = np.nan
     study["precision"]["jacobi_mean"] = np.nan
     study["pairs"]["commutator_relative"] = np.nan
-    study["nulls"][["mean", "sd"]] = np.nan
+    study["nulls"][["mean", "low", "high"]] = np.nan
     study["tower"]["value"] = np.nan
     study["associator"][["associator", "predicted"]] = np.nan
     for name, figure in draw_figures(study).items():
@@ -651,7 +649,7 @@ def test_the_axes_to_compare_are_the_same(figures):
 
 def test_all_three_phases_are_drawn_and_named_however_small_epsilon_is():
     for epsilon in (1e-6, 0.05, 30.0):
-        layers = draw_study(LEAST)["layers"].assign(epsilon=epsilon, epsilon_haar=epsilon)
+        layers = draw_study(LEAST)["layers"].assign(epsilon=epsilon, epsilon_null=epsilon)
         figure = epsilon_figure(layers)
         assert [text.get_text() for text in figure.axes[0].texts] == [*PHASES, "phase"]
         assert find_collisions(figure) == []
@@ -791,7 +789,7 @@ def test_no_setting_and_no_figure_is_left_behind(study):
 # --------------------------------------------------------------------------------------- refusals
 
 
-@pytest.mark.parametrize("column", ["model", "layer", "epsilon", "epsilon_haar"])
+@pytest.mark.parametrize("column", ["model", "layer", "epsilon", "epsilon_null"])
 def test_a_missing_column_is_named(column):
     layers = draw_study(DEMO)["layers"].drop(columns=column)
     with pytest.raises(ValueError, match=rf"^the table layers lacks {column}; give it [^\n]*$"):
@@ -1098,8 +1096,11 @@ def test_ratios_to_chance_are_the_tables(paper, model):
     layers, figures = paper
     rows = layers[layers["model"] == model]
     axes = panel(figures["chance"], model)
-    assert drawn_as(curve(axes, "o"), rows["layer"], rows["epsilon"] / rows["epsilon_haar"])
-    assert drawn_as(curve(axes, "s"), rows["layer"], rows["rho3"] / rows["rho3_null"])
+    nulls = draw_study(PAPER)["nulls"].query("model == @model and null == 'pooled'")
+    for marker, quantity in (("o", "epsilon"), ("^", "closure_isotropy"), ("s", "rho3")):
+        pooled = nulls[nulls["quantity"] == quantity].set_index("layer")["mean"]
+        chance = rows["layer"].map(pooled)
+        assert drawn_as(curve(axes, marker), rows["layer"], rows[quantity] / chance)
     (chance,) = [line for line in axes.lines if line.get_linestyle() == ":"]
     assert list(chance.get_ydata()) == [1, 1]
 
@@ -1141,14 +1142,15 @@ def test_models_of_one_colour_have_markers_of_their_own(palette):
     [
         *(("phases", name) for name in ("model", "layer", "phase")),
         *(("phase_diagram", name) for name in ("epsilon", "obstruction_rms")),
-        *(("gpt2_medium", name) for name in ("d_model", "epsilon_haar")),
+        *(("gpt2_medium", name) for name in ("d_model", "epsilon_null")),
         *(("size", name) for name in ("n_layers", "epsilon")),
         *(("conditioning", name) for name in ("kappa", "basis_dim", "route")),
-        *(("chance", name) for name in ("rho3", "rho3_null")),
+        *(("chance", name) for name in ("rho3", "closure_isotropy")),
     ],
 )
 def test_a_column_that_the_papers_figures_lack_is_named(figure, column):
-    whole = draw_study({"m": (24, 16)})["layers"]
+    study = draw_study({"m": (24, 16)})
+    whole, nulls = study["layers"], study["nulls"]
     layers = whole.drop(columns=column)
     draw = {
         "phases": lambda: phase_counts(layers, phase_table(whole), STYLE, **UNTRAINED),
@@ -1156,7 +1158,7 @@ def test_a_column_that_the_papers_figures_lack_is_named(figure, column):
         "gpt2_medium": lambda: gpt2_medium_intervals(layers, STYLE, measured=["m"], initial=[]),
         "size": lambda: epsilon_by_size(layers, STYLE, families={"m": "m"}, **UNTRAINED),
         "conditioning": lambda: conditioning_by_depth(layers, STYLE, **KAPPA_BANDS, **UNTRAINED),
-        "chance": lambda: ratios_to_chance(layers, STYLE, **UNTRAINED),
+        "chance": lambda: ratios_to_chance(layers, nulls, STYLE, **UNTRAINED),
     }
     with pytest.raises(ValueError, match=rf"^the table layers lacks {column}; give it [^\n]*$"):
         draw[figure]()

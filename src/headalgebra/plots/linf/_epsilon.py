@@ -43,6 +43,14 @@ HAAR_LOOK: dict[str, Any] = {
     "markersize": 5,
     "zorder": 3.5,
 }
+POOLED_LOOK: dict[str, Any] = {
+    "color": "0.35",
+    "linestyle": "-",
+    "linewidth": 0.9,
+    "marker": "_",
+    "markersize": 5,
+    "zorder": 3.4,
+}
 INITIAL_LOOK: dict[str, Any] = {
     "color": INK,
     "linestyle": (0, (1, 1.2)),
@@ -67,10 +75,10 @@ def epsilon_by_depth(
     Parameters
     ----------
     layers
-        Columns ``model``, ``layer``, ``epsilon`` and ``epsilon_haar``; missing numbers are gaps.
+        Columns ``model``, ``layer``, ``epsilon`` and ``epsilon_null``; missing numbers are gaps.
     nulls
-        Columns ``model``, ``layer``, ``quantity``, ``null`` and ``mean``, of which the ε at
-        initialisation is drawn.
+        Columns ``model``, ``layer``, ``quantity``, ``null`` and ``mean``, of which the ε
+        of the pooled null and of the architecture at initialisation are drawn.
     style
         How it looks.
     weak_below, topological_above
@@ -83,17 +91,18 @@ def epsilon_by_depth(
     ValueError
         When ``layers`` has no rows or a table lacks a column.
     """
-    require_columns(layers, "layers", ("model", "layer", "epsilon", "epsilon_haar"))
+    require_columns(layers, "layers", ("model", "layer", "epsilon", "epsilon_null"))
     require_columns(nulls, "nulls", ("model", "layer", "quantity", "null", "mean"))
     models = rows_by_model(layers, "layers")
     colours = style.model_colours(layers)
-    initial = nulls[(nulls["quantity"] == "epsilon") & (nulls["null"] == "init")]
+    of_epsilon = nulls[nulls["quantity"] == "epsilon"].astype({"model": str})
+    pooled, initial = (of_epsilon[of_epsilon["null"] == null] for null in ("pooled", "init"))
     figure, panels = model_panels(len(models), style.width_inches, panel_height=1.45)
     edges = (weak_below, topological_above)
-    limits = band_limits(edges, layers["epsilon"], layers["epsilon_haar"], initial["mean"])
+    limits = band_limits(edges, layers["epsilon"], layers["epsilon_null"], of_epsilon["mean"])
     for axes, (model, rows) in zip(panels, models.items(), strict=True):
         layer, epsilon, haar = (
-            numbers(rows[name]) for name in ("layer", "epsilon", "epsilon_haar")
+            numbers(rows[name]) for name in ("layer", "epsilon", "epsilon_null")
         )
         log_axis(axes.yaxis, limits)
         layer_axis(axes, layer)
@@ -103,11 +112,10 @@ def epsilon_by_depth(
             *(axes, layer, epsilon), color=colours[model], markerfacecolor=face, **EPSILON_LOOK
         )
         plot_positive(axes, layer, haar, markevery=isolated(haar), **HAAR_LOOK)
-        drawn = initial[initial["model"].astype(str) == model].sort_values("layer")
-        mean = numbers(drawn["mean"])
-        plot_positive(
-            *(axes, numbers(drawn["layer"]), mean), markevery=isolated(mean), **INITIAL_LOOK
-        )
+        for null, look in ((pooled, POOLED_LOOK), (initial, INITIAL_LOOK)):
+            drawn = null[null["model"] == model].sort_values("layer")
+            mean = numbers(drawn["mean"])
+            plot_positive(*(axes, numbers(drawn["layer"]), mean), markevery=isolated(mean), **look)
         title_model(
             *(axes, model, initialised),
             {"no ε: it needs two heads": epsilon, "no Haar null": haar},
@@ -119,18 +127,16 @@ def epsilon_by_depth(
         figure,
         [
             Line2D([], [], color="0.5", label="ε", **EPSILON_LOOK),
-            Line2D(
-                [],
-                [],
-                label="ε of randomly oriented heads (Haar null)",
-                **{**HAAR_LOOK, "marker": ""},
-            ),
             *(
-                [Line2D([], [], label="ε at initialisation", **{**INITIAL_LOOK, "marker": ""})]
-                if len(initial)
-                else []
+                Line2D([], [], label=name, **{**look, "marker": ""})
+                for name, look, drawn in (
+                    ("heads drawn alike (pooled null)", POOLED_LOOK, pooled),
+                    ("heads turned at random (Haar null)", HAAR_LOOK, layers),
+                    ("at initialisation", INITIAL_LOOK, initial),
+                )
+                if len(drawn)
             ),
-            *zero_legend(layers["epsilon"], layers["epsilon_haar"]),
+            *zero_legend(layers["epsilon"], layers["epsilon_null"]),
         ],
     )
     return figure

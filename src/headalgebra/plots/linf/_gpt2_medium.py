@@ -17,7 +17,7 @@ from headalgebra.plots._panels import legend_below, title_panel
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
 
-COLUMNS = ("model", "layer", *SHAPE, "epsilon", "epsilon_haar")
+COLUMNS = ("model", "layer", *SHAPE, "epsilon", "epsilon_null")
 
 NO_EVIDENCE = "The checkpoint is not in this study: a null alone, which is no evidence."
 
@@ -51,7 +51,7 @@ def gpt2_medium_intervals(
     ----------
     layers
         Columns ``model``, ``layer``, ``n_layers``, ``n_heads``, ``d_model``, ``d_head``,
-        ``epsilon`` and ``epsilon_haar``; rows of other models are left out.
+        ``epsilon`` and ``epsilon_null``; rows of other models are left out.
     style
         How it looks.
     measured
@@ -86,7 +86,7 @@ def gpt2_medium_intervals(
     figure = Figure(figsize=(style.width_inches, 2.7), layout="constrained")
     axes = figure.subplots()
     claimed = [end for _, interval in GPT2_MEDIUM_EPSILON for end in interval]
-    low, high = log_limits(rows["epsilon"], rows["epsilon_haar"], claimed)
+    low, high = log_limits(rows["epsilon"], rows["epsilon_null"], claimed)
     # Room for what is written above the highest interval.
     log_axis(axes.yaxis, (low, high * (high / low) ** 0.06))
     axes.set_xlim(0, SHAPE["n_layers"] + 1)
@@ -98,7 +98,7 @@ def gpt2_medium_intervals(
     for model in (*measured, *initial):
         of_model = rows[rows["model"] == model].sort_values("layer")
         layer, epsilon, haar = (
-            numbers(of_model[name]) for name in ("layer", "epsilon", "epsilon_haar")
+            numbers(of_model[name]) for name in ("layer", "epsilon", "epsilon_null")
         )
         look = MEASURED_LOOK if model in measured else INITIAL_LOOK
         plot_positive(axes, layer + 1, epsilon, color=colours[model], **look)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -24,15 +23,13 @@ PANELS = {
 """Quantities in the order of the panels: their symbols, and why one may be missing."""
 
 NULLS: dict[str, tuple[str, Any]] = {
-    "haar": ("heads turned at random (Haar)", "-"),
+    "pooled": ("heads drawn alike (pooled)", "-"),
+    "haar": ("heads turned at random (Haar)", (0, (6, 1, 1, 1))),
     "layers": ("heads of other layers", (0, (5, 1))),
     "gaussian": ("Gaussian factors, same norms", (0, (3, 1.5))),
     "init": ("the architecture at initialisation", (0, (1, 1.2))),
 }
 """What the nulls are called and the lines that show them."""
-
-SPREADS = 2.0
-"""Standard deviations that a band reaches to either side of its mean."""
 
 MEASURED_LOOK: dict[str, Any] = {
     "color": INK,
@@ -54,7 +51,7 @@ def beside_chance(
     *,
     model: str,
 ) -> Figure:
-    """ε, ε̂, ρ₃ and (1 - χ) d²/n of a model by layer, with the nulls' means and spreads.
+    """ε, ε̂, ρ₃ and (1 - χ) d²/n of a model by layer, with what the nulls' draws give.
 
     Parameters
     ----------
@@ -62,7 +59,7 @@ def beside_chance(
         Rows of the model: ``layer`` and the quantities, ``epsilon`` and ``epsilon_relative`` in
         the one, ``rho3`` and ``closure_isotropy`` in the other.
     nulls
-        Rows of the model: ``layer``, ``quantity``, ``null``, ``mean`` and ``sd``.
+        Rows of the model: ``layer``, ``quantity``, ``null``, ``mean``, ``low`` and ``high``.
     style
         How it looks.
     model
@@ -75,7 +72,7 @@ def beside_chance(
     """
     require_columns(epsilon, "epsilon", ("layer", "epsilon", "epsilon_relative"))
     require_columns(coherence, "coherence", ("layer", "rho3", "closure_isotropy"))
-    require_columns(nulls, "nulls", ("layer", "quantity", "null", "mean", "sd"))
+    require_columns(nulls, "nulls", ("layer", "quantity", "null", "mean", "low", "high"))
     figure = Figure(figsize=(style.width_inches, 4.4), layout="constrained")
     figure.suptitle(model)
     layers = epsilon.merge(coherence, on="layer", validate="1:1").sort_values("layer")
@@ -85,7 +82,8 @@ def beside_chance(
     ):
         of_quantity = nulls[nulls["quantity"] == quantity].sort_values("layer", kind="stable")
         values = numbers(layers[quantity])
-        log_axis(axes.yaxis, log_limits(values, numbers(of_quantity["mean"])))
+        ends = [numbers(of_quantity[name]) for name in ("mean", "low", "high")]
+        log_axis(axes.yaxis, log_limits(values, *ends))
         layer_axis(axes, numbers(layers["layer"]))
         for null, colour in colours.items():
             _draw_null(axes, of_quantity[of_quantity["null"] == null], null, colour)
@@ -103,7 +101,7 @@ def beside_chance(
                 for null, (name, line) in NULLS.items()
                 if null in found
             ),
-            Patch(label=f"± {SPREADS:g} standard deviations", color="0.5", **BAND_LOOK),
+            Patch(label="95 % of the draws", color="0.5", **BAND_LOOK),
             *zero_legend(*(layers[quantity] for quantity in PANELS)),
         ],
     )
@@ -111,10 +109,7 @@ def beside_chance(
 
 
 def _draw_null(axes: Axes, rows: pd.DataFrame, null: str, colour: tuple[float, ...]) -> None:
-    layer, mean, sd = (numbers(rows[name]) for name in ("layer", "mean", "sd"))
-    lowest = axes.get_ylim()[0]
-    low = np.maximum(mean - SPREADS * np.nan_to_num(sd), lowest)
-    high = mean + SPREADS * np.nan_to_num(sd)
+    layer, mean, low, high = (numbers(rows[name]) for name in ("layer", "mean", "low", "high"))
     axes.fill_between(layer, low, high, color=colour, **BAND_LOOK)
     # A band needs neighbours; bars show the spread of a layer that stands alone too.
     axes.vlines(layer, low, high, color=colour, linewidth=0.6, zorder=2)

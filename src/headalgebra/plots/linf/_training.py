@@ -23,12 +23,12 @@ POINT_LOOK: dict[str, Any] = {"marker": "o", "markersize": 2.2, "linewidth": 0.9
 def epsilon_over_training(
     layers: pd.DataFrame, style: FigureStyle, *, checkpoints: Mapping[str, str], title: str
 ) -> Figure:
-    """ε and ε/ε_haar of every layer over the checkpoints of one training run.
+    """ε of every layer, and its ratio to the Haar null, over the checkpoints of one training run.
 
     Parameters
     ----------
     layers
-        Columns ``model``, ``layer``, ``epsilon`` and ``epsilon_haar``; rows of other models are
+        Columns ``model``, ``layer``, ``epsilon`` and ``epsilon_null``; rows of other models are
         left out.
     style
         How it looks.
@@ -42,13 +42,13 @@ def epsilon_over_training(
     ValueError
         When the table lacks a column or a model.
     """
-    require_columns(layers, "layers", ("model", "layer", "epsilon", "epsilon_haar"))
+    require_columns(layers, "layers", ("model", "layer", "epsilon", "epsilon_null"))
     if missing := set(checkpoints.values()) - set(layers["model"]):
         raise ValueError(f"the table layers lacks {sorted(missing)[0]}; give its rows")
     steps = training_steps(list(checkpoints))
     time = np.arange(len(checkpoints), dtype=np.float64) if steps is None else steps
     rows = layers[layers["model"].isin(checkpoints.values())].assign(
-        ratio=lambda table: table["epsilon"] / table["epsilon_haar"]
+        ratio=lambda table: table["epsilon"] / table["epsilon_null"]
     )
     depths = sorted(rows["layer"].unique())
     shades = style.depth_colours()(np.linspace(0, 1, len(depths)))
