@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from headalgebra.claims import findings_table
+from headalgebra.claims.readme import findings_table
 
 DOCS = Path(__file__).resolve().parent
 README = DOCS.parent / "README.md"

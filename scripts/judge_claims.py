@@ -1,4 +1,4 @@
-"""The paper's claims, judged on the study's tables."""
+"""The papers' claims, judged on the study's tables."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from headalgebra import columns
-from headalgebra.claims import Thresholds, ledger
-from stage import job, write_csv
+from headalgebra.claims.ledger import ledger
+from headalgebra.claims.study import Thresholds
+from stage import job, read_csv, write_csv
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -18,23 +19,25 @@ TABLES = ("layers", "sampling", "precision", "literal", "tower", "conditioning",
 with job(snakemake):
     earlier = {model for series in snakemake.params.series.values() for model in series[:-1]}
     models = []
-    for index, model in enumerate(snakemake.params.models):
+    for index, (model, trained) in enumerate(snakemake.params.trained.items()):
         provenance = json.loads(Path(snakemake.input.provenance[index]).read_text())
         source = provenance["source"]
-        row = (
-            model,
-            source["source"],
-            source.get("id", ""),
-            provenance["family"],
-            model not in earlier,
+        models.append(
+            {
+                "model": model,
+                "source": source["source"],
+                "id": source.get("id", ""),
+                "family": provenance["family"],
+                "trained": trained,
+                "last_of_series": model not in earlier,
+            }
         )
-        models.append(dict(zip(columns.DESCRIBED_MODELS, row, strict=True)))
-    tables = {table: pd.read_csv(snakemake.input[table]) for table in TABLES}
-    found = ledger(
-        tables,
+    claims, evidence = ledger(
+        {table: read_csv(snakemake.input[table]) for table in TABLES},
         pd.DataFrame(models, columns=list(columns.DESCRIBED_MODELS)),
         Thresholds(**snakemake.params.thresholds),
     )
-    for row in found.itertuples():
-        print(f"{row.id}: {row.verdict}")
-    write_csv(snakemake.output.claims, found, columns.CLAIMS)
+    for claim in claims.itertuples():
+        print(f"{claim.id}: {claim.verdict}")
+    write_csv(snakemake.output.claims, claims, columns.CLAIMS)
+    write_csv(snakemake.output.evidence, evidence, columns.EVIDENCE)

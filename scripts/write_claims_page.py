@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from headalgebra.claims import FIGURES, claims_page
-from stage import aside, job
+from headalgebra.claims.page import claims_page
+from stage import aside, job, read_csv
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -14,8 +12,8 @@ if TYPE_CHECKING:
 with job(snakemake):
     figures = {Path(path).stem: Path(path).read_bytes() for path in snakemake.input.figures}
     page = claims_page(
-        pd.read_csv(snakemake.input.claims, dtype=str, keep_default_na=False),
-        FIGURES,
+        read_csv(snakemake.input.claims),
+        read_csv(snakemake.input.evidence),
         figures,
         title=snakemake.params.title,
     )

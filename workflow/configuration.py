@@ -1,15 +1,14 @@
-"""The configuration of a run, composed by Hydra and checked against the schemas below.
+"""The configuration of a run, composed by Hydra and checked against the schema.
 
-`compose` turns what the user typed (``--config study=…``, ``models=…``, ``hydra=[…]``) and the
-files of ``config/`` into a `Configuration` of plain, sorted Python values. Whatever is wrong raises
-a `ConfigurationError` of one line before any job starts.
+What the user typed (``--config study=…``, ``models=…``, ``hydra=[…]``) and the files of ``config/``
+become plain, sorted Python values. Whatever is wrong is one line before any job starts.
 """
 
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,52 +18,31 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kinds import NAME
-from schema import (
-    GROUPS,
-    Analysis,
-    Figures,
-    SchemaError,
-    Study,
-    close_match,
-    described,
-    nested_schema,
-    plain,
-    read_model,
-    read_schema,
-    shown,
-    unknown_key,
-)
+from kinds import NAME, NAME_ALLOWED
+from reading import SchemaError, close_match, read, shown, unknown_key
+from schema import GROUPS, KNOWN_TO_BE_TRAINED, Analysis, Figures, Main, Model, Study, plain
+
+ARGUMENTS = ("study", "models", "hydra")
+RESERVED = ("models", "logs", "benchmarks")
+"""Folders of results that belong to no study."""
 
 
 class ConfigurationError(ValueError):
     """What is wrong, in one line: the file or argument, the key, what is allowed."""
 
-    def __init__(self, message: str) -> None:
-        """Join the lines of the message."""
-        super().__init__(" ".join(message.split()))
+    def __init__(self, where: str, why: object) -> None:
+        super().__init__(" ".join(f"{where}: {why}".split()))
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What one run computes. All values are plain Python, resolved, with sorted keys.
+    """What one run computes: plain Python values, resolved, every mapping by sorted keys.
 
-    Attributes
-    ----------
-    study
-        The study's name, which names its folder of results.
-    title
-        What its report is headed with.
-    models
-        `Model` as a dict for each model's name, in the study's order. A file with `revisions` is
-        one model for each of them, named ``<file>.<revision>``.
-    series
-        The models of each file with `revisions`, in its order.
-    analysis, figures
-        `Analysis` and `Figures` as dicts.
+    `models` has a `Model` for each name, in the study's order; a file with `revisions` is one for
+    each of them, named ``<file>.<revision>``, and `series` has these names by the file's.
     """
 
     study: str
@@ -75,80 +53,55 @@ class Configuration:
     figures: dict[str, Any]
 
 
-ARGUMENTS = ("study", "models", "hydra")
-
-RESERVED = ("models", "logs", "benchmarks")
-"""Folders of results that belong to no study."""
-
-
 def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
-    """The configuration of a run.
-
-    Parameters
-    ----------
-    user
-        What ``--config`` gave. `study`: a file of ``config/study/``. `models`: files of
-        ``config/model/``, as a list, a number or a string with commas, for the ad-hoc study
-        custom. `hydra`: one Hydra override or a list of them.
-    config_dir
-        The folder ``config``.
+    """The configuration that ``--config`` asks for, from the files of the folder ``config``.
 
     Raises
     ------
     ConfigurationError
         One line naming the file or the argument at fault, the key, and what is allowed.
     """
-    folder = _Folder(Path(config_dir))
     for key in user:
         if key not in ARGUMENTS:
             why = 'no such key; keys are study, models and, for all settings, hydra=["key=value"]'
-            raise ConfigurationError(f"--config {key}: {why}{close_match(key, ARGUMENTS)}")
+            raise ConfigurationError(f"--config {key}", why + close_match(key, ARGUMENTS))
+    folder = _Folder(Path(config_dir).absolute())
     overrides = _overrides(user["hydra"]) if "hydra" in user else []
-    settings = [override for override in overrides if override.choice is None]
-    defaults, figures_content = _main_file(folder)
-    choices = _choices(user, overrides, defaults, folder)
-    listed = _listed_models(user["models"], settings, folder) if "models" in user else None
-
-    files = {group: folder.called(group, name) for group, name in choices.items()}
-    contents = {group: folder.load(file) for group, file in files.items()}
-    contents["figures"], files["figures"] = figures_content, folder.main
-    with _blaming(files):
-        for group, content in contents.items():
-            if not _interpolated(content):
-                read_schema(GROUPS[group], content, group)
-
+    settings = [override for override in overrides if override.key != "analysis"]
+    choices = _choices(user, overrides, folder)
+    files = {group: folder.file(group, name) for group, name in choices.items()}
+    for group, file in files.items():
+        folder.check(group, file)
+    files["figures"] = folder.main
     lines = [f"{group}='{name}'" for group, name in choices.items()]
-    lines += [f"++{o.setting}" for o in settings if not o.key.startswith("model.")]
-    for_models = [o.setting.removeprefix("model.") for o in settings if o.key.startswith("model.")]
-    with initialize_config_dir(str(folder.path), version_base="1.3", job_name="headalgebra"):
-        composed = _hydra(lines, settings, folder)
-        with _blaming(files, settings):
-            study: Study = read_schema(Study, _resolved(composed, "study"), "study")
-            analysis = read_schema(Analysis, _resolved(composed, "analysis"), "analysis")
-            figures = read_schema(Figures, _resolved(composed, "figures"), "figures")
-            names = study.models if listed is None else listed
-            _check_models(names, folder)
-        for name in names:
-            content = folder.load(folder.called("model", name))
-            if not _interpolated(content):
-                with _blaming({"model": folder.called("model", name)}):
-                    read_model(name, content)
-        # All models at once, each in a package of its own: a composition for each gives the same
-        # and takes 50 ms a model, nearly all of it for Hydra's own files.
-        for index, name in enumerate(names):
-            lines.append(f"+model@models.m{index}='{name}'")
-            lines += [f"++models.m{index}.{setting}" for setting in for_models]
-        composed = _hydra(lines, settings, folder)
+    lines += [f"++{each.setting}" for each in settings if not each.key.startswith("model.")]
+    composed = _composed(lines, settings, folder)
+    with _blaming(files, settings):
+        study = read(Study, _resolved(composed, "study"), "study")
+        analysis = read(Analysis, _resolved(composed, "analysis"), "analysis")
+        figures = read(Figures, _resolved(composed, "figures"), "figures")
+    names = study.models
+    if "models" in user:
+        names, files["study"] = _names(user["models"]), f"--config models={user['models']}"
+    with _blaming(files, settings):
+        _check_models(names, folder)
+    # All models at once, each in a package of its own: a composition for each gives the same and
+    # takes 50 ms a model, nearly all of it for Hydra's own files.
+    own = [each.setting.removeprefix("model.") for each in settings if each.touches("model")]
+    for index, name in enumerate(names):
+        folder.check("model", folder.file("model", name))
+        lines.append(f"+model@models.m{index}='{name}'")
+        lines += [f"++models.m{index}.{setting}" for setting in own]
+    composed = _composed(lines, settings, folder)
     models: dict[str, dict[str, Any]] = {}
     series: dict[str, list[str]] = {}
     for index, name in enumerate(names):
-        with _blaming({"model": folder.called("model", name)}, settings):
+        with _blaming({"model": folder.file("model", name)}, settings):
             raw = _resolved(composed, f"models.m{index}", "model")
-            members = _by_revision(plain(read_model(name, raw)))
+            members = _members(name, read(Model, raw, "model"))
             if taken := sorted(members.keys() & models.keys()):
-                raise SchemaError(
-                    ("model.revisions",), f"model.revisions: another model is named {taken[0]}"
-                )
+                why = f"model.revisions: another model is named {taken[0]}"
+                raise SchemaError(("model.revisions",), why)
         if list(members) != [name]:
             series[name] = list(members)
         models |= members
@@ -157,27 +110,28 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
     )
 
 
-def _by_revision(model: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The model itself, or one for each of its revisions."""
-    revisions = model.pop("revisions")
-    if revisions is None:
-        return {model["name"]: model}
+def _members(name: str, model: Model) -> dict[str, dict[str, Any]]:
+    """The model of the file `name`, or one for each of its revisions."""
+    if model.name not in (None, name):
+        why = f"model.name: '{model.name}' is not '{name}', the file's; delete the line"
+        raise SchemaError(("model.name",), why)
+    settings = plain(model) | {"name": name}
+    if model.trained is None:
+        settings["trained"] = KNOWN_TO_BE_TRAINED[model.source]
+    if (revisions := settings.pop("revisions")) is None:
+        return {name: settings}
     # A revision may have a slash, a name that is a folder's may not.
-    names = [f"{model['name']}.{revision.replace('/', '-')}" for revision in revisions]
-    return {
-        name: model | {"name": name, "revision": revision}
-        for name, revision in zip(names, revisions, strict=True)
-    }
+    named = {f"{name}.{revision.replace('/', '-')}": revision for revision in revisions}
+    return {name: settings | {"name": name, "revision": it} for name, it in named.items()}
 
 
 class _Folder:
     """The folder of the configuration, and what its files are called in messages."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
-        self.main = f"{self.path.name}/config.yaml"
+        self.path, self.main = path, f"{path.name}/config.yaml"
 
-    def called(self, group: str, name: str) -> str:
+    def file(self, group: str, name: str) -> str:
         return f"{self.path.name}/{group}/{name}.yaml"
 
     def objection(self, group: str, name: str) -> str | None:
@@ -186,124 +140,77 @@ class _Folder:
         if name not in names:
             has = ", ".join(names) or "no files"
             return f"no such {group}; {self.path.name}/{group}/ has {has}{close_match(name, names)}"
-        try:
-            NAME.read(name)
-        except ValueError:
-            return f"'{name}' is not {NAME.allowed}; rename the file"
+        if not re.fullmatch(NAME, name):
+            return f"'{name}' is not {NAME_ALLOWED}; rename the file"
         if group == "study" and name in RESERVED:
             return f"rename the study; its results would lie in results/{name}/, which is taken"
         return None
 
     def load(self, file: str) -> dict[Any, Any]:
-        """What is written in `file`, as `called` names it."""
+        """What is written in `file`, as messages call it."""
         try:
             written = (self.path.parent / file).read_text(encoding="utf-8")
             content = OmegaConf.to_container(OmegaConf.load(StringIO(written)), resolve=False)
         except yaml.MarkedYAMLError as error:
             line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-            raise ConfigurationError(f"{file}{line}: {error.problem}") from None
+            raise ConfigurationError(file + line, error.problem) from None
         except OSError as error:
-            raise ConfigurationError(f"{file}: {error.strerror or error}") from None
+            raise ConfigurationError(file, error.strerror or error) from None
         except (ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
-            raise ConfigurationError(f"{file}: {error}") from None
+            raise ConfigurationError(file, error) from None
         if not isinstance(content, dict):
-            raise ConfigurationError(f"{file}: {shown(content)} is no mapping of keys to values")
+            raise ConfigurationError(file, f"{shown(content)} is no mapping of keys to values")
         if re.search(r"^#\s*@package", written, re.MULTILINE):
-            raise ConfigurationError(f"{file}: a '# @package' line has no place here; delete it")
-        _refuse_clock(written, file)
+            raise ConfigurationError(file, "a '# @package' line has no place here; delete it")
         return content
 
-
-def _interpolated(content: Any) -> bool:
-    # what it stands for may lie in another file, so it can only be checked once all are composed
-    return "${" in repr(content)
-
-
-def _refuse_clock(written: str, where: str) -> None:
-    if re.search(r"\$\{\s*now:", written):
-        raise ConfigurationError(
-            f"{where}: ${{now:}} differs at every reading and would rerun all jobs; write the value"
-        )
-
-
-def _main_file(folder: _Folder) -> tuple[dict[str, str], Any]:
-    """The default choices of config.yaml, and its figures."""
-    content = folder.load(folder.main)
-    for key in content:
-        if key not in ("defaults", "figures"):
-            why = unknown_key(key, "this file", ("defaults", "figures"))
-            raise ConfigurationError(f"{folder.main}: {why}")
-    match content.get("defaults"):
-        case [{"study": str()} as study, {"analysis": str()} as analysis, "_self_"]:
-            if len(study) == len(analysis) == 1:
-                return study | analysis, content.get("figures", {})
-    raise ConfigurationError(
-        f"{folder.main}: defaults: must be the list 'study: <name>', 'analysis: <name>', '_self_'"
-    )
-
-
-def _words(value: Any) -> list[str]:
-    """The names in an argument: a string with commas, a number, or a list of these."""
-    if isinstance(value, list):
-        return [word for item in value for word in _words(item)]
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError
-    words = [word.strip() for word in str(value).split(",")]
-    if not all(words):
-        raise ValueError
-    return words
+    def check(self, group: str, file: str) -> None:
+        """Read a file by itself, so that what is wrong in it is laid to it."""
+        content = self.load(file)
+        # What an interpolation stands for may lie in another file.
+        if "${" not in repr(content):
+            with _blaming({group: file}):
+                read(GROUPS[group], content, group)
 
 
 def _choices(
-    user: Mapping[str, Any],
-    overrides: Iterable["_Override"],
-    defaults: Mapping[str, str],
-    folder: _Folder,
+    user: Mapping[str, Any], overrides: Iterable["_Override"], folder: _Folder
 ) -> dict[str, str]:
     """The file of each group that is in use."""
-    choices = dict(defaults)
-    chosen_by = {group: f"{folder.main}: defaults: {group}: {choices[group]}" for group in choices}
-    if "study" in user and "models" in user:
-        raise ConfigurationError(
-            "--config study=… models=…: choose one; other models in a study are given as"
-            ' hydra=["study.models=[a,b]"]'
-        )
-    if "models" in user:
-        choices["study"], chosen_by["study"] = "custom", "--config models"
-    if "study" in user:
-        chosen_by["study"] = f"--config study={user['study']}"
-        try:
-            (choices["study"],) = _words(user["study"])
-        except ValueError:
-            why = "is not the name of one study; write study=<name>"
-            raise ConfigurationError(f"{chosen_by['study']}: {why}") from None
-    for override in overrides:
-        if override.choice is not None:
-            choices[override.key] = override.choice
-            chosen_by[override.key] = _hydra_argument(override.line)
-    for group, name in choices.items():
-        if objection := folder.objection(group, name):
-            raise ConfigurationError(f"{chosen_by[group]}: {objection}")
-    return choices
-
-
-def _listed_models(value: Any, settings: Iterable["_Override"], folder: _Folder) -> list[str]:
-    """The models of ``--config models``."""
+    content = folder.load(folder.main)
     try:
-        names = _words(value)
-    except ValueError:
-        names = []
-    if not names:
-        why = "is no list of models; write models=<name>,<name>"
-        raise ConfigurationError(f"--config models={value}: {why}")
-    for override in settings:
-        if override.touches("study.models"):
+        main = read(Main, content | ({"figures": {}} if "${" in repr(content) else {}), "")
+    except SchemaError as fault:
+        raise ConfigurationError(folder.main, fault) from None
+    chosen = {
+        group: (name, f"{folder.main}: defaults: {group}: {name}")
+        for default in main.defaults
+        if isinstance(default, dict)
+        for group, name in default.items()
+    }
+    if "study" in user and "models" in user:
+        why = 'choose one; other models in a study are given as hydra=["study.models=[a,b]"]'
+        raise ConfigurationError("--config study=… models=…", why)
+    if "models" in user:
+        chosen["study"] = "custom", "--config models"
+    if "study" in user:
+        chosen["study"] = str(user["study"]), f"--config study={user['study']}"
+    for override in overrides:
+        if override.key == "analysis":
+            chosen["analysis"] = override.value, _argument(override.line)
+        elif "models" in user and override.touches("study.models"):
             why = "--config models lists the models already; choose one"
-            raise ConfigurationError(f"{_hydra_argument(override.line)}: {why}")
-    if objection := _objection(names, folder):
-        name, why = objection
-        raise ConfigurationError(f"--config models={name}: {why}")
-    return names
+            raise ConfigurationError(_argument(override.line), why)
+    for group, (name, where) in chosen.items():
+        if objection := folder.objection(group, name):
+            raise ConfigurationError(where, objection)
+    return {group: name for group, (name, _) in chosen.items()}
+
+
+def _names(value: Any) -> list[str]:
+    """The names in a string with commas, a number, or a list of these."""
+    items = value if isinstance(value, list) else [value]
+    return [name.strip() for item in items for name in str(item).split(",")]
 
 
 def _check_models(names: list[str], folder: _Folder) -> None:
@@ -312,28 +219,19 @@ def _check_models(names: list[str], folder: _Folder) -> None:
     if not names:
         why = "names no model; name some here, or with --config models=<name>,<name>"
         raise SchemaError((path,), f"{path}: {why}")
-    if objection := _objection(names, folder):
-        name, why = objection
-        raise SchemaError((path,), f"{path}: '{name}': {why}")
-
-
-def _objection(names: list[str], folder: _Folder) -> tuple[str, str] | None:
-    """The first of these that cannot be one of a study's models, and why."""
     for position, name in enumerate(names):
-        if name in names[:position]:
-            return name, "is there twice; name it once"
-        if objection := folder.objection("model", name):
-            return name, objection
-    return None
+        twice = "is there twice; name it once" if name in names[:position] else None
+        if objection := twice or folder.objection("model", name):
+            raise SchemaError((path,), f"{path}: '{name}': {objection}")
 
 
 @dataclass(frozen=True)
 class _Override:
-    """An element of ``--config hydra=[…]``: sets `key` or chooses the file of that group."""
+    """An element of ``--config hydra=[…]``."""
 
     line: str
     key: str
-    choice: str | None
+    value: str
 
     @property
     def setting(self) -> str:
@@ -343,58 +241,37 @@ class _Override:
         return f"{key}.".startswith(f"{self.key}.") or f"{self.key}.".startswith(f"{key}.")
 
 
-def _hydra_argument(*lines: Any) -> str:
+def _argument(*lines: str) -> str:
     return f"--config hydra={json.dumps(lines, ensure_ascii=False)}"
 
 
 def _overrides(value: Any) -> list[_Override]:
     lines = value if isinstance(value, list) else [value]
-    for line in lines:
-        if not isinstance(line, str):
-            raise ConfigurationError(f'--config hydra={value}: write hydra=["key=value", …]')
+    if not all(isinstance(line, str) for line in lines):
+        raise ConfigurationError(f"--config hydra={value}", 'write hydra=["key=value", …]')
     return [_override(line) for line in lines]
 
 
 def _override(line: str) -> _Override:
-    where = _hydra_argument(line)
-    _refuse_clock(line, where)
+    where, why = _argument(line), ""
     try:
         parsed = OverridesParser.create().parse_override(line.strip())
     except HydraException:
-        raise ConfigurationError(f"{where}: is not of the form key=value") from None
-    key = parsed.key_or_group
+        raise ConfigurationError(where, "is not of the form key=value") from None
+    key, group = parsed.key_or_group, parsed.key_or_group.partition(".")[0]
     if parsed.is_delete() or parsed.package is not None:
-        raise ConfigurationError(f"{where}: '~' and '@' have no use here; write key=value")
-    if parsed.is_sweep_override():
-        raise ConfigurationError(f"{where}: gives several values; a list is written [a,b]")
-    if key in ("study", "model"):
-        argument = "study=<name>" if key == "study" else "models=<name>,<name>"
-        raise ConfigurationError(f"{where}: choose it by --config {argument}")
-    if key == "analysis":
-        return _Override(line, key, str(parsed.value()))
-    try:
-        _find(key)
-    except SchemaError as fault:
-        raise ConfigurationError(f"{where}: {fault}") from None
-    return _Override(line, key, None)
-
-
-def _find(key: str) -> None:
-    """Raise if the schemas have no such dotted key."""
-    place, *rest = key.split(".")
-    if place not in GROUPS:
-        raise SchemaError((key,), unknown_key(place, "the configuration", GROUPS))
-    schema: type[Any] | None = GROUPS[place]
-    for part in rest:
-        if schema is None:
-            raise SchemaError((key,), f"{place} has no keys of its own")
-        known = {entry.name: entry for entry in fields(schema)}
-        if part not in known:
-            raise SchemaError((key,), unknown_key(part, place, known))
-        schema = nested_schema(known[part])
-        if schema is None and described(known[part])[0].open:
-            return
-        place = f"{place}.{part}"
+        why = "'~' and '@' have no use here; write key=value"
+    elif parsed.is_sweep_override():
+        why = "gives several values; a list is written [a,b]"
+    elif key == "study":
+        why = "choose it by --config study=<name>"
+    elif key == "model":
+        why = "choose it by --config models=<name>,<name>"
+    elif group not in GROUPS:
+        why = unknown_key(group, "the configuration", GROUPS)
+    if why:
+        raise ConfigurationError(where, why)
+    return _Override(line, key, str(parsed.value()))
 
 
 @contextmanager
@@ -405,24 +282,26 @@ def _blaming(files: Mapping[str, str], settings: Iterable[_Override] = ()) -> It
     except SchemaError as fault:
         group = fault.keys[0].partition(".")[0]
         where = files[group]
-        guilty = [o.line for o in settings if any(map(o.touches, fault.keys))]
-        if guilty:
+        if guilty := [each.line for each in settings if any(map(each.touches, fault.keys))]:
             # such a setting is made on every model, and may suit only some
-            on = f" on {where}" if group == "model" else ""
-            where = _hydra_argument(guilty[-1]) + on
-        raise ConfigurationError(f"{where}: {fault}") from None
+            where = _argument(guilty[-1]) + (f" on {where}" if group == "model" else "")
+        raise ConfigurationError(where, fault) from None
 
 
-def _hydra(lines: list[str], settings: Iterable[_Override], folder: _Folder) -> DictConfig:
+def _composed(lines: list[str], settings: Iterable[_Override], folder: _Folder) -> Any:
+    # The defaults lie below, so that an interpolation can name any key.
+    defaults = {"analysis": plain(Analysis()), "figures": plain(Figures())}
     try:
-        return hydra_compose("config", lines)
+        with initialize_config_dir(str(folder.path), version_base="1.3", job_name="headalgebra"):
+            # ${now:} differs at every reading, and would rerun all jobs.
+            OmegaConf.clear_resolver("now")
+            return OmegaConf.merge(defaults, hydra_compose("config", lines))
     except (HydraException, OmegaConfBaseException) as error:
-        typed = [override.line for override in settings]
-        where = _hydra_argument(*typed) if typed else folder.main
-        raise ConfigurationError(f"{where}: {error}") from None
+        typed = [each.line for each in settings]
+        raise ConfigurationError(_argument(*typed) if typed else folder.main, error) from None
 
 
-def _resolved(composed: DictConfig, place: str, group: str | None = None) -> Any:
+def _resolved(composed: Any, place: str, group: str | None = None) -> Any:
     """What lies at `place`, resolved to plain Python; faults name it as if it lay at `group`."""
     try:
         node = OmegaConf.select(composed, place, default={}, throw_on_missing=True)

@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headalgebra.defaults import WORDS_HELD
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -27,9 +29,6 @@ START_SECONDS = 5
 
 START_MB = 900
 """Snakemake, Python, torch and the buffers of fixed size that the stages work in."""
-
-WORDS_HELD = 2**26
-"""The same as in headalgebra.algebra.linf.sampled, whose import takes as long as planning."""
 
 MEGABYTE = 1e6
 

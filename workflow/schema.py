@@ -1,428 +1,274 @@
-"""The keys of the configuration, what each may hold, and reading a mapping against them."""
+"""The keys of the configuration: what each may hold, its default and its meaning."""
 
-import difflib
 import json
-from collections.abc import Iterable
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from kinds import (
-    ARCHITECTURE,
-    COLOUR,
-    COLOUR_MAPS,
-    DIGESTS,
-    FLAG,
-    HUB_ID,
-    LAYERS,
-    LINE,
-    NAME,
-    NAMES,
-    PALETTES,
-    RELATIVE,
-    REVISION,
-    REVISIONS,
-    Kind,
-    integer,
-    nullable,
-    number,
-    one_of,
-)
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+import kinds
+from headalgebra import defaults
+from reading import SchemaError
 
 
-class SchemaError(Exception):
-    """A key that cannot stand as it is: the keys that a mend would touch, dotted, and a message."""
+class Group(BaseModel):
+    """Known keys, each of its own type. What stands below a key is its meaning."""
 
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The keys that a mend would touch; in a schema's own check, without the path to them."""
-        return tuple(self.args[0])
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
+    ascending: ClassVar[tuple[tuple[str, str], ...]] = ()
 
-    def __str__(self) -> str:
-        """The message."""
-        return str(self.args[1])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """Which models are compared with one another."""
-
-    title: Annotated[str, LINE, "what the report is headed with"]
-    models: Annotated[list[str], NAMES, "in the order of every table and figure"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phases:
-    """Where the bands of ε begin and end."""
-
-    weak_below: Annotated[float, number(0), "phase I is ε below this"] = 0.1
-    topological_above: Annotated[float, number(0), "phase III is ε above this, II is between"] = 1.0
-
-    def __post_init__(self) -> None:
-        """Check the order."""
-        if not self.weak_below < self.topological_above:
-            why = f"{self.weak_below} is not below topological_above, {self.topological_above}"
-            raise SchemaError(("weak_below", "topological_above"), why)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Conditioning:
-    """The bands of the basis' condition number κ."""
-
-    well_below: Annotated[float, number(1), "κ below this is well conditioned"] = 100.0
-    poor_from: Annotated[float, number(1), "κ from this on is poor, moderate is between"] = 1000.0
-
-    def __post_init__(self) -> None:
-        """Check the order."""
-        if not self.well_below < self.poor_from:
-            why = f"{self.well_below} is not below poor_from, {self.poor_from}"
-            raise SchemaError(("well_below", "poor_from"), why)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Precision:
-    """How much of a model the comparison of floating-point formats takes."""
-
-    layers: Annotated[int, integer(1), "layers, spread over the depth"] = 3
-    triples: Annotated[int, integer(1), "triples in each of them"] = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claims:
-    """What statistics are held against when the paper's claims are judged."""
-
-    share: Annotated[
-        float, number(0, 1), "of layers or cases that must be as claimed, at the least"
-    ] = 0.8
-    rank_correlation: Annotated[
-        float, number(0, 1), "something grows from this Spearman's ρ on"
-    ] = 0.7
-    sizes: Annotated[int, integer(3), "different sizes of a family that show an order"] = 3
-    classical_up_to: Annotated[float, number(0, 1), "ε̂ of a layer up to this is rounding"] = 1e-14
-    near_one_from: Annotated[float, number(0), "ε of order one begins here"] = 0.5
-    near_one_to: Annotated[float, number(0), "and ends here"] = 2.0
-    slope_from: Annotated[
-        float, number(0), "rounding grows with the unit roundoff to this power or more"
-    ] = 0.9
-    slope_to: Annotated[float, number(0), "and to this power or less"] = 1.05
-    identity_residual: Annotated[
-        float, number(0, 1), "relative residual up to which an identity is borne out"
-    ] = 1e-10
-    significance: Annotated[
-        float, number(0, 1), "level of the test whether intervals cover as often as they say"
-    ] = 0.01
-
-    def __post_init__(self) -> None:
-        """Check the order of the ends."""
-        for low, high in (("near_one_from", "near_one_to"), ("slope_from", "slope_to")):
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        for low, high in self.ascending:
             if not getattr(self, low) < getattr(self, high):
                 why = f"{getattr(self, low)} is not below {high}, {getattr(self, high)}"
                 raise SchemaError((low, high), why)
+        return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class Analysis:
+class Study(Group):
+    """Which models are compared with one another."""
+
+    title: kinds.Line
+    """what the report is headed with"""
+    models: kinds.Names
+    """in the order of every table and figure"""
+
+
+class Phases(Group):
+    """Where the bands of ε begin and end."""
+
+    ascending = (("weak_below", "topological_above"),)
+    weak_below: kinds.Positive = defaults.WEAK_BELOW
+    """phase I is ε below this"""
+    topological_above: kinds.Positive = defaults.TOPOLOGICAL_ABOVE
+    """phase III is ε above this, II is between"""
+
+
+class Conditioning(Group):
+    """The bands of the basis' condition number κ."""
+
+    ascending = (("well_below", "poor_from"),)
+    well_below: kinds.AboveOne = defaults.WELL_BELOW
+    """κ below this is well conditioned"""
+    poor_from: kinds.AboveOne = defaults.POOR_FROM
+    """κ from this on is poor, moderate is between"""
+
+
+class Precision(Group):
+    """How much of a model the comparison of floating-point formats takes."""
+
+    layers: kinds.Count = 3
+    """layers, spread over the depth"""
+    triples: kinds.Count = 2
+    """triples in each of them"""
+
+
+class Claims(Group):
+    """What statistics are held against when the paper's claims are judged."""
+
+    ascending = (("near_one_from", "near_one_to"), ("slope_from", "slope_to"))
+    share: kinds.Fraction = 0.8
+    """of layers or cases that must be as claimed, at the least"""
+    rank_correlation: kinds.Fraction = 0.7
+    """something grows from this Spearman's ρ on"""
+    sizes: Annotated[int, Field(ge=3)] = 3
+    """different sizes of a family that show an order"""
+    classical_up_to: kinds.Fraction = 1e-14
+    """ε̂ of a layer up to this is rounding"""
+    near_one_from: kinds.Positive = 0.5
+    """ε of order one begins here"""
+    near_one_to: kinds.Positive = 2.0
+    """and ends here"""
+    slope_from: kinds.Positive = 0.9
+    """rounding grows with the unit roundoff to this power or more"""
+    slope_to: kinds.Positive = 1.05
+    """and to this power or less"""
+    identity_residual: kinds.Fraction = 1e-10
+    """relative residual up to which an identity is borne out"""
+    significance: kinds.Fraction = 0.01
+    """level of the test whether intervals cover as often as they say"""
+
+
+class Analysis(Group):
     """How every model is measured."""
 
-    seed: Annotated[int, integer(0), "the root of every random draw"] = 0
-    device: Annotated[str, one_of("auto", "cpu", "cuda"), "auto: cuda if there is one"] = "auto"
-    phases: Phases = field(default_factory=Phases)
-    conditioning: Conditioning = field(default_factory=Conditioning)
-    rank_cutoff: Annotated[
-        float, number(0, 1), "singular values up to this times the largest are dropped"
-    ] = 1e-8
-    gram_floor: Annotated[
-        float,
-        number(0, 1),
-        "a Gram eigenvalue below this times the largest: decompose the operators instead",
-    ] = 1e-8
-    max_dim: Annotated[
-        int | None, nullable(integer(1)), "keep at most so many basis elements; null keeps all"
-    ] = None
-    dense_max_dim: Annotated[int, integer(1), "the largest basis that may go the dense route"] = 6
-    balance_above: Annotated[
-        float, number(1), "heads with factors of a condition number above this are rebalanced"
-    ] = 1e6
-    cancellation_below: Annotated[
-        float,
-        number(0, 1),
-        "squared commutators below this times their terms are computed again from QR factors",
-    ] = 1e-4
-    probes: Annotated[
-        int, integer(2), "random directions of a sampled norm; below 16 its interval is too narrow"
-    ] = 16
-    jacobi_triples: Annotated[
-        int, integer(1), "triples a layer on which the literal Jacobiator is formed"
-    ] = 2
-    census_max_triples: Annotated[
-        int, integer(1), "the sampled route takes every triple if there are no more than this"
-    ] = 20000
-    weighted_triples: Annotated[
-        int, integer(200), "triples drawn otherwise; the interval is calibrated from 200 on"
-    ] = 400
-    uniform_tuples: Annotated[
-        int, integer(2), "index tuples of the uniform sampling that is kept for comparison"
-    ] = 200
-    dense_dtype: Annotated[
-        str,
-        one_of("float64", "float32"),
-        "arithmetic of dense extraction; many GPUs are far faster in float32",
-    ] = "float64"
-    literal_tolerance: Annotated[
-        float, number(0, 1), "what the residual of the literal relations is held against"
-    ] = 1e-6
-    relation_tuples: Annotated[
-        int, integer(1), "random tuples on which the two-term relations are checked"
-    ] = 100
-    relation_exhaustive_max_dim: Annotated[
-        int, integer(1), "up to this dimension they are also checked on all basis tuples"
-    ] = 40
-    null_draws: Annotated[
-        int, integer(2), "random layers drawn for each null of a layer; their spread needs two"
-    ] = 4
-    commutant_max_d: Annotated[
-        int, integer(1), "the widest model whose W* level is computed; its cost grows as d³"
-    ] = 512
-    lie_max_heads: Annotated[
-        int, integer(1), "the most heads of a layer whose Lie level is computed"
-    ] = 32
-    precision: Precision = field(default_factory=Precision)
-    claims: Claims = field(default_factory=Claims)
+    seed: Annotated[int, Field(ge=0)] = 0
+    """the root of every random draw"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: cuda if there is one"""
+    phases: Phases = Phases()
+    conditioning: Conditioning = Conditioning()
+    rank_cutoff: kinds.Fraction = defaults.RANK_CUTOFF
+    """singular values up to this times the largest are dropped"""
+    gram_floor: kinds.Fraction = defaults.GRAM_FLOOR
+    """a Gram eigenvalue below this times the largest: decompose the operators instead"""
+    max_dim: kinds.Count | None = None
+    """keep at most so many basis elements; null keeps all"""
+    dense_max_dim: kinds.Count = defaults.DENSE_MAX_DIM
+    """the largest basis that may go the dense route"""
+    balance_above: kinds.AboveOne = defaults.BALANCE_ABOVE
+    """heads with factors of a condition number above this are rebalanced"""
+    cancellation_below: kinds.Fraction = defaults.CANCELLATION_BELOW
+    """squared commutators below this times their terms are computed again from QR factors"""
+    probes: kinds.Several = defaults.PROBES
+    """random directions of a sampled norm; below 16 its interval is too narrow"""
+    jacobi_triples: kinds.Count = defaults.JACOBI_TRIPLES
+    """triples a layer on which the literal Jacobiator is formed"""
+    census_max_triples: kinds.Count = defaults.CENSUS_MAX_TRIPLES
+    """the sampled route takes every triple if there are no more than this"""
+    weighted_triples: Annotated[int, Field(ge=200)] = defaults.WEIGHTED_TRIPLES
+    """triples drawn otherwise; the interval is calibrated from 200 on"""
+    uniform_tuples: kinds.Several = defaults.UNIFORM_TUPLES
+    """index tuples of the uniform sampling that is kept for comparison"""
+    dense_dtype: Literal["float64", "float32"] = "float64"
+    """arithmetic of dense extraction; many GPUs are far faster in float32"""
+    literal_tolerance: kinds.Fraction = defaults.LITERAL_TOLERANCE
+    """what the residual of the literal relations is held against"""
+    relation_tuples: kinds.Count = defaults.RELATION_TUPLES
+    """random tuples on which the two-term relations are checked"""
+    relation_exhaustive_max_dim: kinds.Count = defaults.RELATION_EXHAUSTIVE_MAX_DIM
+    """up to this dimension they are also checked on all basis tuples"""
+    null_draws: kinds.Several = defaults.NULL_DRAWS
+    """random layers drawn for each null of a layer; their spread needs two"""
+    commutant_max_d: kinds.Count = defaults.COMMUTANT_MAX_D
+    """the widest model whose W* level is computed; its cost grows as d³"""
+    lie_max_heads: kinds.Count = defaults.LIE_MAX_HEADS
+    """the most heads of a layer whose Lie level is computed"""
+    precision: Precision = Precision()
+    claims: Claims = Claims()
 
 
-@dataclass(frozen=True, kw_only=True)
-class PhaseColours:
-    """The bands behind the curves."""
+class PhaseColours(Group):
+    """The bands behind the curves: light, and told apart with any colour vision."""
 
-    I: Annotated[str, COLOUR, "band of phase I"] = "#dcedf8"  # noqa: E741  the phases' own names
-    II: Annotated[str, COLOUR, "band of phase II"] = "#fbf0b4"
-    III: Annotated[str, COLOUR, "band of phase III"] = "#eebd9b"
+    I: kinds.Colour = "#dcedf8"  # noqa: E741  the phases' own names
+    """band of phase I"""
+    II: kinds.Colour = "#fbf0b4"
+    """band of phase II"""
+    III: kinds.Colour = "#eebd9b"
+    """band of phase III"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Figures:
+class Figures(Group):
     """How figures look; changing it computes nothing again."""
 
-    phase_colours: PhaseColours = field(default_factory=PhaseColours)
-    model_palette: Annotated[str, PALETTES, "the models' colours"] = "colorblind"
-    map_colours: Annotated[str, COLOUR_MAPS, "the colours of matrices"] = "cividis"
-    dpi: Annotated[int, integer(50, 1200), "dots per inch of the PNG files"] = 300
-    width_inches: Annotated[float, number(3, 30), "width of a figure"] = 7.0
+    phase_colours: PhaseColours = PhaseColours()
+    model_palette: kinds.Palette = "colorblind"
+    """the models' colours"""
+    map_colours: Literal["cividis", "viridis", "plasma", "inferno", "magma"] = "cividis"
+    """the colours of matrices"""
+    dpi: Annotated[int, Field(ge=50, le=1200)] = 300
+    """dots per inch of the PNG files"""
+    width_inches: Annotated[FiniteFloat, Field(gt=3, lt=30)] = 7.0
+    """width of a figure"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resources:
+class Main(Group):
+    """What a run starts from unless the command line chooses otherwise, and how figures look."""
+
+    defaults: kinds.Choices
+    """the study and the analysis"""
+    figures: Figures = Figures()
+
+
+class Resources(Group):
     """What a cluster is asked for in place of the rules' own estimates."""
 
-    mem_mb: Annotated[int | None, nullable(integer(1)), "memory of a job in MB"] = None
-    runtime: Annotated[int | None, nullable(integer(1)), "time of a job in minutes"] = None
+    mem_mb: kinds.Count | None = None
+    """memory of a job in MB"""
+    runtime: kinds.Count | None = None
+    """time of a job in minutes"""
 
 
-# source -> the keys it needs, the keys it may have besides
-SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "hub": (("id",), ("revision", "revisions", "sha256")),
-    "path": (("path",), ("sha256",)),
-    "package": (("package", "folder"), ("sha256",)),
-    "init": ((), ("id", "revision", "config")),
+# source: the keys it needs, those it takes one of, and those it may have
+SOURCES = {
+    "hub": (("id",), ("revision", "revisions"), ("sha256",)),
+    "path": (("path",), (), ("sha256",)),
+    "package": (("package", "folder"), (), ("sha256",)),
+    "init": ((), ("config", "id"), ("revision",)),
 }
+KNOWN_TO_BE_TRAINED = {"hub": True, "path": None, "package": True, "init": False}
+"""Where a model's file does not say."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(Group):
     """Where a model's weights come from, and what is read of them."""
 
-    name: Annotated[str, NAME, "may be left out; anything but the file's name is an error"]
-    source: Annotated[str, one_of(*SOURCES), "where the weights come from"]
-    id: Annotated[str | None, nullable(HUB_ID), "hub: the model; init: whose architecture"] = None
-    revision: Annotated[
-        str | None, nullable(REVISION), "hub: required, or revisions; init: of the id"
-    ] = None
-    revisions: Annotated[
-        list[str] | None,
-        nullable(REVISIONS),
-        "hub: checkpoints of one training run in its order, each a model `<name>.<revision>`",
-    ] = None
-    path: Annotated[str | None, nullable(LINE), "path: the checkpoint's folder"] = None
-    package: Annotated[str | None, nullable(NAME), "package: an installed Python package"] = None
-    folder: Annotated[str | None, nullable(RELATIVE), "package: the folder inside it"] = None
-    config: Annotated[
-        dict[str, Any] | None, nullable(ARCHITECTURE), "init: an architecture in place of an id"
-    ] = None
-    sha256: Annotated[
-        dict[str, str], DIGESTS, "hub, path, package: files that must have these digests"
-    ] = field(default_factory=dict)
-    layers: Annotated[list[int] | None, nullable(LAYERS), "layers to study; null is all"] = None
-    dtype: Annotated[
-        str | None,
-        nullable(one_of("float64", "float32", "float16", "bfloat16")),
-        "round the weights to this; null leaves the checkpoint's own",
-    ] = None
-    circuit: Annotated[
-        str, one_of("qk", "ov"), "qk: operators W_q W_kᵀ of the scores; ov: W_v W_o of the values"
-    ] = "qk"
-    scale: Annotated[bool, FLAG, "qk: multiply by the model's softmax scale"] = False
-    fold_norm: Annotated[
-        bool, FLAG, "fold the norm before attention: its weights and, for LayerNorm, its centring"
-    ] = False
-    rope_offset: Annotated[
-        int, integer(-(2**20), 2**20), "qk: rotary operators at this query minus key position"
-    ] = 0
-    threads: Annotated[int, integer(1), "of a job; another number may change last digits"] = 1
-    layers_per_job: Annotated[
-        int | None, nullable(integer(1)), "split stages into jobs of so many layers; needs layers"
-    ] = None
-    resources: Resources = field(default_factory=Resources)
+    name: kinds.Name | None = None
+    """may be left out; anything but the file's name is an error"""
+    source: Literal["hub", "path", "package", "init"]
+    """where the weights come from"""
+    id: kinds.HubId | None = None
+    """hub: the model; init: whose architecture"""
+    revision: kinds.Revision | None = None
+    """hub: required, or revisions; init: of the id"""
+    revisions: kinds.Revisions | None = None
+    """hub: checkpoints of one training run in its order, each a model `<name>.<revision>`"""
+    path: kinds.Line | None = None
+    """path: the checkpoint's folder"""
+    package: kinds.Name | None = None
+    """package: an installed Python package"""
+    folder: kinds.Inside | None = None
+    """package: the folder inside it"""
+    config: kinds.Architecture | None = None
+    """init: an architecture in place of an id"""
+    sha256: kinds.Digests = {}
+    """hub, path, package: files that must have these digests"""
+    trained: bool | None = None
+    """whether it is known to be trained; null: hub and package are, init is not, path is unknown"""
+    layers: kinds.Layers | None = None
+    """layers to study; null is all"""
+    dtype: Literal["float64", "float32", "float16", "bfloat16"] | None = None
+    """round the weights to this; null leaves the checkpoint's own"""
+    circuit: Literal["qk", "ov"] = "qk"
+    """qk: operators W_q W_kᵀ of the scores; ov: W_v W_o of the values"""
+    scale: bool = False
+    """qk: multiply by the model's softmax scale"""
+    fold_norm: bool = False
+    """fold the norm before attention: its weights and, for LayerNorm, its centring"""
+    rope_offset: Annotated[int, Field(ge=-(2**20), le=2**20)] = 0
+    """qk: rotary operators at this query minus key position"""
+    threads: kinds.Count = 1
+    """of a job; another number may change last digits"""
+    layers_per_job: kinds.Count | None = None
+    """split stages into jobs of so many layers; needs layers"""
+    resources: Resources = Resources()
 
-    def __post_init__(self) -> None:
-        """Check that the source has what it needs, and nothing of another source's."""
-        needed, optional = SOURCES[self.source]
-        own = needed + optional
-        listed = ", ".join([*needed, *(f"{key} (optional)" for key in optional)])
-        takes = f"source {self.source} takes {listed}"
-        for key in ("id", "revision", "revisions", "path", "package", "folder", "config", "sha256"):
-            if getattr(self, key) and key not in own:
-                raise SchemaError((key, "source"), f"belongs to another source; {takes}")
-            if getattr(self, key) is None and key in needed:
-                raise SchemaError((key, "source"), f"missing; {takes}")
-        if self.source == "init" and (self.id is None) == (self.config is None):
-            raise SchemaError(
-                ("config", "id", "source"), "source init takes either a config or an id"
-            )
-        if self.source == "hub" and (self.revision is None) == (self.revisions is None):
-            why = "source hub takes either a revision or revisions"
-            raise SchemaError(("revision", "revisions", "source"), why)
-        if self.revision is not None and self.id is None:
+    @model_validator(mode="after")
+    def _suits_its_source(self) -> Self:
+        needs, either, may_have = SOURCES[self.source]
+        own, called = needs + either + may_have, f"source {self.source}"
+        for key in dict.fromkeys(key for keys in SOURCES.values() for key in sum(keys, ())):
+            given = bool(getattr(self, key))
+            if given > (key in own) or given < (key in needs):
+                why = "belongs to another source" if given else "missing"
+                raise SchemaError((key, "source"), f"{why}; {called} takes {', '.join(own)}")
+        if either and sum(bool(getattr(self, key)) for key in either) != 1:
+            raise SchemaError((*either, "source"), f"{called} takes either {' or '.join(either)}")
+        if self.revision and not self.id:
             raise SchemaError(("revision", "id"), "is of an id, and there is none")
-        if self.circuit == "ov":
-            for key in ("scale", "rope_offset"):
-                if getattr(self, key):
-                    why = "belongs to query-key scores, and circuit ov has none"
-                    raise SchemaError((key, "circuit"), why)
-        if self.layers_per_job is not None and self.layers is None:
+        if self.trained and self.source == "init":
+            why = "an initialisation is never trained; delete the line"
+            raise SchemaError(("trained", "source"), why)
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        for key in ("scale", "rope_offset"):
+            if getattr(self, key) and self.circuit == "ov":
+                why = "belongs to query-key scores, and circuit ov has none"
+                raise SchemaError((key, "circuit"), why)
+        if self.layers_per_job and not self.layers:
             why = "needs layers; write layers: 0-<number of layers - 1>"
             raise SchemaError(("layers_per_job", "layers"), why)
+        return self
 
 
-GROUPS: dict[str, type[Any]] = dict(study=Study, model=Model, analysis=Analysis, figures=Figures)
+GROUPS: dict[str, type[Group]] = dict(study=Study, model=Model, analysis=Analysis, figures=Figures)
 
 
-def schema_table() -> str:
-    """Every key of the configuration, a Markdown table for each group."""
-    places = {group: f"config/{group}/<name>.yaml" for group in GROUPS} | {
-        "figures": "config/config.yaml"
-    }
-    parts = []
-    for group, schema in GROUPS.items():
-        rows = [f"| `{a}` | {b} | {c} | {d} |" for a, b, c, d in _rows(schema)]
-        head = [f"### `{group}`: {places[group]}", "", schema.__doc__ or "", ""]
-        parts.append(
-            "\n".join([*head, "| key | default | allowed | meaning |", "|---|---|---|---|", *rows])
-        )
-    return "\n\n".join(parts) + "\n"
-
-
-def _rows(schema: type[Any]) -> Iterable[tuple[str, str, str, str]]:
-    for entry in fields(schema):
-        if nested := nested_schema(entry):
-            for key, default, allowed, meaning in _rows(nested):
-                yield f"{entry.name}.{key}", default, allowed, meaning
-            continue
-        kind, meaning = described(entry)
-        if _required(entry):
-            default = "the file's name" if entry.name == "name" else "required"
-        else:
-            factory = entry.default_factory
-            value = entry.default if factory is MISSING else factory()
-            default = f"`{value if isinstance(value, str) else json.dumps(value)}`"
-        yield entry.name, default, kind.allowed, meaning
-
-
-def shown(value: Any) -> str:
-    """A value as messages show it, cut short."""
-    whole = repr(value)
-    return whole if len(whole) <= 60 else whole[:57] + "..."
-
-
-def close_match(name: Any, choices: Iterable[str]) -> str:
-    """The end of a message that proposes the nearest choice, if one is near."""
-    matches = difflib.get_close_matches(str(name), list(choices), n=1)
-    return f"; did you mean '{matches[0]}'?" if matches else ""
-
-
-def unknown_key(key: Any, place: str, keys: Iterable[str]) -> str:
-    """The message for a key that a place does not have."""
-    keys = list(keys)
-    return f"no key '{key}' in {place}; keys are {', '.join(keys)}{close_match(key, keys)}"
-
-
-def nested_schema(entry: Field[Any]) -> type[Any] | None:
-    """The schema of a key that is itself a mapping of known keys."""
-    return entry.type if isinstance(entry.type, type) and is_dataclass(entry.type) else None
-
-
-def described(entry: Field[Any]) -> tuple[Kind, str]:
-    """What a key that is not nested may hold, and what it means."""
-    kind, meaning = get_args(entry.type)[1:]
-    return kind, meaning
-
-
-def _required(entry: Field[Any]) -> bool:
-    return entry.default is MISSING and entry.default_factory is MISSING
-
-
-def read_schema(schema: type[Any], raw: Any, place: str) -> Any:
-    """An instance of `schema` from `raw`, the mapping from YAML that lies at `place`."""
-    known = {entry.name: entry for entry in fields(schema)}
-    if not isinstance(raw, dict):
-        raise SchemaError(
-            (place,), f"{place}: {shown(raw)} is not a mapping; keys are {', '.join(known)}"
-        )
-    for key in raw:
-        if key not in known:
-            raise SchemaError((f"{place}.{key}",), unknown_key(key, place, known))
-    values: dict[str, Any] = {}
-    for key, entry in known.items():
-        path = f"{place}.{key}"
-        if key not in raw:
-            if _required(entry):
-                raise SchemaError(
-                    (path,), f"{path}: missing; it must be {described(entry)[0].allowed}"
-                )
-        elif nested := nested_schema(entry):
-            values[key] = read_schema(nested, raw[key], path)
-        else:
-            kind, _ = described(entry)
-            try:
-                values[key] = kind.read(raw[key])
-            except (ValueError, OverflowError):
-                raise SchemaError(
-                    (path,), f"{path}: {shown(raw[key])} is not {kind.allowed}"
-                ) from None
-    try:
-        return schema(**values)
-    except SchemaError as fault:
-        keys = [f"{place}.{key}" for key in fault.keys]
-        raise SchemaError(keys, f"{keys[0]}: {fault}") from None
-
-
-def read_model(name: str, raw: Any) -> Model:
-    """The model of the file `name`.yaml."""
-    if isinstance(raw, dict):
-        raw = {"name": name} | raw
-    model: Model = read_schema(Model, raw, "model")
-    if model.name != name:
-        raise SchemaError(
-            ("model.name",),
-            f"model.name: '{model.name}' is not '{name}', the file's; delete the line",
-        )
-    return model
-
-
-def plain(value: Any) -> Any:
-    """Schema instances to dicts, and every dict by sorted keys."""
-    if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
-    if isinstance(value, dict):
-        return {key: plain(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return value
+def plain(group: Group) -> dict[str, Any]:
+    """Its keys and values as Python's own types, and every mapping in the order of its keys."""
+    return json.loads(json.dumps(group.model_dump(), sort_keys=True))

@@ -166,16 +166,30 @@ FEASIBILITY = (
 )
 """Extraction of random layers of the sizes that the paper speaks of."""
 
-DESCRIBED_MODELS = ("model", "source", "id", "family", "last_of_series")
-"""What the claims need to know of a model beyond its layers."""
+DESCRIBED_MODELS = ("model", "source", "id", "family", "trained", "last_of_series")
+"""What the claims need to know of a model beyond its layers.
+
+``trained`` is True, False, or None where its file does not say.
+"""
 
 CLAIMS = (
+    "paper",
     "id",
     "section",
     "statement",
     "paper_value",
     "criterion",
-    "measured",
+    "statistic",
+    "value",
+    "low",
+    "high",
+    "n",
+    "models",
     "verdict",
-    "evidence",
+    "note",
+    "rests_on",
 )
+"""A verdict, and the one number that the criterion was applied to, with its 95 % interval."""
+
+EVIDENCE = ("id", "on", "statistic", "value", "low", "high", "n")
+"""Every number behind a claim: of a model, of a family of models, or of layers made here."""

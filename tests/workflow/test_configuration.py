@@ -1,10 +1,8 @@
 """The configuration: a fault is one line that says what to mend, the rest is plain and sorted."""
 
-import inspect
 import json
 import re
 import shutil
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +14,24 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from omegaconf import OmegaConf
 from snakemake.cli import parse_config
 
+import reference
 from configuration import RESERVED, Configuration, ConfigurationError, compose
-from headalgebra.algebra.commutators import pair_commutators
-from headalgebra.algebra.gram import gram_blocks
-from kinds import COLOUR_MAPS, PALETTES
-from schema import SOURCES, Analysis, Figures, Model, schema_table
+from headalgebra import defaults
+from schema import SOURCES, Analysis, Figures, Model, plain
 
 SHIPPED = Path(__file__).parents[2] / "config"
 STUDIES = sorted(file.stem for file in SHIPPED.glob("study/*.yaml"))
 MODELS = sorted(file.stem for file in SHIPPED.glob("model/*.yaml"))
 HAS_MODELS = f"config/model/ has {', '.join(MODELS)}"
 HAS_STUDIES = f"config/study/ has {', '.join(STUDIES)}"
-ANALYSIS_KEYS = ", ".join(field.name for field in fields(Analysis))
+ANALYSIS_KEYS = ", ".join(Analysis.model_fields)
 DIGEST = "0123456789abcdef" * 4
+INIT = "source: init\nconfig: {model_type: bert}\n"
+HERE = "source: path\npath: x\n"
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_models_are_what_hydra_gives_one_by_one() -> None:
 def test_every_key_of_a_model_can_be_read() -> None:
     """A model has each key of the schema, the defaults too, and its file's name."""
     model = compose({"models": "gpt2-medium-init"}, SHIPPED).models["gpt2-medium-init"]
-    assert list(model) == sorted({field.name for field in fields(Model)} - {"revisions"})
+    assert list(model) == sorted(Model.model_fields.keys() - {"revisions"})
     assert model["name"] == "gpt2-medium-init"
     assert (model["layers"], model["layers_per_job"]) == (list(range(24)), 12)
     assert (model["threads"], model["sha256"]) == (1, {})
@@ -138,6 +139,27 @@ def test_a_training_run_is_a_model_for_each_revision(config: Path) -> None:
     assert compose({"models": "minilm"}, config).series == {}
 
 
+@pytest.mark.parametrize(
+    ("body", "trained"),
+    [
+        ("source: hub\nid: a/b\nrevision: main\n", True),
+        ("source: package\npackage: a\nfolder: b\n", True),
+        (HERE, None),
+        (INIT, False),
+    ],
+)
+def test_what_is_known_to_be_trained(config: Path, body: str, trained: bool | None) -> None:
+    """The file may say it; where it does not, the source does. No initialisation is trained."""
+    known = []
+    for line in ("", "trained:", "trained: false", "trained: true"):
+        (config / "model/any.yaml").write_text(body + line)
+        if line == "trained: true" and trained is False:
+            assert "never trained" in refusal({"models": "any"}, config)
+        else:
+            known.append(compose({"models": "any"}, config).models["any"]["trained"])
+    assert known == [trained, trained, False, True][: len(known)]
+
+
 def test_a_revision_that_takes_another_models_name_is_refused(config: Path) -> None:
     """Two models cannot share a folder of results."""
     (config / "model/run.yaml").write_text("source: hub\nid: a/b\nrevisions: [one, two]\n")
@@ -149,57 +171,77 @@ def test_a_revision_that_takes_another_models_name_is_refused(config: Path) -> N
 # ------ No drift between the schema, the files and the documentation
 
 
-def test_default_files_state_the_schema_defaults() -> None:
-    """analysis/default.yaml and config.yaml hold every key, at its default."""
-    parts = yaml.safe_load((SHIPPED / "config.yaml").read_text())
+def test_the_shipped_files_set_no_default_again() -> None:
+    """What the default files leave out comes from the schema."""
     composed = compose({}, SHIPPED)
-    assert composed.analysis == asdict(Analysis())
-    assert composed.figures == asdict(Figures()) == parts["figures"]
-    written = yaml.safe_load((SHIPPED / "analysis/default.yaml").read_text())
-    assert shape(written) == shape(asdict(Analysis()))
+    assert composed.analysis == plain(Analysis())
+    assert composed.figures == plain(Figures())
+    assert yaml.safe_load((SHIPPED / "analysis/default.yaml").read_text()) is None
+    assert "figures" not in yaml.safe_load((SHIPPED / "config.yaml").read_text())
 
 
-def test_the_library_guards_its_digits_as_the_default_analysis_does() -> None:
-    """What a caller leaves out is what a study would have given."""
-    for function, guard in (
-        (gram_blocks, "balance_above"),
-        (pair_commutators, "cancellation_below"),
-    ):
-        default = inspect.signature(function).parameters[guard].default
-        assert default == getattr(Analysis(), guard)
+def test_the_librarys_defaults_are_those_of_an_analysis() -> None:
+    """Each of its constants is the default of the key of that name, or is no key at all."""
+    analysis = plain(Analysis())
+    keys = analysis | analysis["phases"] | analysis["conditioning"]
+    constants = {name.lower(): value for name, value in vars(defaults).items() if name.isupper()}
+    assert constants.keys() - keys.keys() == {"words_held"}
+    assert {
+        name: keys[name] for name in constants.keys() & keys.keys()
+    }.items() <= constants.items()
 
 
-def shape(value: Any) -> Any:
-    """The keys of a mapping and of those within, in their order."""
-    return [(key, shape(item)) for key, item in value.items()] if isinstance(value, dict) else None
+def test_the_reference_is_as_the_schema_writes_it(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing schema.json and the table of keys again changes neither."""
+    monkeypatch.setattr(reference, "CONFIG", config)
+    reference.main()
+    for name in ("README.md", "schema.json"):
+        assert (config / name).read_bytes() == (SHIPPED / name).read_bytes()
 
 
-def test_readme_holds_the_schema_table() -> None:
-    """config/README.md ends with the table that the schema gives."""
-    assert (SHIPPED / "README.md").read_text().endswith("\n\n" + schema_table())
+@pytest.mark.parametrize("file", sorted(SHIPPED.rglob("*.yaml")), ids=lambda file: file.stem)
+def test_each_shipped_file_names_its_schema_and_is_valid_by_it(file: Path) -> None:
+    """The first line leads an editor to the group's schema, which allows the file."""
+    first = file.read_text().partition("\n")[0]
+    named = re.fullmatch(r"# yaml-language-server: \$schema=(.+)#/\$defs/(\w+)", first)
+    assert named
+    group = "Main" if file.parent == SHIPPED else file.parent.name.capitalize()
+    assert ((file.parent / named[1]).resolve(), named[2]) == (SHIPPED / "schema.json", group)
+    content = OmegaConf.to_container(OmegaConf.load(file))
+    assert valid(group).is_valid(content), file
+    assert isinstance(content, dict)
+    assert not valid(group).is_valid(content | {"no such key": 1})
+
+
+def valid(group: str) -> Draft202012Validator:
+    """Whether editors take a file of the group for right."""
+    schema = json.loads((SHIPPED / "schema.json").read_text())
+    return Draft202012Validator(schema | {"$ref": f"#/$defs/{group}"})
 
 
 def test_readme_states_what_each_source_takes() -> None:
     """The table of sources in config/README.md agrees with the schema."""
     rows = (SHIPPED / "README.md").read_text().partition("## Every key")[0].splitlines()
-    for source, (needed, optional) in SOURCES.items():
+    for source, keys in SOURCES.items():
         (row,) = [row for row in rows if row.startswith(f"| `{source}` |")]
-        assert set(re.findall("`([a-z0-9]+)`", row)) == {source, *needed, *optional}
+        assert set(re.findall("`([a-z0-9]+)`", row)) == {source, *sum(keys, ())}
 
 
 def test_allowed_palettes_exist() -> None:
     """seaborn and matplotlib know every name that is allowed."""
-    for name in PALETTES.allowed.removeprefix("one of ").split(", "):
+    figures = Figures.model_json_schema()["properties"]
+    for name in figures["model_palette"]["enum"]:
         assert len(seaborn.color_palette(name, 3)) == 3
-    for name in COLOUR_MAPS.allowed.removeprefix("one of ").split(", "):
+    for name in figures["map_colours"]["enum"]:
         assert name in matplotlib.colormaps
 
 
 # ------ Faults in files
 
-CLOCK = "${now:} differs at every reading and would rerun all jobs; write the value"
-INIT = "source: init\nconfig: {model_type: bert}\n"
-HERE = "source: path\npath: x\n"
+# It differs at every reading, and would rerun all jobs.
+CLOCK = "analysis.seed: Unsupported interpolation type now"
 AT = "config/analysis/default.yaml: analysis"
 UNKNOWN = "config/analysis/default.yaml: no key"
 DEFAULTS = "defaults: [study: demo, analysis: default, _self_]\n"
@@ -271,16 +313,15 @@ MODEL_FAULTS = [
     ("source: git", "source: 'git' is not one of hub, path, package, init"),
     (
         "source: hub\nid: a/b",
-        "revision: source hub takes either a revision or revisions",
+        "revision: source hub takes either revision or revisions",
     ),
     (
         "source: hub\nid: a/b\nrevision: main\nrevisions: [main]",
-        "revision: source hub takes either a revision or revisions",
+        "revision: source hub takes either revision or revisions",
     ),
     (
         "source: hub\nid: a/b\nrevisions: [main, main]",
-        "revisions: ['main', 'main'] is not null or a list of different branches, tags or commits "
-        "(those of digits alone in quotes)",
+        "revisions: ['main', 'main'] is not null or a list of different branches, tags or commits",
     ),
     (
         f"{HERE}circuit: ov\nscale: true",
@@ -294,23 +335,22 @@ MODEL_FAULTS = [
     ),
     (
         "source: hub\nrevision: main",
-        "id: missing; source hub takes id, revision (optional), revisions (optional), "
-        "sha256 (optional)",
+        "id: missing; source hub takes id, revision, revisions, sha256",
     ),
-    ("source: path", "path: missing; source path takes path, sha256 (optional)"),
+    ("source: path", "path: missing; source path takes path, sha256"),
     (
         "source: package\npackage: a",
-        "folder: missing; source package takes package, folder, sha256 (optional)",
+        "folder: missing; source package takes package, folder, sha256",
     ),
-    (f"{HERE}id: a/b", f"id: {OWN} path takes path, sha256 (optional)"),
-    (f"{HERE}revision: main", f"revision: {OWN} path takes path, sha256 (optional)"),
-    (f"{HERE}config: {{model_type: a}}", f"config: {OWN} path takes path, sha256 (optional)"),
+    (f"{HERE}id: a/b", f"id: {OWN} path takes path, sha256"),
+    (f"{HERE}revision: main", f"revision: {OWN} path takes path, sha256"),
+    (f"{HERE}config: {{model_type: a}}", f"config: {OWN} path takes path, sha256"),
     (
         f"{INIT}sha256: {{a: {DIGEST}}}",
-        f"sha256: {OWN} init takes id (optional), revision (optional), config (optional)",
+        f"sha256: {OWN} init takes config, id, revision",
     ),
-    ("source: init", "config: source init takes either a config or an id"),
-    (f"{INIT}id: a/b", "config: source init takes either a config or an id"),
+    ("source: init", "config: source init takes either config or id"),
+    (f"{INIT}id: a/b", "config: source init takes either config or id"),
     (f"{INIT}revision: main", "revision: is of an id, and there is none"),
     (
         "source: init\nconfig: {n: 3}",
@@ -320,7 +360,7 @@ MODEL_FAULTS = [
     (
         "source: init\nconfig: {model_type: a, 1: 3}",
         "config: {'model_type': 'a', 1: 3} is not null or a mapping with a model_type and that"
-        " architecture's settings",
+        " architecture's settings; put it in quotes",
     ),
     (
         "source: hub\nid: a b\nrevision: main",
@@ -328,7 +368,28 @@ MODEL_FAULTS = [
     ),
     (
         "source: hub\nid: a/b\nrevision: 0123",
-        "revision: 83 is not null or a branch, tag or commit (one of digits alone in quotes)",
+        "revision: 83 is not null or a branch, tag or commit; put it in quotes",
+    ),
+    (
+        "source: hub\nid: a/b\nrevision: 1.10",
+        "revision: 1.1 is not null or a branch, tag or commit; put it in quotes",
+    ),
+    (
+        "source: hub\nid: a/b\nrevisions: [main, 2]",
+        "revisions: ['main', 2] is not null or a list of different branches, tags or commits; put"
+        " it in quotes",
+    ),
+    (f"{INIT}trained: true", "trained: an initialisation is never trained; delete the line"),
+    (f"{HERE}trained: 'yes'", "trained: 'yes' is not null or true or false"),
+    (
+        f"{HERE}trianed: true",
+        f"no key 'trianed' in model; keys are {', '.join(Model.model_fields)}; did you mean"
+        " 'trained'?",
+    ),
+    (
+        "sorce: hub",
+        f"no key 'sorce' in model; keys are {', '.join(Model.model_fields)}; did you mean"
+        " 'source'?",
     ),
     (
         "source: package\npackage: a\nfolder: ../b",
@@ -336,8 +397,12 @@ MODEL_FAULTS = [
     ),
     (
         f"{HERE}sha256: {{a: abc}}",
-        "sha256: {'a': 'abc'} is not a mapping from file names to digests of 64 hexadecimal digits"
-        " (in quotes if all decimal)",
+        "sha256: {'a': 'abc'} is not a mapping from file names to digests of 64 hexadecimal digits",
+    ),
+    (
+        f"{HERE}sha256: {{a: {'1' * 64}}}",
+        f"sha256: {{'a': {'1' * 51}... is not a mapping from file names to digests of 64"
+        " hexadecimal digits; put it in quotes",
     ),
     (f"{HERE}name: other", "name: 'other' is not 'minilm', the file's; delete the line"),
     (f"{HERE}threads: 0", "threads: 0 is not an integer >= 1"),
@@ -372,13 +437,11 @@ STUDY_FAULTS = [
     ("models: [minilm]", "title: missing; it must be a line of text"),
     (
         "title: a",
-        "models: missing; it must be a list of names of files in config/model/ (one that looks"
-        " like a number in quotes)",
+        "models: missing; it must be a list of names of files in config/model/",
     ),
     (
         "title: a\nmodels: [70]",
-        "models: [70] is not a list of names of files in config/model/ (one that looks like a"
-        " number in quotes)",
+        "models: [70] is not a list of names of files in config/model/; put it in quotes",
     ),
     (
         "title: a\nmodels: []",
@@ -392,7 +455,15 @@ STUDY_FAULTS = [
 ]
 
 MAIN_FAULTS = [
-    ("figures: {}", "defaults: must be the list 'study: <name>', 'analysis: <name>', '_self_'"),
+    (
+        "figures: {}",
+        "defaults: missing; it must be the list 'study: <name>', 'analysis: <name>', '_self_'",
+    ),
+    (
+        "defaults: [study: demo, _self_]",
+        "defaults: [{'study': 'demo'}, '_self_'] is not the list 'study: <name>',"
+        " 'analysis: <name>', '_self_'",
+    ),
     (
         f"{DEFAULTS}figres: {{}}",
         "no key 'figres' in this file; keys are defaults, figures; did you mean 'figures'?",
@@ -408,7 +479,7 @@ MAIN_FAULTS = [
     ),
     (
         f"{DEFAULTS}figures: {{phase_colours: {{II: red}}}}",
-        "figures.phase_colours.II: 'red' is not a colour such as '#56b4e9' (in quotes)",
+        "figures.phase_colours.II: 'red' is not a colour such as '#56b4e9' in quotes",
     ),
     (
         f"{DEFAULTS}figures: {{map_colours: jet}}",
@@ -419,7 +490,12 @@ MAIN_FAULTS = [
 FILE_FAULTS = [
     *(("analysis/default.yaml", body, message) for body, message in ANALYSIS_FAULTS),
     *(
-        ("model/minilm.yaml", body, f"config/model/minilm.yaml: model.{message}")
+        (
+            "model/minilm.yaml",
+            body,
+            "config/model/minilm.yaml: "
+            + (message if message.startswith("no key") else f"model.{message}"),
+        )
         for body, message in MODEL_FAULTS
     ),
     *(
@@ -488,33 +564,37 @@ BOTH = (
     "--config study=… models=…: choose one; other models in a study are given as"
     ' hydra=["study.models=[a,b]"]'
 )
+NAMES_NONE = "study.models: names no model; name some here, or with --config models=<name>,<name>"
 ARGUMENT_FAULTS = [
-    (["models=gtp2"], f"--config models=gtp2: no such model; {HAS_MODELS}; did you mean 'gpt2'?"),
-    (
-        ["models=gpt2,gtp2"],
-        f"--config models=gtp2: no such model; {HAS_MODELS}; did you mean 'gpt2'?",
+    *(
+        (
+            [f"models={value}"],
+            f"--config models={shown}: study.models: '{name}': no such model; {HAS_MODELS}",
+        )
+        for value, shown, name in [
+            ("gtp2", "gtp2", "gtp2"),
+            ("gpt2,gtp2", "gpt2,gtp2", "gtp2"),
+            ("71", "71", "71"),
+            ("../model/gpt2", "../model/gpt2", "../model/gpt2"),
+            ("a,,b", "a,,b", "a"),
+            ("gpt2,,minilm", "gpt2,,minilm", ""),
+            ("", "None", "None"),
+            ("true", "true", "true"),
+            ("{gpt2: 1}", "{'gpt2': '1'}", "{'gpt2': '1'}"),
+        ]
     ),
-    (["models=gpt2,gpt2"], "--config models=gpt2: is there twice; name it once"),
-    (["models=71"], f"--config models=71: no such model; {HAS_MODELS}"),
-    (["models=../model/gpt2"], "--config models=../model/gpt2: no such model; "),
-    (["models=a,,b"], "--config models=a,,b: is no list of models; write models=<name>,<name>"),
-    (["models="], "--config models=None: is no list of models; write models=<name>,<name>"),
-    (["models=[]"], "--config models=[]: is no list of models; write models=<name>,<name>"),
-    (["models=true"], "--config models="),
-    (["models={gpt2: 1}"], "--config models={'gpt2': '1'}: is no list of models; "),
+    (["models=[]"], f"--config models=[]: {NAMES_NONE}"),
+    (
+        ["models=gpt2,gpt2"],
+        "--config models=gpt2,gpt2: study.models: 'gpt2': is there twice; name it once",
+    ),
     (
         ["study=papr"],
         f"--config study=papr: no such study; {HAS_STUDIES}; did you mean 'paper'?",
     ),
-    (
-        ["study=demo,paper"],
-        "--config study=demo,paper: is not the name of one study; write study=<name>",
-    ),
-    (
-        ["study=custom"],
-        "config/study/custom.yaml: study.models: names no model; name some here, or with --config"
-        " models=<name>,<name>",
-    ),
+    (["study=demo,paper"], f"--config study=demo,paper: no such study; {HAS_STUDIES}"),
+    (["study="], f"--config study=None: no such study; {HAS_STUDIES}"),
+    (["study=custom"], f"config/study/custom.yaml: {NAMES_NONE}"),
     (["study=demo", "models=gpt2"], BOTH),
     (
         ["models=gpt2", "hydra=study.models=[gpt2]"],
@@ -553,7 +633,8 @@ OVERRIDE_FAULTS = [
     ("analysis=mine", "no such analysis; config/analysis/ has default"),
     ("analysis.probes=five", "analysis.probes: 'five' is not an integer >= 2"),
     ("analysis.probes=", "analysis.probes: '' is not an integer >= 2"),
-    ("analysis.probes.x=1", "analysis.probes has no keys of its own"),
+    ("analysis.seed=${analysis.no}", "analysis.seed: Interpolation key 'analysis.no' not found"),
+    ("analysis.probes.x=1", "analysis.probes: {'x': 1} is not an integer >= 2"),
     (
         "analysis.phases=3",
         "analysis.phases: 3 is not a mapping; keys are weak_below, topological_above",
@@ -622,7 +703,7 @@ def test_override_that_does_not_suit_a_model() -> None:
 def test_overrides_that_exclude_each_other() -> None:
     """What Hydra itself refuses is one line too."""
     lines = ["model.threads.x=2"]
-    assert refusal({"hydra": lines}, SHIPPED).startswith('--config hydra=["model.threads.x=2"]: ')
+    assert refusal({"hydra": lines}, SHIPPED).startswith('--config hydra=["model.threads.x=2"] on ')
     lines = ["model.config=3", "model.config.n=3"]
     assert refusal({"hydra": lines}, SHIPPED).startswith("--config hydra=")
 
@@ -661,7 +742,7 @@ def test_study_named_by_a_number(config: Path) -> None:
 )
 def test_overrides_in_every_form(argument: str) -> None:
     """One string or a list of strings."""
-    assert compose(parse_config([argument]), SHIPPED).analysis == asdict(Analysis(probes=64))
+    assert compose(parse_config([argument]), SHIPPED).analysis == plain(Analysis(probes=64))
 
 
 def test_overrides_reach_everything(config: Path) -> None:
@@ -703,6 +784,7 @@ def test_interpolations_are_resolved(config: Path, monkeypatch: pytest.MonkeyPat
     (config / "model/here.yaml").write_text(
         "source: path\npath: ${oc.env:PLACE}/x\nthreads: ${analysis.probes}"
     )
+    # A default that no file states is there too.
     model = compose({"models": "here"}, config).models["here"]
     assert (model["path"], model["threads"]) == ("/data/x", 16)
     monkeypatch.delenv("PLACE")
@@ -769,7 +851,7 @@ def test_composed_is_plain_sorted_and_blind_to_order(
     first, second = results
     assert json.dumps(first.__dict__) == json.dumps(second.__dict__)
     assert_plain_and_sorted([first.models["any"], first.analysis, first.figures])
-    expected = asdict(Analysis()) | {k: v for k, v in analysis.items() if k != "precision"}
+    expected = plain(Analysis()) | {k: v for k, v in analysis.items() if k != "precision"}
     expected["precision"] = expected["precision"] | analysis.get("precision", {})
     assert first.analysis == expected
     assert first.models["any"]["config"] == model["config"]

@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,9 +23,9 @@ from demand import (
     with_bases,
 )
 from headalgebra.algebra.linf.dense import dense_bytes
-from runs import ROOT
+from schema import Analysis, plain
 
-SETTINGS = yaml.safe_load((ROOT / "config/analysis/default.yaml").read_text())
+SETTINGS = plain(Analysis())
 GPT2_MEDIUM = Shape(d=1024, heads=16, keys=16, r=64, layers=12, n=16, trained=False)
 MINILM = Shape(d=384, heads=12, keys=12, r=32, layers=6, n=12, trained=True)
 

@@ -267,7 +267,6 @@ def test_each_bad_checkpoint_stops_with_one_line_and_the_rest_stays(tmp_path: Pa
     folder = copy_of_repository(tmp_path)
     checkpoints = folder / "checkpoints"
     expected = {
-        "missing": "no such folder",
         "truncated": "model.safetensors",
         "wrongdigest": "sha256",
         "pickled": "pytorch_model.bin",
@@ -276,7 +275,6 @@ def test_each_bad_checkpoint_stops_with_one_line_and_the_rest_stays(tmp_path: Pa
         "unsupported": "mamba",
         "offline": "openai-community/gpt2",
     }
-    path_model(folder, "missing")
     for name, edit in (("nans", not_a_number), ("infs", infinite)):
         save_gpt2(checkpoints / name, 4, edit)
         path_model(folder, name)
@@ -311,10 +309,10 @@ def test_each_bad_checkpoint_stops_with_one_line_and_the_rest_stays(tmp_path: Pa
         assert not (folder / f"results/models/{name}/factors").exists()
     assert (folder / "results/models/tiny-init/basis.parquet").is_file()
     # Mended and run again, only what failed runs.
-    (checkpoints / "missing").symlink_to(checkpoints / "wrongdigest")
-    log = run(folder, "basis", "--config", "models=missing,tiny-init")
+    path_model(folder, "wrongdigest")
+    log = run(folder, "basis", "--config", "models=wrongdigest,tiny-init")
     assert "model=tiny-init" not in log
-    assert (folder / "results/models/missing/basis.parquet").is_file()
+    assert (folder / "results/models/wrongdigest/basis.parquet").is_file()
 
 
 def test_six_leading_directions_go_dense_and_agree_with_the_sampled_route(
@@ -360,6 +358,12 @@ def test_phase_thresholds_reach_the_tables_alone(smoke: Path) -> None:
 def test_a_claims_threshold_judges_again_and_measures_nothing(smoke: Path) -> None:
     jobs = planned(smoke, *SMOKE, 'hydra=["analysis.claims.share=0.5"]')
     assert set(jobs) == {"record_configuration"} | JUDGED
+
+
+def test_whether_a_model_is_trained_decides_no_weights(smoke: Path) -> None:
+    jobs = set(planned(smoke, *SMOKE, 'hydra=["model.trained=false"]'))
+    assert "record_configuration" in jobs
+    assert jobs <= {"record_configuration"} | JUDGED
 
 
 @pytest.mark.parametrize(
@@ -474,6 +478,10 @@ def test_a_damaged_file_stops_with_its_name_and_the_rest_stays(smoke: Path, tmp_
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (
+            ("models=minilm", 'hydra=["model.folder=elsewhere"]'),
+            ("config/model/minilm.yaml", "model.folder", "elsewhere"),
+        ),
         (("study=smoek",), ("smoek", "smoke", "demo")),
         (("models=minilm,gtp2",), ("gtp2", "config/model/", "gpt2")),
         (("studdy=smoke",), ("studdy", "study", "models", "hydra")),

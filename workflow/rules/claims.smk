@@ -69,12 +69,13 @@ rule judge_claims:
         feasibility=paths.study_table(STUDY.study, "feasibility"),
     output:
         claims=paths.study_table(STUDY.study, "claims"),
+        evidence=paths.study_table(STUDY.study, "evidence"),
     log:
         paths.log("judge_claims", STUDY.study),
     conda:
         "../../envs/environment.yaml"
     params:
-        models=list(STUDY.models),
+        trained={name: model["trained"] for name, model in STUDY.models.items()},
         series=STUDY.series,
         thresholds=ANALYSIS["claims"],
     script:
@@ -85,6 +86,7 @@ rule write_claims_page:
     input:
         code=modules_behind("write_claims_page"),
         claims=paths.study_table(STUDY.study, "claims"),
+        evidence=paths.study_table(STUDY.study, "evidence"),
         figures=files_of_figures("png"),
     output:
         page=report(

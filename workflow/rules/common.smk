@@ -11,6 +11,7 @@ import locks
 import paths
 from captions import provenance_lines, read_provenance
 from code_inputs import modules_behind
+from availability import refuse_absent
 from configuration import ConfigurationError, compose
 from figures import Figure, gpt2_medium, of_source
 from spans import spans_of
@@ -18,6 +19,8 @@ from stages import Stage, tables
 
 try:
     STUDY = compose(config, paths.ROOT / "config")
+    if workflow.is_main_process:
+        refuse_absent(STUDY)
 except ConfigurationError as error:
     sys.exit(str(error))
 
@@ -42,7 +45,7 @@ STUDY_TABLES = [
     "nulls",
     "tower",
 ]
-CLAIMS_TABLES = ("conditioning", "feasibility", "claims")
+CLAIMS_TABLES = ("conditioning", "feasibility", "claims", "evidence")
 # Rule, model and benchmark of every job that computes.
 BENCHMARKS = [
     *(
@@ -137,8 +140,8 @@ def analysis(*keys):
 def checkpoint_source(model):
     """What of a model's file decides its weights."""
     settings = STUDY.models[model]
-    scheduling = ("threads", "layers_per_job", "resources")
-    source = {key: value for key, value in settings.items() if key not in scheduling}
+    others = ("threads", "layers_per_job", "resources", "trained")
+    source = {key: value for key, value in settings.items() if key not in others}
     if source["path"] is not None:
         source["path"] = str(Path(source["path"]).expanduser())
     return source

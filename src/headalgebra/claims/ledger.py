@@ -1,42 +1,44 @@
-"""The ledger: every claim with its verdict."""
+"""The ledger: every claim with its verdict, and the numbers behind it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 
 from headalgebra import columns
-from headalgebra.claims._claim import Study, Thresholds
 from headalgebra.claims.linf import (
-    _coherence,
-    _epsilon,
-    _extraction,
-    _gauge,
-    _jacobiator,
-    _obstruction,
-    _training,
+    brackets,
+    extraction,
+    non_commutativity,
+    obstruction,
+    phases,
+    tower,
 )
+from headalgebra.claims.study import Study, Thresholds
 
-CLAIMS = (
-    *_epsilon.CLAIMS,
-    *_jacobiator.CLAIMS,
-    *_obstruction.CLAIMS,
-    *_coherence.CLAIMS,
-    *_extraction.CLAIMS,
-    *_training.CLAIMS,
-    *_gauge.CLAIMS,
-)
+PAPERS = {
+    "linf": (
+        *non_commutativity.CLAIMS,
+        *obstruction.CLAIMS,
+        *brackets.CLAIMS,
+        *extraction.CLAIMS,
+        *phases.CLAIMS,
+        *tower.CLAIMS,
+    ),
+}
+"""The claims of each paper, by section."""
 
-FIGURES = {claim.id: claim.figures for claim in CLAIMS}
-"""Figures of a study that show a claim, the most telling first."""
+CLAIMS = {claim.id: claim for claims in PAPERS.values() for claim in claims}
+"""Every claim by its id."""
 
 
 def ledger(
     tables: Mapping[str, pd.DataFrame], models: pd.DataFrame, thresholds: Thresholds
-) -> pd.DataFrame:
-    """A row for each claim of the paper, its verdict computed from a study's tables.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Judge every claim by a study's tables.
 
-    Claims on trained models rest on those whose source is not ``init``, whose operators are built
+    Claims on trained models rest on those that are known to be trained, whose operators are built
     as the paper builds them, and, of a training run, on the last checkpoint alone.
 
     Parameters
@@ -52,23 +54,53 @@ def ledger(
 
     Returns
     -------
-    DataFrame
-        In the columns of :data:`headalgebra.columns.CLAIMS`.
+    claims
+        A row for each claim, in the columns of :data:`headalgebra.columns.CLAIMS`.
+    evidence
+        A row for each number of a model behind a claim, in the columns of
+        :data:`headalgebra.columns.EVIDENCE`.
     """
     study = Study(tables, models, thresholds)
-    rows = []
-    for claim in CLAIMS:
-        finding = claim.judge(study)
-        figures = f"; figure {', '.join(claim.figures)}" if claim.figures else ""
-        row = (
-            claim.id,
-            claim.section,
-            claim.statement,
-            claim.paper_value,
-            claim.criterion.format(**asdict(thresholds)),
-            finding.measured,
-            finding.verdict,
-            claim.evidence + figures,
-        )
-        rows.append(dict(zip(columns.CLAIMS, row, strict=True)))
-    return pd.DataFrame(rows, columns=list(columns.CLAIMS))
+    rows: list[dict[str, Any]] = []
+    evidence: list[dict[str, Any]] = []
+    for paper, claims in PAPERS.items():
+        for claim in claims:
+            finding = claim.judge(study)
+            deciding = finding.deciding
+            rows.append(
+                {
+                    "paper": paper,
+                    "id": claim.id,
+                    "section": claim.section,
+                    "statement": claim.statement,
+                    "paper_value": claim.paper_value,
+                    "criterion": claim.criterion.format(**asdict(thresholds)),
+                    "statistic": deciding.statistic if deciding else "",
+                    "value": deciding.value if deciding else None,
+                    "low": deciding.low if deciding else None,
+                    "high": deciding.high if deciding else None,
+                    "n": deciding.n if deciding else None,
+                    "models": deciding.on if deciding else "",
+                    "verdict": finding.verdict,
+                    "note": finding.note,
+                    "rests_on": claim.rests_on,
+                }
+            )
+            evidence += [
+                {
+                    "id": claim.id,
+                    "on": measured.on,
+                    "statistic": measured.statistic,
+                    "value": measured.value,
+                    "low": measured.low,
+                    "high": measured.high,
+                    "n": measured.n,
+                }
+                for measured in finding.evidence
+            ]
+    return _table(rows, columns.CLAIMS), _table(evidence, columns.EVIDENCE)
+
+
+def _table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> pd.DataFrame:
+    numbers = dict.fromkeys(("value", "low", "high"), "float64")
+    return pd.DataFrame(rows, columns=list(names)).astype({**numbers, "n": "Int64"})

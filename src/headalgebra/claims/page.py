@@ -1,14 +1,24 @@
 """The ledger as one HTML page that needs nothing beside it."""
 
+import math
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
+from typing import Any
 
 import jinja2
 import pandas as pd
 from PIL import Image
 
-from headalgebra.claims._claim import CONTRADICTED, NOT_MEASURED, NOT_REPRODUCED, REPRODUCED
+from headalgebra.claims.finding import (
+    CONTRADICTED,
+    NOT_MEASURED,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    TRUE_OF_ANYTHING,
+)
+from headalgebra.claims.ledger import CLAIMS
+from headalgebra.claims.wording import measured, shown
 
 FIGURE_BYTES = 1_250_000
 """Of all figures in base64: a page much above 1.4 MB stays blank inside a Snakemake report."""
@@ -20,6 +30,7 @@ COLOURS = {
     REPRODUCED: "#00664a",
     NOT_REPRODUCED: "#9c3d00",
     CONTRADICTED: "#6a2c86",
+    TRUE_OF_ANYTHING: "#1c4f8a",
     NOT_MEASURED: "#555555",
 }
 """Of a verdict's ground, all dark enough for white letters."""
@@ -58,28 +69,39 @@ href="#figure-{{ claim.figure }}">
 {%- endif %}
 {%- endmacro %}
 <table>
-<tr><th>Claim</th><th>The paper says</th><th>Verdict</th></tr>
+<tr><th>Claim</th><th>The paper says</th><th>Measured</th><th>Verdict</th></tr>
 {% for claim in claims -%}
-<tr><td><a href="#claim-{{ claim.id }}">{{ claim.id }}</a></td><td>{{ claim.statement }}</td>
-<td>{{ verdict_of(claim) }}</td></tr>
+<tr><td><a href="#claim-{{ claim.id }}">{{ claim.title }}</a></td><td>{{ claim.statement }}</td>
+<td>{{ claim.measured }}</td><td>{{ verdict_of(claim) }}</td></tr>
 {% endfor -%}
 </table>
 {% for claim in claims %}
 <section id="claim-{{ claim.id }}">
-<h2>{{ claim.id }} {{ verdict_of(claim) }}</h2>
+<h2>{{ claim.title }} {{ verdict_of(claim) }}</h2>
 <dl>
-<dt>Claim, section {{ claim.section }}</dt><dd>{{ claim.statement }}</dd>
+<dt>Claim {{ claim.id }}, section {{ claim.section }}</dt><dd>{{ claim.statement }}</dd>
 <dt>The paper's figure</dt><dd>{{ claim.paper_value }}</dd>
 <dt>Criterion</dt><dd>{{ claim.criterion }}</dd>
-<dt>Measured</dt><dd>{{ claim.measured }}</dd>
-<dt>Evidence</dt><dd>{{ claim.evidence }}</dd>
+<dt>Measured</dt><dd>{{ claim.measured or "nothing" }}
+{%- if claim.models and claim.measured %} ({{ claim.models }}){% endif %}</dd>
+{% if claim.note %}<dt>Note</dt><dd>{{ claim.note }}</dd>{% endif %}
+<dt>Rests on</dt><dd>{{ claim.rests_on }}</dd>
 </dl>
+{% if claim.evidence -%}
+<table>
+<tr><th>On</th><th>Statistic</th><th>Value</th><th>95 % interval</th><th>n</th></tr>
+{% for row in claim.evidence -%}
+<tr><td>{{ row.on }}</td><td>{{ row.statistic }}</td><td>{{ row.value }}</td>
+<td>{{ row.interval }}</td><td>{{ row.n }}</td></tr>
+{% endfor -%}
+</table>
+{%- endif %}
 </section>
 {% endfor %}
 {% for figure in figures %}
 <section id="figure-{{ figure.name }}">
 <h2>Figure {{ figure.name }}</h2>
-<p>Shows {% for id in figure.claims %}<a href="#claim-{{ id }}">{{ id }}</a>
+<p>Shows {% for id, title in figure.claims %}<a href="#claim-{{ id }}">{{ title }}</a>
 {{- ", " if not loop.last }}{% endfor %}.</p>
 <img alt="Figure {{ figure.name }}" src="data:image/png;base64,{{ figure.png }}">
 </section>
@@ -91,7 +113,7 @@ href="#figure-{{ claim.figure }}">
 
 def claims_page(
     ledger: pd.DataFrame,
-    shown_in: Mapping[str, Sequence[str]],
+    evidence: pd.DataFrame,
     figures: Mapping[str, bytes],
     *,
     title: str,
@@ -102,23 +124,29 @@ def claims_page(
     ----------
     ledger
         In the columns of :data:`headalgebra.columns.CLAIMS`.
-    shown_in
-        For each claim's id the names of the figures that show it, the most telling first; the
-        first that ``figures`` has is the one it is linked to.
+    evidence
+        In the columns of :data:`headalgebra.columns.EVIDENCE`.
     figures
-        PNG files by name. Those that no claim is linked to are left out, the others made smaller
-        where together they would be too large.
+        PNG files by name. A claim is linked to the first of its own figures that is there. Those
+        that no claim is linked to are left out, the others made smaller where together they would
+        be too large.
     title
         Of the study.
     """
-    claims = [
-        row | {"figure": next((name for name in shown_in[row["id"]] if name in figures), None)}
+    claims: list[dict[Any, Any]] = [
+        row
+        | {
+            "title": CLAIMS[row["id"]].title,
+            "figure": next((name for name in CLAIMS[row["id"]].figures if name in figures), None),
+            "measured": measured(row),
+            "evidence": _rows(evidence[evidence["id"] == row["id"]]),
+        }
         for row in ledger.to_dict("records")
     ]
-    shows: dict[str, list[str]] = {}
+    shows: dict[str, list[tuple[str, str]]] = {}
     for claim in claims:
         if claim["figure"]:
-            shows.setdefault(claim["figure"], []).append(claim["id"])
+            shows.setdefault(claim["figure"], []).append((claim["id"], claim["title"]))
     encoded = _fitted({name: figures[name] for name in shows})
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(TEMPLATE).render(
@@ -127,9 +155,24 @@ def claims_page(
         colours=COLOURS,
         counts=[(verdict, int((ledger["verdict"] == verdict).sum())) for verdict in COLOURS],
         figures=[
-            {"name": name, "claims": ids, "png": encoded[name]} for name, ids in shows.items()
+            {"name": name, "claims": shown_claims, "png": encoded[name]}
+            for name, shown_claims in shows.items()
         ],
     )
+
+
+def _rows(evidence: pd.DataFrame) -> list[dict[Any, Any]]:
+    """The numbers behind a claim as a table shows them."""
+    return [
+        row
+        | {
+            "value": shown(row["value"]),
+            "interval": (
+                "" if math.isnan(row["low"]) else f"{shown(row['low'])} to {shown(row['high'])}"
+            ),
+        }
+        for row in evidence.to_dict("records")
+    ]
 
 
 def _fitted(figures: Mapping[str, bytes]) -> dict[str, str]:

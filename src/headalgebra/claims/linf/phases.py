@@ -1,60 +1,231 @@
-"""Claims that only training, or other architectures, could test (sections 5 and 6)."""
+"""Section 5: phases, GPT-2 Medium, sizes, and what training would show."""
 
+import math
 from collections.abc import Callable
 
-from headalgebra.claims._claim import NOT_MEASURED, Claim, Finding, Study
+import numpy as np
+import pandas as pd
 
-CRITERION = "none here: no experiment of this kind"
+from headalgebra.claims.claim import Claim, on_every_model
+from headalgebra.claims.finding import Evidence, Finding, not_measured, smallest
+from headalgebra.claims.linf.brackets import vanishing
+from headalgebra.claims.linf.gpt2_medium import IDS, published, what_it_lacks
+from headalgebra.claims.linf.paper import GPT2_MEDIUM_EPSILON, JACOBIATOR_RANGE
+from headalgebra.claims.statistics import inside, numbers, share, spearman
+from headalgebra.claims.study import Study, listed
+
+NO_EXPERIMENT = "none here: no experiment of this kind"
 
 
-def _missing(what: str) -> Callable[[Study], Finding]:
-    return lambda _: Finding(NOT_MEASURED, f"no {what}")
+def gpt2_medium(study: Study) -> Finding:
+    """Layers of the real GPT-2 Medium inside the intervals given for them."""
+    real = published(study)
+    deciding, beside, not_judged = {}, [], {}
+    for model, rows in study.rows("layers"):
+        if model not in real:
+            continue
+        if lacking := what_it_lacks(rows):
+            not_judged[model] = lacking
+            continue
+        epsilon = rows.set_index("layer")["epsilon"]
+        within = n = 0
+        for layers, interval in GPT2_MEDIUM_EPSILON:
+            here = numbers(epsilon.loc[list(layers)])
+            as_claimed = int(inside(here, interval).sum())
+            within, n = within + as_claimed, n + len(here)
+            called = f"layers {layers.start + 1}–{layers.stop}"
+            beside.append(share(model, f"share of {called} inside", as_claimed, len(here)))
+            beside += [
+                Evidence(
+                    on=model, statistic=f"{which} ε of {called}", value=float(value), n=len(here)
+                )
+                for which, value in (("smallest", here.min()), ("largest", here.max()))
+            ]
+        deciding[model] = share(model, "share of all layers inside", within, n)
+    absent = f"no model of source hub with id {IDS[0]}: its weights were not given"
+    named = study.models["id"].isin(IDS)
+    named |= study.models["model"].str.startswith("gpt2-medium")
+    if others := [model for model in study.models["model"][named] if model not in real]:
+        absent += f" ({listed(others)} is not that)"
+    return on_every_model(
+        "share of the layers of GPT-2 Medium inside their range",
+        deciding,
+        1.0,
+        beside=beside,
+        not_judged=not_judged,
+        nothing=not_measured(absent),
+    )
+
+
+def block_parameters(n_layers: int, d_model: int) -> int:
+    """Parameters of so many standard blocks: 4 d² in attention and 8 d² in the MLP of each.
+
+    The size of a model among others of its family; embeddings, which differ by vocabulary, and
+    norms are left out.
+    """
+    return 12 * n_layers * d_model**2
+
+
+def size(study: Study) -> Finding:
+    """Rank correlation of largest ε, and of its largest step, with the size within a family."""
+    table = _largest_by_model(study)
+    deciding, beside, not_judged = {}, [], {}
+    for family, members in table.groupby("family", sort=False):
+        if members["parameters"].nunique() < study.thresholds.sizes:
+            continue
+        on = f"{family} ({', '.join(members['model'])})"
+        rhos = [
+            Evidence(
+                on=on,
+                statistic=f"Spearman's ρ of size and {called}",
+                value=spearman(numbers(members["parameters"]), numbers(members[column])),
+                n=len(members),
+            )
+            for column, called in (("largest", "largest ε"), ("step", "largest step of ε"))
+        ]
+        if any(math.isnan(rho.value) for rho in rhos):
+            not_judged[str(family)] = "no rank correlation, it is alike in all sizes"
+            continue
+        beside += rhos
+        deciding[str(family)] = smallest(rhos, "smaller of the two ρ")
+    sizes = table.groupby("family", sort=False)["parameters"].nunique()
+    found = ", ".join(f"{family} {count}" for family, count in sizes.items()) or "none"
+    few = f"no family of {study.thresholds.sizes} sizes with all layers (sizes by family: {found})"
+    return on_every_model(
+        "smallest Spearman's ρ of size and largest ε, or largest step of ε",
+        deciding,
+        study.thresholds.rank_correlation,
+        beside=beside,
+        not_judged=not_judged,
+        nothing=study.nothing_counts if study.counted.empty else not_measured(few),
+    )
+
+
+def _largest_by_model(study: Study) -> pd.DataFrame:
+    """Largest ε and largest step of ε of each model with ε in all layers, smallest model first."""
+    models = study.counted.set_index("model")
+    measures = []
+    for model, rows in study.rows("layers"):
+        epsilon = numbers(rows["epsilon"])
+        if len(rows) == rows["n_layers"].iloc[0] and np.isfinite(epsilon).all() and len(rows) > 1:
+            measures.append(
+                {
+                    "family": models.loc[model, "family"],
+                    "model": model,
+                    "parameters": block_parameters(
+                        *map(int, rows[["n_layers", "d_model"]].iloc[0])
+                    ),
+                    "largest": epsilon.max(),
+                    "step": np.abs(np.diff(epsilon)).max(),
+                }
+            )
+    columns = ["family", "model", "parameters", "largest", "step"]
+    return pd.DataFrame(measures, columns=columns).sort_values("parameters", kind="stable")
+
+
+def jacobiator_by_phase(study: Study) -> Finding:
+    """The identity J = 0, and how often the projected Jacobiator is in the phase that ε has."""
+    finding = vanishing(study)
+    low, high = JACOBIATOR_RANGE
+    agreements = []
+    for model, rows in study.rows("layers"):
+        projected = numbers(rows["jacobi_projected_rms"])
+        exists = np.isfinite(projected) & rows["phase"].isin(["I", "II", "III"]).to_numpy()
+        by_projected = np.select([projected < low, projected > high], ["I", "III"], "II")
+        same = int((by_projected == rows["phase"].to_numpy())[exists].sum())
+        if exists.any():
+            statistic = "share of layers whose phase by ε and by projected Jacobiator agree"
+            agreements.append(share(model, statistic, same, int(exists.sum())))
+    return Finding(
+        verdict=finding.verdict,
+        deciding=finding.deciding,
+        evidence=(*finding.evidence, *agreements),
+        note=finding.note,
+    )
+
+
+def missing(what: str) -> Callable[[Study], Finding]:
+    """The rule of a claim that only experiments could test."""
+    return lambda _: not_measured(f"no {what}")
 
 
 CLAIMS = (
     Claim(
+        id="eps-gpt2-medium",
+        title="GPT-2 Medium's ranges of ε",
+        section="5",
+        statement="ε of GPT-2 Medium has a range of its own in layers 1–8, 9–16 and 17–24",
+        paper_value="[0.05, 0.3], [0.4, 1.2], [1.1, 2.3]",
+        criterion="all 24 layers inside, on the published weights alone; tested as stated, though "
+        "the first range begins below that for the early layers of all models",
+        rests_on="layers.csv: epsilon",
+        figures=("gpt2_medium", "epsilon"),
+        judge=gpt2_medium,
+    ),
+    Claim(
+        id="eps-size",
+        title="ε grows with size",
+        section="5",
+        statement="the larger a model, the higher its ε and the sharper its transitions",
+        paper_value="an order by size",
+        criterion="Spearman's ρ ≥ {rank_correlation:g} of the largest ε, and of the largest "
+        "absolute step of ε from a layer to the next, with size, in every family of at least "
+        "{sizes} sizes; of the size, 12 × layers × d² of a standard block, only the rank is used",
+        rests_on="layers.csv: epsilon, n_layers, d_model",
+        figures=("size", "epsilon"),
+        judge=size,
+    ),
+    Claim(
+        id="jacobi-phase",
+        title="Phase and Jacobiator go together",
+        section="5",
+        statement="the violation of the Jacobi identity goes with the phase of a layer",
+        paper_value="I below 0.001, II from 0.001 to 0.1, III above 0.1",
+        criterion="as for jacobi-range; beside it, the layers in which the projected Jacobiator, "
+        "which need not vanish, is in the range of the phase that ε gives",
+        rests_on="identity J = 0; layers.csv: jacobi_rms, jacobi_bound, jacobi_projected_rms, "
+        "phase; precision.csv: jacobi_mean",
+        figures=("jacobiator", "phase_diagram", "phases"),
+        judge=jacobiator_by_phase,
+    ),
+    Claim(
         id="stability",
+        title="Well-conditioned layers train more stably",
         section="5",
         statement="gradients are more stable in training where layers are well conditioned",
         paper_value="a correlation",
-        criterion=CRITERION,
-        evidence="none",
-        judge=_missing("gradients of a training run: checkpoints hold weights alone"),
+        criterion=NO_EXPERIMENT,
+        rests_on="none",
+        judge=missing("gradients of a training run: checkpoints hold weights alone"),
     ),
     Claim(
         id="expressivity",
+        title="Phase III is where behaviour is complex",
         section="5",
         statement="layers in phase III are those of long-range and complex behaviour",
         paper_value="a coincidence",
-        criterion=CRITERION,
-        evidence="none",
-        judge=_missing("behaviour of a layer on text: attention is not run here"),
+        criterion=NO_EXPERIMENT,
+        rests_on="none",
+        judge=missing("behaviour of a layer on text: attention is not run here"),
     ),
     Claim(
         id="balance",
+        title="Balanced phases generalise better",
         section="5",
         statement="models with their layers spread evenly over the phases generalise better",
         paper_value="a tendency",
-        criterion=CRITERION,
-        evidence="none",
-        judge=_missing("trained models that differ in their phases alone, with their test losses"),
+        criterion=NO_EXPERIMENT,
+        rests_on="none",
+        judge=missing("trained models that differ in their phases alone, with their test losses"),
     ),
     Claim(
         id="universality",
+        title="Sparse and linear attention alike",
         section="5",
         statement="sparse and linear attention have the same strata",
         paper_value="the same phases",
-        criterion=CRITERION,
-        evidence="none",
-        judge=_missing("model with sparse or linear attention"),
-    ),
-    Claim(
-        id="regularise",
-        section="6",
-        statement="a penalty on the obstruction in training leads to cleaner structure",
-        paper_value="a proposal",
-        criterion=CRITERION,
-        evidence="none",
-        judge=_missing("training run with such a penalty beside one without"),
+        criterion=NO_EXPERIMENT,
+        rests_on="none",
+        judge=missing("model with sparse or linear attention"),
     ),
 )

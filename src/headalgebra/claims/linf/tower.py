@@ -1,16 +1,12 @@
-"""Claims on gauge observables (section 6)."""
+"""Section 6: the algebraic tower and gauge observables."""
 
 import math
 
-from headalgebra.claims._claim import (
-    Claim,
-    Finding,
-    Study,
-    layers_counted,
-    numbers,
-    on_every_model,
-    spearman,
-)
+from headalgebra.claims.claim import Claim, on_every_model
+from headalgebra.claims.finding import Evidence, Finding, smallest
+from headalgebra.claims.linf.phases import NO_EXPERIMENT, missing
+from headalgebra.claims.statistics import numbers, spearman
+from headalgebra.claims.study import Study
 
 OBSERVABLES = {
     "action": "|S|",
@@ -22,33 +18,57 @@ OBSERVABLES = {
 
 def growth(study: Study) -> Finding:
     """Rank correlation of action and Wilson loops with the layer."""
-    passed, texts = {}, []
+    deciding, beside, not_judged = {}, [], {}
     for model, rows in study.rows("tower"):
         gauge = rows[rows["level"] == "gauge"]
-        rhos, n = {}, 0
+        rhos = []
         for quantity, name in OBSERVABLES.items():
             values = gauge[gauge["quantity"] == quantity]
-            rhos[name] = spearman(numbers(values["layer"]), numbers(values["value"].abs()))
-            n = max(n, len(values))
-        if any(math.isnan(rho) for rho in rhos.values()):
-            texts.append(f"{model}: no rank correlation over {layers_counted(n)}")
+            rhos.append(
+                Evidence(
+                    on=model,
+                    statistic=f"Spearman's ρ of {name} and layer",
+                    value=spearman(numbers(values["layer"]), numbers(values["value"].abs())),
+                    n=len(values),
+                )
+            )
+        if any(math.isnan(rho.value) for rho in rhos):
+            n = max(rho.n for rho in rhos)
+            not_judged[model] = f"no rank correlation over {n} layers"
             continue
-        passed[model] = all(rho >= study.thresholds.rank_correlation for rho in rhos.values())
-        by_name = ", ".join(f"{rho:.2f} ({name})" for name, rho in rhos.items())
-        texts.append(f"{model}: ρ = {by_name} over {layers_counted(n)}")
-    return on_every_model(passed, texts, study.nothing_counts)
+        beside += rhos
+        deciding[model] = smallest(rhos, "smallest of the three ρ")
+    return on_every_model(
+        "smallest Spearman's ρ of a gauge observable and layer",
+        deciding,
+        study.thresholds.rank_correlation,
+        beside=beside,
+        not_judged=not_judged,
+        nothing=study.nothing_counts,
+    )
 
 
 CLAIMS = (
     Claim(
+        id="regularise",
+        title="Penalising the obstruction",
+        section="6",
+        statement="a penalty on the obstruction in training leads to cleaner structure",
+        paper_value="a proposal",
+        criterion=NO_EXPERIMENT,
+        rests_on="none",
+        judge=missing("training run with such a penalty beside one without"),
+    ),
+    Claim(
         id="gauge",
+        title="Gauge observables grow with depth",
         section="6",
         statement="the action S = Σ tr([A_i, A_j]²) and the Wilson loops W grow with depth",
         paper_value="more pronounced in deep layers",
         criterion="Spearman's ρ with the layer ≥ {rank_correlation:g} in every trained model, of "
         "|S|, of |S| for operators of unit norm, and of the pairs' mean |1 − W|, whose operators "
         "have unit norm from the start",
-        evidence="tower.csv: action, action_normalised, wilson_deviation",
+        rests_on="tower.csv: action, action_normalised, wilson_deviation",
         figures=("tower",),
         judge=growth,
     ),

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedLocator
 
-from headalgebra.claims import GPT2_MEDIUM_EPSILON
 from headalgebra.claims.linf.gpt2_medium import SHAPE
+from headalgebra.claims.linf.paper import GPT2_MEDIUM_EPSILON
 from headalgebra.plots._axes import log_axis, log_limits, plot_positive, zero_legend
 from headalgebra.plots._panels import legend_below, title_panel
 from headalgebra.plots._style import INK, FigureStyle, paper_style

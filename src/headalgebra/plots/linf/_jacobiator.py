@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from headalgebra.claims import JACOBIATOR_RANGE
+from headalgebra.claims.linf.paper import JACOBIATOR_RANGE
 from headalgebra.plots._axes import log_axis, log_limits, plot_positive, zero_legend
 from headalgebra.plots._panels import (
     label_outside,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from headalgebra.algebra.phases import PHASES
-from headalgebra.claims import PHASE_CLAIMS, PhaseClaim
+from headalgebra.claims.linf.paper import PHASE_CLAIMS, PhaseClaim
 from headalgebra.plots._panels import AT_INITIALISATION
 from headalgebra.plots._style import FigureStyle, paper_style
 from headalgebra.plots._tables import require_columns, rows_by_model

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from headalgebra.algebra.phases import PHASES
-from headalgebra.claims import OBSTRUCTION_AT, OBSTRUCTION_RANGE, PHASE_CLAIMS
+from headalgebra.claims.linf.paper import OBSTRUCTION_AT, OBSTRUCTION_RANGE, PHASE_CLAIMS
 from headalgebra.defaults import TOPOLOGICAL_ABOVE, WEAK_BELOW
 from headalgebra.plots._axes import band_limits, log_axis, log_limits, shade_phases
 from headalgebra.plots._panels import legend_below, title_panel

