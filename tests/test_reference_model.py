@@ -10,7 +10,6 @@ from scipy import stats
 from headalgebra.algebra.basis import basis_elements
 from headalgebra.algebra.coherence import TwoTermLinf, jacobiator_ratio
 from headalgebra.algebra.linf import (
-    UNIT_ROUNDOFF,
     all_triples,
     census,
     draw_triples,
@@ -23,6 +22,7 @@ from headalgebra.algebra.linf import (
     weighted_triples,
 )
 from headalgebra.algebra.operators import HeadOperators
+from headalgebra.rounding import UNIT_ROUNDOFF
 from headalgebra.seeds import layer_seed
 from heads import basis_of, pairs_of, structure_of
 

@@ -6,7 +6,6 @@ import torch
 
 from headalgebra.algebra.coherence import dense_structure_constants
 from headalgebra.algebra.linf import (
-    UNIT_ROUNDOFF,
     all_triples,
     census,
     dense,
@@ -21,6 +20,7 @@ from headalgebra.algebra.linf import (
 from headalgebra.algebra.linf.dense import dense_bytes
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.devices import compute_device
+from headalgebra.rounding import UNIT_ROUNDOFF
 
 DTYPES = [torch.float64, torch.float32]
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")

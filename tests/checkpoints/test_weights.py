@@ -58,7 +58,7 @@ def glued(weights: dict[str, Tensor]) -> None:
     ("edit", "complaint"),
     [
         (lambda w: w.pop(QUERY), f"tensor {QUERY} is missing"),
-        (lambda w: w.pop(QUERY.replace("3", "0")), "query.weight is missing"),
+        (lambda w: w.pop(QUERY.replace("3", "0")), "query.weight is missing; use a checkpoint"),
         (glued, "tensor encoder.layer.0.attention.self.query.weight is missing"),
         (doubled, "ambiguous: encoder.* or other.encoder"),
         (lambda w: w.update({KEY: torch.zeros(8, 12)}), r"shape \[8, 12\], expected \[12, 12\]"),

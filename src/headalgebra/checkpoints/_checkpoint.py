@@ -53,6 +53,9 @@ class Checkpoint(AttentionShape, ABC):
     def revision(self) -> str:
         """Which one it is: a commit of the hub, a digest of the content, or a package's version.
 
+        Of a live model it is the commit that it was loaded from, or ``live``: its weights may have
+        changed since.
+
         A digest of the content needs all of the wanted weights: those of layers that have not been
         read by then are read for it.
         """
@@ -71,7 +74,7 @@ class Checkpoint(AttentionShape, ABC):
         with it, as every small one has been; that of weights from the hub is the one under which
         the hub has them. ``"read"``: its header, with the eight bytes of its length, followed by
         the SHA-256 digest of the bytes of each wanted tensor in the order of their places in the
-        file.
+        file. Of a live model nothing is hashed.
         """
         return self.provenance.hashed
 

@@ -18,8 +18,6 @@ QUANTISED = (
     ".weight_scale",
     ".weight_scale_inv",
 )
-
-
 MERGE_ADAPTER = "merge the adapter first: model = model.merge_and_unload()"
 
 
@@ -83,7 +81,8 @@ def find_prefix(
     )
     if not matches:
         module = suffix.rpartition(".")[0]
-        if replacing := min((n for n in names if f".{module}." in f".{n}"), default=None):
+        inside = (name for name in names if f".{module}." in f".{name}")
+        if replacing := min((n for n in inside if not n.endswith(f"{module}.bias")), default=None):
             raise CheckpointError(
                 where, f"tensor {suffix} is missing, and {replacing} in its place", MERGE_ADAPTER
             )

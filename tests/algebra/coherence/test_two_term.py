@@ -185,6 +185,28 @@ def test_what_is_not_a_number_is_caught(field):
         assert not all(value <= ROUNDING for value in found.values())
 
 
+def test_relations_on_the_basis_are_those_of_its_unit_vectors():
+    """Tuple by tuple, for operations that satisfy none of them."""
+    n = 3
+    linf = TwoTermLinf(*(gaussian(k, *(n,) * axes) for k, axes in enumerate((2, 3, 3, 4))))
+    tuples = torch.cartesian_prod(*[torch.arange(n)] * 4)
+    w, x, y, z = torch.eye(n, dtype=torch.float64)[tuples].unbind(1)
+    of_vectors = {name: r.view(n, n, n, n, n) for name, r in linf._relations(w, x, y, z)}
+    # The arguments that a relation has; the others change nothing.
+    expected = {
+        "l1_l2": of_vectors["l1_l2"][0, :, 0],
+        "l2_l1": of_vectors["l2_l1"][0, :, :, 0],
+        "l1_l3": of_vectors["l1_l3"][0],
+        "l3_l1": of_vectors["l3_l1"][0],
+    }
+    on_basis = list(linf._relations_on_basis())
+    assert [name for name, _ in on_basis] == [*expected, *["l2_l3"] * n]
+    in_order = [*expected.values(), *of_vectors["l2_l3"]]
+    for (_, found), residual in zip(on_basis, in_order, strict=True):
+        assert residual.norm() > 1
+        torch.testing.assert_close(found, residual, rtol=0, atol=1e-13 * float(residual.norm()))
+
+
 def test_random_tuples_are_seeded_and_of_unit_length():
     linf = TwoTermLinf.from_bracket(skew_bracket(0, 4))
     flipped = replace(linf, l3=-linf.l3)

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headalgebra.algebra.linf import (
-    UNIT_ROUNDOFF,
     draw_triples,
     jacobiator,
     jacobiator_norms_by_precision,
     literal_jacobiator,
     literal_triple,
 )
+from headalgebra.rounding import UNIT_ROUNDOFF
 from heads import SEEDS, basis_of, from_matrices, gaussian, gaussian_heads, orthogonal
 from thresholds import U
 

@@ -11,7 +11,6 @@ The relations hold for any skew bracket. They certify the computation, not the m
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import torch
@@ -99,11 +98,7 @@ class TwoTermLinf:
         Residuals are relative to ||ℓ₂||, ||ℓ₂||² or ||ℓ₂||³, as the relation is of first, second or
         third order in the bracket; not a number when ℓ₂ = 0. Holds n⁴ numbers, about 20 n⁶ flops.
         """
-        x, y, z = (_Elements(argument, None) for argument in "xyz")
-        # One element w at a time: the relation in four arguments has n⁵ coordinates.
-        rows = torch.eye(len(self.l2), dtype=self.l2.dtype, device=self.l2.device).split(1)
-        four = (self._relation_in_four(_Elements("w", row), x, y, z) for row in rows)
-        return self._largest(chain(self._relations_in_three(x, y, z), four))
+        return self._largest(self._relations_on_basis())
 
     def residuals_on_random(self, n_tuples: int, seed: np.random.SeedSequence) -> dict[str, float]:
         """Largest residual of each relation over random tuples of unit vectors.
@@ -112,96 +107,109 @@ class TwoTermLinf:
         """
         draw = np.random.default_rng(seed).standard_normal((4, n_tuples, len(self.l2)))
         draw /= np.linalg.norm(draw, axis=-1, keepdims=True)
-        w, x, y, z = (_Elements("t", v) for v in torch.from_numpy(draw).to(self.l2))
-        four = self._relation_in_four(w, x, y, z)
-        return self._largest(chain(self._relations_in_three(x, y, z), [four]))
+        return self._largest(self._relations(*torch.from_numpy(draw).to(self.l2)))
 
-    def _largest(self, residuals: "Iterable[tuple[str, _Elements]]") -> dict[str, float]:
+    def _largest(
+        self, residuals: Iterable[tuple[str, Float[Tensor, "*tuples n"]]]
+    ) -> dict[str, float]:
         size = float(torch.linalg.vector_norm(self.l2))
         worst = dict.fromkeys(RELATION_ORDER, 0.0 if size else math.nan)
         if size:
             for name, residual in residuals:
-                norm = float(torch.linalg.vector_norm(residual.coordinates(), dim=-1).max())
+                norm = float(torch.linalg.vector_norm(residual, dim=-1).max())
                 # numpy's maximum, unlike Python's, lets no NaN pass for a small residual.
                 relative = norm / size ** RELATION_ORDER[name]
                 worst[name] = float(np.maximum(worst[name], relative))
         return worst
 
-    def _d(self, element: "_Elements") -> "_Elements":
-        """ℓ₁."""
-        return _apply(self.l1, element)
+    def _relations(
+        self,
+        w: Float[Tensor, "t n"],
+        x: Float[Tensor, "t n"],
+        y: Float[Tensor, "t n"],
+        z: Float[Tensor, "t n"],
+    ) -> Iterator[tuple[str, Float[Tensor, "t n"]]]:
+        """Left side minus right side of each relation on t tuples of elements.
 
-    def _b(self, left: "_Elements", right: "_Elements") -> "_Elements":
-        """ℓ₂ on two elements of degree 0."""
-        return _apply(self.l2, left, right)
+        d is ℓ₁, b and m are ℓ₂ on degrees (0, 0) and (0, 1), j is ℓ₃. The elements of degree 1, h
+        and k, have the coordinates of x and y.
+        """
 
-    def _m(self, left: "_Elements", right: "_Elements") -> "_Elements":
-        """ℓ₂ on an element of degree 0 and one of degree 1."""
-        return _apply(self.l2_mixed, left, right)
+        def d(h: Float[Tensor, "t n"]) -> Float[Tensor, "t n"]:
+            return torch.einsum("ie,ti->te", self.l1, h)
 
-    def _t(self, first: "_Elements", second: "_Elements", third: "_Elements") -> "_Elements":
-        """ℓ₃."""
-        return _apply(self.l3, first, second, third)
+        def b(x: Float[Tensor, "t n"], y: Float[Tensor, "t n"]) -> Float[Tensor, "t n"]:
+            return torch.einsum("ije,ti,tj->te", self.l2, x, y)
 
-    def _relations_in_three(
-        self, x: "_Elements", y: "_Elements", z: "_Elements"
-    ) -> "Iterator[tuple[str, _Elements]]":
-        """Left side minus right side of the relations of at most three arguments."""
-        d, b, m, t = self._d, self._b, self._m, self._t
-        h, k = x, y  # the same coordinates, read as elements of degree 1
+        def m(x: Float[Tensor, "t n"], h: Float[Tensor, "t n"]) -> Float[Tensor, "t n"]:
+            return torch.einsum("ije,ti,tj->te", self.l2_mixed, x, h)
+
+        def j(
+            x: Float[Tensor, "t n"], y: Float[Tensor, "t n"], z: Float[Tensor, "t n"]
+        ) -> Float[Tensor, "t n"]:
+            return torch.einsum("ijke,ti,tj,tk->te", self.l3, x, y, z)
+
+        h, k = x, y
         yield "l1_l2", d(m(z, h)) - b(z, d(h))
         yield "l2_l1", m(d(h), k) + m(d(k), h)
-        yield "l1_l3", d(t(x, y, z)) + b(b(x, y), z) - b(b(x, z), y) - b(x, b(y, z))
-        yield "l3_l1", t(d(h), y, z) + m(b(y, z), h) + m(z, m(y, h)) - m(y, m(z, h))
+        yield "l1_l3", d(j(x, y, z)) + b(b(x, y), z) - b(b(x, z), y) - b(x, b(y, z))
+        yield "l3_l1", j(d(h), y, z) + m(b(y, z), h) + m(z, m(y, h)) - m(y, m(z, h))
+        left = j(b(w, y), x, z) + j(b(x, z), w, y) - m(z, j(w, x, y)) - m(x, j(w, y, z))
+        right = j(b(w, x), y, z) + j(b(w, z), x, y) + j(b(x, y), w, z) + j(b(y, z), w, x)
+        yield "l2_l3", left - right + m(y, j(w, x, z)) + m(w, j(x, y, z))
 
-    def _relation_in_four(
-        self, w: "_Elements", x: "_Elements", y: "_Elements", z: "_Elements"
-    ) -> "tuple[str, _Elements]":
-        """Left side minus right side of the relation of ℓ₂ with ℓ₃."""
-        b, m, t = self._b, self._m, self._t
-        left = t(b(w, y), x, z) + t(b(x, z), w, y) - m(z, t(w, x, y)) - m(x, t(w, y, z))
-        right = t(b(w, x), y, z) + t(b(w, z), x, y) + t(b(x, y), w, z) + t(b(y, z), w, x)
-        return "l2_l3", left - right + m(y, t(w, x, z)) + m(w, t(x, y, z))
+    def _relations_on_basis(self) -> Iterator[tuple[str, Float[Tensor, "*tuples n"]]]:
+        """The same on all tuples of basis elements: here w, x, y, z, h and k are their indices.
 
-
-@dataclass(frozen=True)
-class _Elements:
-    """Coordinates of elements, one element for every value of the named indices.
-
-    ``values`` is None for the basis itself, whose coordinates are the identity: no operation
-    needs to be multiplied by it.
-    """
-
-    indices: str
-    values: Tensor | None
-
-    def coordinates(self) -> Tensor:
-        """The coordinates, one axis for each index and one for the coordinate."""
-        if self.values is None:
-            raise ValueError("the basis has no values of its own")
-        return self.values
-
-    def __add__(self, other: "_Elements") -> "_Elements":
-        return _Elements(self.indices, self.coordinates() + other.coordinates())
-
-    def __neg__(self) -> "_Elements":
-        return _Elements(self.indices, -self.coordinates())
-
-    def __sub__(self, other: "_Elements") -> "_Elements":
-        return self + (-other)
-
-
-def _apply(operation: Tensor, *elements: _Elements) -> _Elements:
-    """A multilinear operation on every combination of the elements."""
-    slots = [
-        element.indices if element.values is None else slot
-        for element, slot in zip(elements, "ijk", strict=False)
-    ]
-    filled = [(e, slot) for e, slot in zip(elements, slots, strict=True) if e.values is not None]
-    # Contracted from the left: a single element first keeps what follows small.
-    filled.sort(key=lambda pair: pair[0].coordinates().numel())
-    inputs = ",".join(["".join(slots) + "e", *(e.indices + slot for e, slot in filled)])
-    # In one order everywhere, so that terms add without a transpose.
-    indices = "".join(sorted(set("".join(e.indices for e in elements))))
-    values = torch.einsum(f"{inputs}->{indices}e", operation, *(e.coordinates() for e, _ in filled))
-    return _Elements(indices, values)
+        The last relation, which has n⁵ coordinates, comes one w at a time.
+        """
+        d, b, m, j, product = self.l1, self.l2, self.l2_mixed, self.l3, torch.einsum
+        yield (
+            "l1_l2",
+            (
+                product("ie,zhi->hze", d, m)  # d(m(z, h))
+                - product("zie,hi->hze", b, d)  # b(z, d(h))
+            ),
+        )
+        yield (
+            "l2_l1",
+            (
+                product("ike,hi->hke", m, d)  # m(d(h), k)
+                + product("ihe,ki->hke", m, d)  # m(d(k), h)
+            ),
+        )
+        yield (
+            "l1_l3",
+            (
+                product("ie,xyzi->xyze", d, j)  # d(j(x, y, z))
+                + product("ize,xyi->xyze", b, b)  # b(b(x, y), z)
+                - product("iye,xzi->xyze", b, b)  # b(b(x, z), y)
+                - product("xie,yzi->xyze", b, b)  # b(x, b(y, z))
+            ),
+        )
+        yield (
+            "l3_l1",
+            (
+                product("iyze,hi->hyze", j, d)  # j(d(h), y, z)
+                + product("ihe,yzi->hyze", m, b)  # m(b(y, z), h)
+                + product("zie,yhi->hyze", m, m)  # m(z, m(y, h))
+                - product("yie,zhi->hyze", m, m)  # m(y, m(z, h))
+            ),
+        )
+        for w in range(len(b)):
+            left = (
+                product("ixze,yi->xyze", j, b[w])  # j(b(w, y), x, z)
+                + product("iye,xzi->xyze", j[:, w], b)  # j(b(x, z), w, y)
+                - product("zie,xyi->xyze", m, j[w])  # m(z, j(w, x, y))
+                - product("xie,yzi->xyze", m, j[w])  # m(x, j(w, y, z))
+            )
+            right = (
+                product("iyze,xi->xyze", j, b[w])  # j(b(w, x), y, z)
+                + product("ixye,zi->xyze", j, b[w])  # j(b(w, z), x, y)
+                + product("ize,xyi->xyze", j[:, w], b)  # j(b(x, y), w, z)
+                + product("ixe,yzi->xyze", j[:, w], b)  # j(b(y, z), w, x)
+            )
+            left -= right
+            left += product("yie,xzi->xyze", m, j[w])  # m(y, j(w, x, z))
+            left += product("ie,xyzi->xyze", m[w], j)  # m(w, j(x, y, z))
+            yield "l2_l3", left

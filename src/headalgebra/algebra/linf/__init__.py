@@ -18,10 +18,8 @@ from headalgebra.algebra.linf.sampled import (
     weighted_triples,
 )
 from headalgebra.algebra.linf.words import ProbedWords, probed_words, sphere_probes
-from headalgebra.rounding import UNIT_ROUNDOFF
 
 __all__ = [
-    "UNIT_ROUNDOFF",
     "DenseExtraction",
     "Estimate",
     "LiteralJacobiator",
