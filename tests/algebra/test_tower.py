@@ -90,6 +90,20 @@ def test_blocks_and_kernel_are_found(seed, dimensions, kernel):
         assert found.commutant_gap > 1e-2
 
 
+@pytest.mark.parametrize("dimensions", [(5, 4), (20, 12)])
+@pytest.mark.parametrize("scale", [1e-1, 1e-2, 1e-3, 4e-4, 1e-5, 1e-6])
+def test_blocks_of_other_scales_are_found_or_said_to_be_out_of_reach(dimensions, scale):
+    first, second = (to_matrices(in_blocks(seed, (d,))) for seed, d in enumerate(dimensions))
+    matrices = torch.stack(
+        [torch.block_diag(A, scale * B) for A, B in zip(first, second, strict=True)]
+    )
+    turn = orthogonal(7, sum(dimensions))
+    found = generated_algebra(from_matrices(turn @ matrices @ turn.T), SEED)
+    if found.resolved:
+        assert found.block_dimensions == dimensions
+    assert found.resolved == (scale >= 4e-4)
+
+
 @pytest.mark.parametrize("dimensions", [(3, 4), (14, 17)])
 def test_gap_is_linear_in_the_coupling(dimensions):
     gaps = [

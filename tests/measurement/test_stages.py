@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import stats
 
 from headalgebra import columns
@@ -147,3 +148,15 @@ def test_too_few_elements_are_told(n: int, of_extraction: str, of_coherence: str
     dense, _ = extract_linf_dense(0, blocks, coefficients)
     assert of_extraction in dense["note"]
     assert of_coherence in verify_coherence(0, blocks, coefficients, kappa_used=1.0)["note"]
+
+
+def test_blocks_out_of_reach_are_told() -> None:
+    strong, weak = (gaussian_heads(seed, 3, 12, 12) for seed in (8, 9))
+    queries = torch.zeros(3, 24, 12, dtype=torch.float64)
+    keys = torch.zeros(3, 24, 12, dtype=torch.float64)
+    queries[:, :12], queries[:, 12:] = strong.queries, 1e-5 * weak.queries
+    keys[:, :12], keys[:, 12:] = strong.keys, 1e-5 * weak.keys
+    _, gauge, _ = measure_tower(0, gram_blocks(HeadOperators.from_factors(queries, keys)))
+    assert "blocks may go unseen" in gauge["note"]
+    _, gauge, _ = measure_tower(0, gram_blocks(strong))
+    assert gauge["note"] == ""

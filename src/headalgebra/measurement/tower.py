@@ -129,12 +129,13 @@ def _generated_level(
     if algebra is None:
         return missing, "the commutant was not found to its accuracy: no W* level"
     sizes = algebra.block_dimensions
+    weak = f"directions of scale {algebra.scale_range:.0e} beside others: blocks may go unseen"
     return {
         "kernel_dimension": float(algebra.kernel_dimension),
         "n_blocks": float(len(sizes)),
         "largest_block": float(max(sizes, default=0)),
         "commutant_gap": float(algebra.commutant_gap),
-    }, ""
+    }, "" if algebra.resolved else weak
 
 
 def _lie_level(blocks: GramBlocks, lie_max_heads: int) -> tuple[Level, str]:

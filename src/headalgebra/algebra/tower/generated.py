@@ -20,6 +20,9 @@ KERNEL_TOLERANCE = 1e-6
 BLOCK_TOLERANCE = 1e-6
 """How far, in Frobenius norm, a projector may be from commuting with unit heads."""
 
+RESOLVED_SCALE = 1e-4
+"""Scale, relative to the largest, from which blocks are told apart whatever else there is."""
+
 COMMUTANT_ACCURACY = 1e-6
 """Residual at which a lowest eigenvector of the commutant map is found, for unit heads."""
 
@@ -51,11 +54,21 @@ class GeneratedAlgebra:
         Second-smallest singular value of Y → ([Y, A_h])_h on symmetric Y, all of unit Frobenius
         norm (the smallest is zero, at the identity): linear in the coupling between blocks that
         nearly decouple, zero when they do. Not a number where there is no second direction.
+    scale_range
+        The weakest direction outside the kernel relative to the strongest, as unit heads and their
+        transposes act on it. Below :data:`RESOLVED_SCALE` every symmetric matrix on the weak
+        directions nearly commutes with the heads, and a block there may go unseen.
     """
 
     kernel_dimension: int
     block_dimensions: tuple[int, ...]
     commutant_gap: float
+    scale_range: float
+
+    @property
+    def resolved(self) -> bool:
+        """Whether blocks of every scale that occurs would have been told apart."""
+        return not self.scale_range < RESOLVED_SCALE
 
 
 def generated_algebra(
@@ -78,7 +91,7 @@ def generated_algebra(
     alive = norms.nonzero()[:, 0]
     d = operators.d_model
     if not len(alive):
-        return GeneratedAlgebra(d, (), math.nan)
+        return GeneratedAlgebra(d, (), math.nan, math.nan)
     # Balanced factors span the ranges of A_h and A_h^T and nothing beyond.
     balanced = balance(operators, alive)
     unit = norms[alive].rsqrt()[:, None, None]
@@ -89,12 +102,12 @@ def generated_algebra(
     m = frame.shape[1]
     commutant = _CommutantMap(frame.T @ left, frame.T @ right)
     if m == 1:
-        return GeneratedAlgebra(d - m, (1,), math.nan)
+        return GeneratedAlgebra(d - m, (1,), math.nan, 1.0)
     lowest = commutant.lowest_eigenvector(np.random.default_rng(seed))
     if lowest is None:
         return None
     gap = math.sqrt(commutant.quotient(lowest))
-    return GeneratedAlgebra(d - m, commutant.blocks(lowest), gap)
+    return GeneratedAlgebra(d - m, commutant.blocks(lowest), gap, commutant.scale_range)
 
 
 class _CommutantMap:
@@ -109,6 +122,12 @@ class _CommutantMap:
         self.row, self.column = torch.triu_indices(self.m, self.m, device=sizes.device)
         # Coordinates in which the Frobenius product is the dot product.
         self.weight = (2.0 - (self.row == self.column).to(sizes)).sqrt()
+
+    @property
+    def scale_range(self) -> float:
+        """Root of the smallest eigenvalue of S over the largest."""
+        sizes = self.sylvester.diagonal()
+        return float((sizes.min().clamp(min=0) / sizes.max()).sqrt())
 
     def coordinates(self, Y: Float[Tensor, "m m"]) -> NDArray[np.float64]:
         return (self.weight * Y[self.row, self.column]).cpu().numpy()
