@@ -29,7 +29,8 @@ from headalgebra.claims.finding import (
     VERDICTS,
 )
 from headalgebra.claims.ledger import CLAIMS, ledger
-from stage import read_csv, write_csv
+from headalgebra.tables import read_csv
+from stage import write_csv
 
 
 def test_the_ledger_has_every_claim_once_in_order_and_in_words() -> None:
