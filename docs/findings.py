@@ -8,9 +8,8 @@ import re
 import shutil
 from pathlib import Path
 
-import pandas as pd
-
 from headalgebra.claims.readme import findings_table
+from headalgebra.tables import read_csv
 
 DOCS = Path(__file__).resolve().parent
 README = DOCS.parent / "README.md"
@@ -43,7 +42,7 @@ def main() -> None:
     for needed in (claims, *figures):
         if not needed.is_file():
             raise SystemExit(f"{needed} is not there: run the study first")
-    table = findings_table(pd.read_csv(claims, dtype=str, keep_default_na=False))
+    table = findings_table(read_csv(claims))
     try:
         page = with_findings(README.read_text(encoding="utf-8"), table)
     except ValueError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from headalgebra.plots import FigureStyle, write_figure
+from headalgebra.tables import read_csv
 from stage import aside, job
 
 if TYPE_CHECKING:
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
 
 
 def read_table(path: str) -> pd.DataFrame:
-    """A table of a study or of a model; models named by numbers keep their names."""
-    if Path(path).suffix == ".csv":
-        return pd.read_csv(path, dtype={"model": str, "phase": str})
-    return pd.read_parquet(path)
+    """A table of a study or of a model."""
+    return read_csv(path) if Path(path).suffix == ".csv" else pd.read_parquet(path)
 
 
 def read_models(paths: list[str], models: list[str]) -> pd.DataFrame:

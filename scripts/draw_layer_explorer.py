@@ -2,17 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from headalgebra.plots import FigureStyle
 from headalgebra.plots.linf.interactive import layer_explorer
+from headalgebra.tables import read_csv
 from stage import aside, job
 
 if TYPE_CHECKING:
     snakemake: Any
 
 with job(snakemake):
-    layers = pd.read_csv(snakemake.input.layers, dtype={"model": str, "phase": str})
+    layers = read_csv(snakemake.input.layers)
     style = FigureStyle(**snakemake.params.style)
     page = layer_explorer(layers, style, title=snakemake.params.title)
     with aside(snakemake.output.page) as partial:

@@ -9,7 +9,8 @@ import pandas as pd
 from headalgebra import columns
 from headalgebra.claims.ledger import ledger
 from headalgebra.claims.study import Thresholds
-from stage import job, read_csv, write_csv
+from headalgebra.tables import read_csv
+from stage import job, write_csv
 
 if TYPE_CHECKING:
     snakemake: Any

@@ -88,24 +88,6 @@ def write_table(
         pq.write_table(table.replace_schema_metadata(metadata), partial)
 
 
-TEXT = ("model", "models", "id", "on", "note", "phase", "family", "section", "statistic")
-"""Columns that hold text whatever it looks like: a model may be named 1, NA or null."""
-
-
-def read_csv(path: str) -> pd.DataFrame:
-    """Read a table that `write_csv` wrote; an empty text is empty, an empty number missing."""
-    with Path(path).open(encoding="utf-8") as file:
-        names = file.readline().rstrip("\n").split(",")
-    text = [name for name in names if name in TEXT]
-    table = pd.read_csv(
-        path,
-        dtype=dict.fromkeys(text, str),
-        keep_default_na=False,
-        na_values={name: [""] for name in names if name not in text},
-    )
-    return table
-
-
 def write_csv(path: str, table: pd.DataFrame, columns: Sequence[str]) -> None:
     """Write the named columns as CSV, missing numbers empty."""
     with aside(path) as partial:

@@ -25,6 +25,7 @@ with job(snakemake):
             kappa_used=kappa_used[layer],
             well_below=settings["conditioning.well_below"],
             cancellation_below=settings["cancellation_below"],
+            gram_floor=settings["gram_floor"],
             relation_tuples=settings["relation_tuples"],
             relation_exhaustive_max_dim=settings["relation_exhaustive_max_dim"],
             seed=settings["seed"],

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headalgebra.claims.page import claims_page
-from stage import aside, job, read_csv
+from headalgebra.tables import read_csv
+from stage import aside, job
 
 if TYPE_CHECKING:
     snakemake: Any

@@ -3,6 +3,11 @@
 FLOAT_FORMAT = "%.12g"
 """Of every number in a CSV file: 12 significant digits."""
 
+TEXT = frozenset(
+    ("model", "models", "id", "on", "paper", "section", "statement", "paper_value", "criterion")
+) | {"statistic", "verdict", "note", "rests_on", "phase", "revision", "rule"}
+"""Columns that hold text whatever it looks like: a model may be named 1, NA or null."""
+
 SINGULAR_VALUES = ("layer", "index", "sigma")
 
 PAIRS = ("layer", "i", "j", "commutator_norm", "commutator_relative", "haar_norm")

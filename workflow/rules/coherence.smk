@@ -15,6 +15,7 @@ STAGES["verify_coherence"] = Stage(
         "balance_above",
         "cancellation_below",
         "conditioning.well_below",
+        "gram_floor",
         "relation_exhaustive_max_dim",
         "relation_tuples",
         "seed",

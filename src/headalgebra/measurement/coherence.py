@@ -16,6 +16,7 @@ from headalgebra.algebra.coherence.two_term import (
 from headalgebra.algebra.gram import GramBlocks
 from headalgebra.defaults import (
     CANCELLATION_BELOW,
+    GRAM_FLOOR,
     RELATION_EXHAUSTIVE_MAX_DIM,
     RELATION_TUPLES,
     WELL_BELOW,
@@ -32,6 +33,7 @@ def verify_coherence(
     kappa_used: float,
     well_below: float = WELL_BELOW,
     cancellation_below: float = CANCELLATION_BELOW,
+    gram_floor: float = GRAM_FLOOR,
     relation_tuples: int = RELATION_TUPLES,
     relation_exhaustive_max_dim: int = RELATION_EXHAUSTIVE_MAX_DIM,
     seed: int = 0,
@@ -44,6 +46,8 @@ def verify_coherence(
         Of the basis elements in the heads.
     kappa_used
         Condition number of that basis.
+    gram_floor
+        As it was decomposed with.
 
     Returns
     -------
@@ -64,7 +68,11 @@ def verify_coherence(
     exhaustive = n <= relation_exhaustive_max_dim
     if exhaustive:
         residuals += structure.residuals_on_basis().values()
-    rho3 = math.nan if constants.abelian else jacobiator_ratio(constants.f, constants.kappa)
+    rho3 = (
+        math.nan
+        if constants.abelian
+        else jacobiator_ratio(constants.f, constants.kappa, gram_floor=gram_floor)
+    )
     return {
         "layer": layer,
         "closure_defect": constants.closure_defect,

@@ -84,16 +84,14 @@ def literal(study: Study) -> Finding:
     for model, rows in study.rows("layers"):
         # The basis has unit norm; of a few triples the largest is at most √n times their rms.
         residual = numbers(rows["jacobi_rms"]) * np.sqrt(numbers(rows["n_triples"]))
-        of_model = [_most(model, "largest residual", residual[np.isfinite(residual)])] * bool(
-            np.isfinite(residual).any()
-        )
-        if not of_model:
+        residual = residual[np.isfinite(residual)]
+        if not len(residual):
             continue
-        if model in dense:
-            everywhere = numbers(dense[model]["residual"])
-            everywhere = everywhere[np.isfinite(everywhere)]
-            if len(everywhere):
-                of_model.append(_most(model, "largest residual over every triple", everywhere))
+        of_model = [_most(model, "largest residual", residual)]
+        everywhere = numbers(dense[model]["residual"]) if model in dense else residual[:0]
+        everywhere = everywhere[np.isfinite(everywhere)]
+        if len(everywhere):
+            of_model.append(_most(model, "largest residual over every triple", everywhere))
         limit = GPT2_MEDIUM_COHERENCE_RESIDUAL if model in real else COHERENCE_RESIDUAL
         beyond += [measured for measured in of_model if not measured.value < limit]
         found += of_model
