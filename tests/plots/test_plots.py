@@ -282,6 +282,11 @@ def test_epsilon_and_its_null_are_the_tables(study, figures, model):
     axes = panel(figures["epsilon"], model)
     assert drawn_as(curve(axes, "o"), rows["layer"], rows["epsilon"])
     assert drawn_as(curve(axes, "_"), rows["layer"], rows["epsilon_null"])
+    nulls = study["nulls"].query("model == @model and quantity == 'epsilon'")
+    for marker, null in (("+", "pooled"), (".", "init")):
+        drawn = nulls[nulls["null"] == null]
+        if len(drawn):
+            assert drawn_as(curve(axes, marker), drawn["layer"], drawn["mean"])
     assert zeros_drawn(axes) == list(rows["layer"][rows["epsilon"] == 0])
 
 
@@ -629,11 +634,11 @@ def test_titles_are_broken_between_formulas_and_not_within():
 
 
 def test_curves_of_a_panel_differ_in_more_than_colour(figures):
-    for name in ("epsilon", "obstruction", "chance"):
+    for name, curves in (("epsilon", 4), ("obstruction", 2), ("chance", 3)):
         for axes in figures[name].axes:
             lines = [line for line in axes.lines if line.get_marker() not in ("v", "None", "")]
             looks = {(line.get_linestyle(), line.get_marker()) for line in lines}
-            assert len(looks) == len(lines) == (3 if name == "epsilon" else 2)
+            assert len(looks) == len(lines) == curves
 
 
 def test_the_axes_to_compare_are_the_same(figures):

@@ -47,7 +47,7 @@ POOLED_LOOK: dict[str, Any] = {
     "color": "0.35",
     "linestyle": "-",
     "linewidth": 0.9,
-    "marker": "_",
+    "marker": "+",
     "markersize": 5,
     "zorder": 3.4,
 }
