@@ -84,11 +84,10 @@ def literal(study: Study) -> Finding:
     for model, rows in study.rows("layers"):
         # The basis has unit norm; of a few triples the largest is at most √n times their rms.
         residual = numbers(rows["jacobi_rms"]) * np.sqrt(numbers(rows["n_triples"]))
-        of_model = [_most(model, "largest residual", residual[np.isfinite(residual)])] * bool(
-            np.isfinite(residual).any()
-        )
-        if not of_model:
+        residual = residual[np.isfinite(residual)]
+        if not len(residual):
             continue
+        of_model = [_most(model, "largest residual", residual)]
         if model in dense:
             everywhere = numbers(dense[model]["residual"])
             everywhere = everywhere[np.isfinite(everywhere)]

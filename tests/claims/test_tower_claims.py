@@ -1,0 +1,44 @@
+"""Gauge observables grow with depth, each of them, or the claim is not reproduced."""
+
+import pandas as pd
+import pytest
+
+from claim_studies import NAN, claim, evidence_of, gauge_rows, of_model
+from headalgebra.claims.finding import NOT_MEASURED, NOT_REPRODUCED, REPRODUCED
+from headalgebra.claims.linf.tower import OBSERVABLES
+
+
+@pytest.mark.parametrize(
+    ("values", "value", "verdict"),
+    [
+        ((1.0, -2.0, 3.0, -4.0, 5.0, 6.0), 1, REPRODUCED),  # of either sign
+        ((6.0, 5.0, 4.0, 3.0, 2.0, 1.0), -1, NOT_REPRODUCED),
+        ((1.0,) * 6, NAN, NOT_MEASURED),
+        ((1.0, 2.0), NAN, NOT_MEASURED),
+        ((NAN,) * 6, NAN, NOT_MEASURED),
+    ],
+)
+def test_growth_of_gauge_observables(values: tuple[float, ...], value: float, verdict: str) -> None:
+    row = claim("gauge", of_model() | {"tower": pd.DataFrame(gauge_rows("m", values))})
+    assert row["verdict"] == verdict
+    assert row["value"] == pytest.approx(value, rel=1e-14, nan_ok=True)
+
+
+@pytest.mark.parametrize("quantity", OBSERVABLES)
+def test_each_gauge_observable_must_grow(quantity: str) -> None:
+    tower = of_model()["tower"].astype({"value": float})
+    falls = tower["quantity"] == quantity
+    tower.loc[falls, "value"] = -1 / tower.loc[falls, "value"]
+    tables = of_model() | {"tower": tower}
+    row = claim("gauge", tables)
+    assert (row["verdict"], row["value"]) == (NOT_REPRODUCED, pytest.approx(-1))
+    numbers = evidence_of("gauge", tables)["value"]
+    for name, called in OBSERVABLES.items():
+        rho = numbers["m", f"Spearman's ρ of {called} and layer"]
+        assert rho == pytest.approx(-1 if name == quantity else 1)
+
+
+def test_layers_without_an_observable_are_not_counted() -> None:
+    tower = pd.DataFrame(gauge_rows("m", (1.0, NAN, 2.0, 3.0, NAN, 4.0)))
+    row = claim("gauge", of_model() | {"tower": tower})
+    assert (row["verdict"], row["n"]) == (REPRODUCED, 4)
