@@ -1,47 +1,67 @@
-"""Made-up tables of studies, as the claims are judged by them."""
+"""Made-up studies: tables of models whose layers are given, everything else as the paper has it."""
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
 
 import pandas as pd
 
 from headalgebra import columns
 from headalgebra.claims.ledger import ledger
 from headalgebra.claims.study import Thresholds
-from schema import Claims, plain
+from schema import Claims
 
-IDS = [
-    *("eps-depth", "eps-monotone"),
-    *("never-classical", "obstruction-range", "obstruction-class"),
-    *("jacobi-range", "coherence", "higher-small"),
-    *("dense-limit", "cost", "conditioning", "sampling"),
-    *("eps-gpt2-medium", "eps-size", "jacobi-phase"),
-    *("stability", "expressivity", "balance", "universality", "regularise", "gauge"),
-]
-THRESHOLDS = Thresholds(**plain(Claims()))
+THRESHOLDS = Thresholds(**Claims().model_dump())
+"""Those of a configuration that says nothing."""
+
 NAN = math.nan
+
 AS_CLAIMED = (0.2, 0.5, 0.6, 1.2, 1.3, 1.9)
 """ε of six layers that are as the paper has them."""
+
 GPT2_MEDIUM = {"n_layers": 24, "n_heads": 16, "d_model": 1024, "d_head": 64}
 GPT2_MEDIUM_ID = "openai-community/gpt2-medium"
-GPT2_EPSILON = [0.1] * 8 + [0.8] * 8 + [1.7] * 8
+GPT2_MEDIUM_EPSILON = (*[0.1] * 8, *[0.8] * 8, *[1.7] * 8)
+"""ε of its layers as the paper has them."""
+
+PLAIN_LAYER = {
+    "n_heads": 12,
+    "n_kv_heads": 12,
+    "d_model": 64,
+    "d_head": 8,
+    "rank": 12,
+    "kappa": 2.0,
+    "basis_dim": 12,
+    "kappa_used": 2.0,
+    "conditioning": "well",
+    "route": "sampled",
+    "n_triples": 2,
+    "n_probes": 16,
+    "epsilon_relative": 0.1,
+    "jacobi_rms": 1e-17,
+    "jacobi_noise": 2e-18,
+    "jacobi_bound": 1e-13,
+    "obstruction_rms": 0.05,
+    "obstruction_ci_low": 0.04,
+    "obstruction_ci_high": 0.06,
+    "hochschild_residual": 1e-16,
+    "coherence_residual": 1e-16,
+    "jacobi_projected_rms": 1e-2,
+    "circuit": "qk",
+    "scale": False,
+    "fold_norm": False,
+    "rope_offset": 0,
+}
+
+Tables = dict[str, pd.DataFrame]
 
 
-def model_layers(model: str, epsilon: Iterable[float] = AS_CLAIMED, **other: object) -> list[dict]:
-    """The rows of one model, as an ideal study would have them."""
+def model_layers(
+    model: str, epsilon: Iterable[float] = AS_CLAIMED, **other: object
+) -> list[dict[str, object]]:
+    """The rows of one model."""
     values = list(epsilon)
-    row = {
-        "model": model,
-        **{"n_layers": len(values), "n_heads": 12, "n_kv_heads": 12, "d_model": 64, "d_head": 8},
-        **{"rank": 12, "kappa": 2.0, "basis_dim": 12, "kappa_used": 2.0, "conditioning": "well"},
-        **{"route": "sampled", "n_triples": 2, "n_probes": 16, "epsilon_relative": 0.1},
-        **{"jacobi_rms": 1e-17, "jacobi_noise": 2e-18, "jacobi_bound": 1e-13},
-        **{"obstruction_rms": 0.05, "obstruction_ci_low": 0.04, "obstruction_ci_high": 0.06},
-        **{"hochschild_residual": 1e-16, "coherence_residual": 1e-16},
-        "jacobi_projected_rms": 1e-2,
-        **{"circuit": "qk", "scale": False, "fold_norm": False, "rope_offset": 0},
-    } | other
+    row = {"model": model, "n_layers": len(values)} | PLAIN_LAYER | other
     return [
         row | {"layer": layer, "epsilon": value, "phase": phase_of(value)}
         for layer, value in enumerate(values)
@@ -49,17 +69,39 @@ def model_layers(model: str, epsilon: Iterable[float] = AS_CLAIMED, **other: obj
 
 
 def phase_of(epsilon: float) -> str:
-    return "I" if epsilon < 0.1 else "III" if epsilon > 1 else "II" if epsilon == epsilon else ""
+    if math.isnan(epsilon):
+        return ""
+    return "I" if epsilon < 0.1 else "III" if epsilon > 1 else "II"
 
 
-Described = tuple[str, str, str, str, bool | None, bool]
+def described(
+    model: str = "m",
+    source: str = "path",
+    id: str = "",
+    family: str = "bert",
+    trained: bool | None = True,
+    last_of_series: bool = True,
+) -> pd.DataFrame:
+    """What the claims are told of one model."""
+    of_model = {
+        "model": model,
+        "source": source,
+        "id": id,
+        "family": family,
+        "trained": trained,
+        "last_of_series": last_of_series,
+    }
+    return pd.DataFrame([of_model], columns=list(columns.DESCRIBED_MODELS))
 
 
-def described(*models: Described) -> pd.DataFrame:
-    return pd.DataFrame(models, columns=list(columns.DESCRIBED_MODELS))
+def together(*models: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat(models, ignore_index=True)
 
 
-def precision_rows(model: str, slope: float = 0.93) -> list[dict]:
+TRAINED = described()
+
+
+def precision_rows(model: str, slope: float = 0.93) -> list[dict[str, object]]:
     return [
         {
             "model": model,
@@ -73,7 +115,7 @@ def precision_rows(model: str, slope: float = 0.93) -> list[dict]:
     ]
 
 
-def gauge_rows(model: str, values: Iterable[float]) -> list[dict]:
+def gauge_rows(model: str, values: Iterable[float]) -> list[dict[str, object]]:
     return [
         {"model": model, "layer": layer, "level": "gauge", "quantity": quantity, "value": value}
         for layer, value in enumerate(values)
@@ -87,82 +129,103 @@ def conditioning_table(poor: str = "sampled", uniform_inside: int = 38) -> pd.Da
     for case in range(40):
         band = ("well", "moderate", "poor", "poor")[case % 4]
         nearer = poor if band == "poor" else "dense"
-        errors = {"dense_error": 1e-3, "sampled_error": 1e-2}
-        if nearer == "sampled":
-            errors = {"dense_error": 0.5, "sampled_error": 1e-2}
-        inside = case < uniform_inside
         rows.append(
             {
-                **{"case": case, "elements": "even", "n": 6, "kappa": 2.0, "conditioning": band},
-                **{"exact": 1.0, "dense": 1.0, "sampled": 1.01, "low": 0.9, "high": 1.1},
+                "case": case,
+                "elements": "even",
+                "n": 6,
+                "kappa": 2.0,
+                "conditioning": band,
+                "exact": 1.0,
+                "dense": 1.0,
+                "sampled": 1.01,
+                "low": 0.9,
+                "high": 1.1,
                 "uniform": 1.0,
-                **{"uniform_low": 0.9 if inside else 1.1, "uniform_high": 1.2},
-                **errors,
-                **{"relative_error": 0.01, "literal_residual": 1e-17},
+                "uniform_low": 0.9 if case < uniform_inside else 1.1,
+                "uniform_high": 1.2,
+                "dense_error": 1e-3 if nearer == "dense" else 0.5,
+                "sampled_error": 1e-2,
+                "relative_error": 0.01,
+                "literal_residual": 1e-17,
             }
         )
     return pd.DataFrame(rows, columns=list(columns.CONDITIONING))
 
 
 def feasibility_table(dense_s: float = 3.0, probes_s: float = 0.5) -> pd.DataFrame:
-    rows = [
-        ("probes", 10, 512, 450, 16, True, NAN, 5e8, probes_s, probes_s, 4e-3, 3e-3, 5e-3, NAN),
-        ("dense", 6, 512, 90, 0, True, 6e7, 5e8, dense_s, dense_s, 4e-3, 4e-3, 4e-3, 1e-17),
-        ("dense", 10, 512, 450, 0, True, 1.5e8, 6e8, 15.0, 15.0, 4e-3, 4e-3, 4e-3, 1e-17),
+    """Random layers at the sizes the paper calls feasible and not; all runs complete."""
+    dense = {"route": "dense", "d_model": 512, "n_probes": 0, "literal_residual": 1e-17}
+    runs = [
+        {"route": "probes", "n": 10, "d_model": 512, "n_triples": 450, "n_probes": 16}
+        | {"cpu_s": probes_s},
+        dense | {"n": 6, "n_triples": 90, "bytes": 6e7, "cpu_s": dense_s},
+        dense | {"n": 10, "n_triples": 450, "bytes": 1.5e8, "cpu_s": 15.0},
     ]
-    return pd.DataFrame(rows, columns=list(columns.FEASIBILITY))
+    table = pd.DataFrame(runs, columns=list(columns.FEASIBILITY))
+    return table.assign(
+        completed=True, peak_rss_bytes=5e8, wall_s=table["cpu_s"], obstruction_rms=4e-3
+    )
 
 
-def study_tables(*rows: list[dict]) -> dict[str, pd.DataFrame]:
+def both_ways(n: int, uniform_inside: bool = True) -> pd.DataFrame:
+    """Layers of `m` extracted both ways, the probes 5 % off and the interval wide enough."""
+    rows = []
+    for layer in range(n):
+        of_layer = {"model": "m", "layer": layer, "n_triples": 90, "n_probes": 16}
+        rows += [
+            of_layer | {"estimator": "dense", "value": 1.0, "low": 1.0, "high": 1.0},
+            of_layer | {"estimator": "probes", "value": 1.05, "low": 0.9, "high": 1.2},
+            of_layer
+            | {"estimator": "uniform", "value": 1.0, "low": 0.9 if uniform_inside else 1.1}
+            | {"high": 1.2},
+        ]
+    return pd.DataFrame(rows, columns=list(columns.MODEL_SAMPLING))
+
+
+def study_tables(*models: list[dict[str, object]]) -> Tables:
     """The tables of models whose layers are given, everything else as claimed."""
-    layers = pd.DataFrame([row for of_model in rows for row in of_model])
-    models = list(dict.fromkeys(layers["model"]))
+    layers = pd.DataFrame([row for rows in models for row in rows])
+    n_layers = layers.groupby("model", sort=False).size()
     return {
         "layers": layers,
         "sampling": pd.DataFrame(columns=list(columns.MODEL_SAMPLING)),
-        "precision": pd.DataFrame([row for model in models for row in precision_rows(model)]),
+        "precision": pd.DataFrame([row for name in n_layers.index for row in precision_rows(name)]),
         "literal": pd.DataFrame(columns=list(columns.MODEL_LITERAL)),
         "tower": pd.DataFrame(
-            [
-                row
-                for model in models
-                for row in gauge_rows(model, range(1, 1 + (layers["model"] == model).sum()))
-            ]
+            [row for name, n in n_layers.items() for row in gauge_rows(str(name), range(1, 1 + n))]
         ),
         "conditioning": conditioning_table(),
         "feasibility": feasibility_table(),
     }
 
 
-def trained(model: str, family: str = "bert", source: str = "path", id_: str = "") -> Described:
-    """A trained model that stands alone."""
-    return (model, source, id_, family, True, True)
-
-
-TRAINED = described(trained("m"))
-
-
-def judged(
-    tables: dict[str, pd.DataFrame], models: pd.DataFrame = TRAINED, **thresholds: float
-) -> dict[str, str]:
-    return dict(found(tables, models, **thresholds)["verdict"])
+def of_model(epsilon: Iterable[float] = AS_CLAIMED, **other: object) -> Tables:
+    """The tables of one model, `m`."""
+    return study_tables(model_layers("m", epsilon, **other))
 
 
 def found(
-    tables: dict[str, pd.DataFrame], models: pd.DataFrame = TRAINED, **thresholds: float
-) -> pd.DataFrame:
-    settings = Thresholds(**{**THRESHOLDS.__dict__, **thresholds})
-    return ledger(tables, models, settings)[0].set_index("id")
+    tables: Tables, models: pd.DataFrame = TRAINED, **thresholds: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The claims by their id, and the evidence."""
+    claims, evidence = ledger(tables, models, replace(THRESHOLDS, **thresholds))
+    return claims.set_index("id"), evidence
 
 
-def evidence(
-    tables: dict[str, pd.DataFrame], claim: str, models: pd.DataFrame = TRAINED
-) -> dict[tuple[str, str], Any]:
-    """The numbers behind a claim, by what they are of and what they are."""
-    rows = ledger(tables, models, THRESHOLDS)[1].query("id == @claim")
-    return rows.set_index(["on", "statistic"])["value"].to_dict()
+def claim(
+    id: str, tables: Tables, models: pd.DataFrame = TRAINED, **thresholds: float
+) -> pd.Series:
+    """The row of one claim."""
+    return found(tables, models, **thresholds)[0].loc[id]
 
 
-def of_model(epsilon: Iterable[float] = AS_CLAIMED, **other: object) -> dict[str, pd.DataFrame]:
-    """The tables of one trained model."""
-    return study_tables(model_layers("m", epsilon, **other))
+def evidence_of(id: str, tables: Tables, models: pd.DataFrame = TRAINED) -> pd.DataFrame:
+    """The numbers behind one claim, by what they are of and what they are."""
+    evidence = found(tables, models)[1]
+    return evidence[evidence["id"] == id].set_index(["on", "statistic"])
+
+
+def judged(tables: Tables, models: pd.DataFrame = TRAINED, **thresholds: float) -> dict[str, str]:
+    """The verdict of each claim."""
+    return dict(found(tables, models, **thresholds)[0]["verdict"])

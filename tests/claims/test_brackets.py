@@ -1,26 +1,26 @@
-"""The Jacobiator and the brackets of section 3, judged each way."""
-
-import math
+"""The Jacobiator is rounding, and what then holds of any matrices."""
 
 import pandas as pd
 import pytest
 
 from claim_studies import (
-    GPT2_EPSILON,
     GPT2_MEDIUM,
+    GPT2_MEDIUM_EPSILON,
     GPT2_MEDIUM_ID,
     NAN,
+    claim,
     described,
-    evidence,
-    found,
+    evidence_of,
     judged,
     model_layers,
     of_model,
     precision_rows,
     study_tables,
+    together,
 )
 from headalgebra import columns
 from headalgebra.claims.finding import (
+    CONTRADICTED,
     NOT_MEASURED,
     NOT_REPRODUCED,
     TRUE_OF_ANYTHING,
@@ -29,80 +29,112 @@ from headalgebra.claims.finding import (
 JACOBI = ["jacobi-range", "jacobi-phase"]
 
 
-@pytest.mark.parametrize("claim", JACOBI)
-def test_a_jacobiator_above_its_bound_is_no_evidence_of_an_identity(claim: str) -> None:
+@pytest.mark.parametrize("id", JACOBI)
+def test_a_jacobiator_below_its_bound_is_rounding(id: str) -> None:
+    tables = of_model()
+    tables["layers"].loc[2, "jacobi_rms"] = 2e-17
+    row = claim(id, tables)
+    assert (row["verdict"], row["value"], row["n"]) == (CONTRADICTED, 2e-17, 6)
+    numbers = evidence_of(id, tables)
+    assert numbers.loc[("m", "largest bound of rounding"), "value"] == 1e-13
+    for operand in ("raw", "basis"):
+        slope = numbers.loc[("m", f"slope of ‖J‖ in the unit roundoff, {operand} operands")]
+        assert slope["value"] == pytest.approx(0.93, rel=1e-12)
+        assert slope["n"] == 1
+
+
+@pytest.mark.parametrize("id", JACOBI)
+def test_a_jacobiator_above_its_bound_is_no_evidence_of_an_identity(id: str) -> None:
     tables = of_model()
     tables["layers"].loc[2, "jacobi_rms"] = 1e-3
-    table = found(tables)
-    assert table.loc[claim, "verdict"] == NOT_MEASURED
-    assert (
-        "failed its own check: m: J above the bound of rounding in layers 2"
-        in (table.loc[claim, "note"])
-    )
+    row = claim(id, tables)
+    assert (row["verdict"], row["value"]) == (NOT_MEASURED, 1e-3)
+    assert "failed its own check" in row["note"] and "in layers 2" in row["note"]
 
 
-@pytest.mark.parametrize("claim", JACOBI)
+@pytest.mark.parametrize("id", JACOBI)
 @pytest.mark.parametrize("slope", [0.0, 0.5, 1.5])
 def test_a_jacobiator_that_does_not_follow_the_roundoff_is_not_rounding(
-    claim: str, slope: float
+    id: str, slope: float
 ) -> None:
     tables = of_model() | {"precision": pd.DataFrame(precision_rows("m", slope))}
-    assert judged(tables)[claim] == NOT_MEASURED
+    assert judged(tables)[id] == NOT_MEASURED
 
 
-@pytest.mark.parametrize("claim", JACOBI)
-def test_without_precisions_or_triples_there_is_no_evidence(claim: str) -> None:
+@pytest.mark.parametrize("id", JACOBI)
+def test_without_precisions_or_triples_there_is_no_evidence(id: str) -> None:
     precision = pd.DataFrame(precision_rows("m"))
     for left in (precision[:0], precision.assign(jacobi_mean=NAN), precision.query("layer > 0")):
-        assert judged(of_model() | {"precision": left})[claim] == NOT_MEASURED
+        assert judged(of_model() | {"precision": left})[id] == NOT_MEASURED
     two = precision[precision["unit_roundoff"] > 1e-4]
-    assert judged(of_model() | {"precision": two})[claim] == NOT_MEASURED
-    assert judged(of_model(jacobi_rms=NAN, jacobi_bound=NAN))[claim] == NOT_MEASURED
+    assert judged(of_model() | {"precision": two})[id] == NOT_MEASURED
+    row = claim(id, of_model(jacobi_rms=NAN, jacobi_bound=NAN))
+    assert row["verdict"] == NOT_MEASURED
+    assert pd.isna(row["value"])
 
 
-def test_phases_that_agree_are_counted() -> None:
-    tables = of_model(jacobi_projected_rms=0.5)  # phase III by the paper's ranges
-    statistic = "share of layers whose phase by ε and by projected Jacobiator agree"
-    assert evidence(tables, "jacobi-phase")["m", statistic] == 0.5
-    tables = of_model(jacobi_projected_rms=NAN)
-    assert ("m", statistic) not in evidence(tables, "jacobi-phase")
+def test_the_largest_jacobiator_is_that_of_all_models_over_all_layers() -> None:
+    models = together(described("a"), described("b"))
+    tables = study_tables(model_layers("a"), model_layers("b", (0.1, 0.2), jacobi_rms=3e-17))
+    row = claim("jacobi-range", tables, models)
+    assert (row["models"], row["value"], row["n"]) == ("a, b", 3e-17, 8)
 
 
 @pytest.mark.parametrize(
     ("residual", "verdict"), [(1e-16, TRUE_OF_ANYTHING), (1e-3, NOT_MEASURED), (NAN, NOT_MEASURED)]
 )
 def test_higher_brackets_vanish_where_the_relations_hold(residual: float, verdict: str) -> None:
-    table = found(of_model(coherence_residual=residual))
-    assert table.loc["higher-small", "verdict"] == verdict
-    zero = "ℓ_k is zero from k = 4 on" in table.loc["higher-small", "note"]
-    assert zero == (verdict == TRUE_OF_ANYTHING)
+    row = claim("higher-small", of_model(coherence_residual=residual))
+    assert row["verdict"] == verdict
+    assert row["value"] == pytest.approx(residual, abs=0, nan_ok=True)
 
 
-def test_the_literal_relations_hold_of_anything_or_not_at_all() -> None:
-    row = found(of_model()).loc["coherence"]
-    assert row["verdict"] == TRUE_OF_ANYTHING
-    # Of the two triples of the model's layers, whose rms is 1e-17 as that of the layers made here.
-    assert row["value"] == pytest.approx(math.sqrt(2) * 1e-17, rel=1e-12, abs=0)
-    assert judged(of_model(jacobi_rms=1e-5))["coherence"] == NOT_REPRODUCED
-    # Of two triples the larger residual may be √2 times their root mean square.
-    assert judged(of_model(jacobi_rms=0.8e-6))["coherence"] == NOT_REPRODUCED
-    assert judged(of_model(jacobi_rms=0.7e-6))["coherence"] == TRUE_OF_ANYTHING
-    assert judged(of_model(jacobi_rms=NAN))["coherence"] == NOT_MEASURED
+@pytest.mark.parametrize(
+    ("rms", "verdict"),
+    [
+        (1e-17, TRUE_OF_ANYTHING),
+        (1e-5, NOT_REPRODUCED),
+        # Of two triples the larger residual may be √2 times their root mean square.
+        (0.8e-6, NOT_REPRODUCED),
+        (0.7e-6, TRUE_OF_ANYTHING),
+        (NAN, NOT_MEASURED),
+    ],
+)
+def test_the_literal_relations_hold_of_anything_or_not_at_all(rms: float, verdict: str) -> None:
+    tables = of_model(jacobi_rms=rms)
+    assert claim("coherence", tables)["verdict"] == verdict
+    if verdict != NOT_MEASURED:
+        largest = evidence_of("coherence", tables).loc[("m", "largest residual")]
+        assert (largest["value"], largest["n"]) == (pytest.approx(2**0.5 * rms, rel=1e-15), 6)
 
 
-def test_dense_residuals_count_for_the_literal_relations() -> None:
-    for residual, verdict in ((1e-17, TRUE_OF_ANYTHING), (1e-5, NOT_REPRODUCED)):
-        row = pd.DataFrame([("m", 0, "float64", 4, residual)], columns=list(columns.MODEL_LITERAL))
-        assert judged(of_model() | {"literal": row})["coherence"] == verdict
-        for table in ("conditioning", "feasibility"):
-            tables = of_model()
-            tables[table] = tables[table].assign(literal_residual=residual)
-            assert judged(tables)["coherence"] == verdict
+@pytest.mark.parametrize(
+    ("residual", "verdict"), [(1e-17, TRUE_OF_ANYTHING), (1e-5, NOT_REPRODUCED)]
+)
+def test_dense_residuals_count_for_the_literal_relations(residual: float, verdict: str) -> None:
+    dense = {"model": "m", "layer": 0, "dtype": "float64", "n_triples": 4, "residual": residual}
+    literal = pd.DataFrame([dense], columns=list(columns.MODEL_LITERAL))
+    tables = of_model() | {"literal": literal}
+    # Of the model once, though two numbers are over its layers; 40 constructed, 2 random.
+    assert claim("coherence", tables)["n"] == 6 + 40 + 2
+    for on, changed in (
+        ("m", {"literal": literal}),
+        *(
+            (on, {name: of_model()[name].assign(literal_residual=residual)})
+            for on, name in (
+                ("constructed layers", "conditioning"),
+                ("random layers", "feasibility"),
+            )
+        ),
+    ):
+        tables = of_model() | changed
+        assert claim("coherence", tables)["verdict"] == verdict
+        measured = evidence_of("coherence", tables).loc[(on, "largest residual over every triple")]
+        assert measured["value"] == residual
 
 
 def test_gpt2_medium_has_a_bound_of_its_own_on_the_literal_relations() -> None:
-    rows = model_layers("m", GPT2_EPSILON, **GPT2_MEDIUM, jacobi_rms=5e-6)
-    real = described(("m", "hub", GPT2_MEDIUM_ID, "gpt2", True, True))
-    other = described(("m", "hub", "x/y", "gpt2", True, True))
-    assert judged(study_tables(rows), real)["coherence"] == TRUE_OF_ANYTHING
-    assert judged(study_tables(rows), other)["coherence"] == NOT_REPRODUCED
+    tables = study_tables(model_layers("m", GPT2_MEDIUM_EPSILON, **GPT2_MEDIUM, jacobi_rms=5e-6))
+    real, other = (described(source="hub", id=id) for id in (GPT2_MEDIUM_ID, "x/y"))
+    assert judged(tables, real)["coherence"] == TRUE_OF_ANYTHING
+    assert judged(tables, other)["coherence"] == NOT_REPRODUCED

@@ -1,30 +1,29 @@
-"""The ledger as a page."""
+"""The page stands alone, leads from every verdict to its figure, and shows every number."""
 
 import re
 from base64 import b64decode
 from collections.abc import Iterable
+from html import unescape
 from html.parser import HTMLParser
 from io import BytesIO
 
 import numpy as np
-import pandas as pd
+import pytest
 from PIL import Image
 
 from claim_studies import (
-    IDS,
     THRESHOLDS,
     TRAINED,
+    Tables,
     described,
     model_layers,
     of_model,
     study_tables,
-    trained,
 )
-from headalgebra.claims.finding import (
-    VERDICTS,
-)
-from headalgebra.claims.ledger import ledger
+from headalgebra.claims.finding import VERDICTS
+from headalgebra.claims.ledger import CLAIMS, ledger
 from headalgebra.claims.page import COLOURS, FIGURE_BYTES, claims_page
+from headalgebra.claims.wording import number, shown
 
 
 class Links(HTMLParser):
@@ -64,9 +63,9 @@ def png(side: int = 4, noise: bool = False) -> bytes:
     return written.getvalue()
 
 
-def page(names: Iterable[str], tables: dict[str, pd.DataFrame] | None = None, **other: str) -> str:
-    claims, numbers = ledger(tables or of_model(), TRAINED, THRESHOLDS)
-    return claims_page(claims, numbers, {name: png() for name in names}, title="a study", **other)
+def page(figures: Iterable[str] = (), tables: Tables | None = None) -> str:
+    claims, evidence = ledger(tables or of_model(), TRAINED, THRESHOLDS)
+    return claims_page(claims, evidence, {name: png() for name in figures}, title="a study")
 
 
 def test_every_link_leads_to_an_anchor_on_a_page_that_needs_no_other() -> None:
@@ -74,8 +73,8 @@ def test_every_link_leads_to_an_anchor_on_a_page_that_needs_no_other() -> None:
     read = Links(whole)
     assert len(set(read.anchors)) == len(read.anchors)
     assert all(link.startswith("#") and link[1:] in read.anchors for link in read.links)
-    assert {f"claim-{name}" for name in IDS} <= set(read.anchors)
-    assert "#figure-gpt2_medium" in read.links and "#figure-epsilon" in read.links
+    assert {f"claim-{id}" for id in CLAIMS} <= set(read.anchors)
+    assert {"#figure-gpt2_medium", "#figure-epsilon"} <= set(read.links)
     assert len(read.images) == 5  # that of no claim is left out
     for image in read.images:
         head, _, data = image.partition(",")
@@ -85,41 +84,76 @@ def test_every_link_leads_to_an_anchor_on_a_page_that_needs_no_other() -> None:
 
 
 def test_a_figure_that_a_study_lacks_is_not_linked() -> None:
-    read = Links(page([]))
+    read = Links(page())
     assert not read.images
     assert not any(link.startswith("#figure") for link in read.links)
     assert "#figure-epsilon" in Links(page(["epsilon"])).links  # in place of phases or size
 
 
+def sections(whole: str) -> dict[str, str]:
+    """What each claim's section says, by the claim."""
+    parts = re.split(r'<section id="claim-([\w-]+)">', whole)[1:]
+    bodies = (re.sub(r"<[^>]+>", "", part.partition("</section>")[0]) for part in parts[1::2])
+    return dict(zip(parts[::2], map(unescape, bodies), strict=True))
+
+
+def test_each_claim_is_shown_with_its_verdict_and_every_number() -> None:
+    claims, evidence = ledger(of_model(), TRAINED, THRESHOLDS)
+    shown_claims = sections(page())
+    assert list(shown_claims) == list(claims["id"])
+    for claim in claims.to_dict("records"):
+        said = shown_claims[claim["id"]]
+        for text in (claim["verdict"], claim["criterion"], claim["note"], number(claim)):
+            assert text in said
+    for measured in evidence.to_dict("records"):
+        said = shown_claims[measured["id"]]
+        for text in (measured["on"], measured["statistic"], shown(measured["value"])):
+            assert text in said
+
+
+def test_the_overview_says_what_was_measured_or_what_is_missing() -> None:
+    claims, _ = ledger(of_model(), TRAINED, THRESHOLDS)
+    overview = unescape(page().partition("<section")[0])
+    for claim in claims.to_dict("records"):
+        assert (number(claim) or claim["note"]) in overview
+
+
 def test_verdicts_are_told_in_words_and_colours() -> None:
+    claims, _ = ledger(of_model(), TRAINED, THRESHOLDS)
+    assert set(claims["verdict"]) == set(VERDICTS) == set(COLOURS)
     whole = page(["epsilon"])
     for verdict in VERDICTS:
         assert re.search(f'style="background: {COLOURS[verdict]}"[^>]*>\\s*{verdict}<', whole)
     assert len(set(COLOURS.values())) == len(VERDICTS)
 
 
-def test_colours_can_be_read() -> None:
-    for colour in COLOURS.values():
-        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-        luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
-        assert 1.05 / (luminance + 0.05) > 4.5  # WCAG AA, white letters
+@pytest.mark.parametrize("colour", COLOURS.values())
+def test_colours_can_be_read(colour: str) -> None:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+    assert 1.05 / (luminance + 0.05) > 4.5  # WCAG AA, white letters
 
 
-def test_hostile_names_are_escaped() -> None:
-    hostile = '<script>alert("x")</script>&"\''
-    tables = study_tables(model_layers(hostile))
-    claims, numbers = ledger(tables, described(trained(hostile)), THRESHOLDS)
-    whole = claims_page(claims, numbers, {"epsilon": png()}, title=hostile)
+@pytest.mark.parametrize(
+    "hostile", ['<script>alert("x")</script>&"\'', "</td></table><b>", "{{ 7 * 7 }}{% raw %}"]
+)
+def test_hostile_names_are_escaped(hostile: str) -> None:
+    def named(name: str) -> str:
+        tables = study_tables(model_layers(name))
+        claims, evidence = ledger(tables, described(name), THRESHOLDS)
+        return claims_page(claims, evidence, {"epsilon": png()}, title=name)
+
+    whole, plain = named(hostile), named("plain")
     assert "<script" not in whole
-    assert "&lt;script&gt;" in whole
+    assert unescape(whole).count(hostile) == plain.count("plain") > 2
+    assert re.findall(r"<[^>]*>", whole) == re.findall(r"<[^>]*>", plain)
     Links(whole)
 
 
 def test_figures_too_large_together_are_made_smaller() -> None:
     figures = {name: png(700, noise=True) for name in ("epsilon", "jacobiator", "tower")}
-    claims, numbers = ledger(of_model(), TRAINED, THRESHOLDS)
-    whole = claims_page(claims, numbers, figures, title="large")
+    whole = claims_page(*ledger(of_model(), TRAINED, THRESHOLDS), figures, title="large")
     assert sum(map(len, figures.values())) > FIGURE_BYTES
     assert len(whole.encode()) < 1_400_000
     for image in Links(whole).images:

@@ -1,45 +1,44 @@
-"""The gauge observables of section 6, judged each way; what training alone could show."""
+"""Gauge observables grow with depth, each of them, or the claim is not reproduced."""
 
 import pandas as pd
 import pytest
 
-from claim_studies import (
-    NAN,
-    found,
-    gauge_rows,
-    judged,
-    of_model,
-)
+from claim_studies import NAN, claim, evidence_of, gauge_rows, of_model
 from headalgebra.claims.finding import NOT_MEASURED, NOT_REPRODUCED, REPRODUCED
+from headalgebra.claims.linf.tower import OBSERVABLES
 
 
 @pytest.mark.parametrize(
-    ("values", "verdict"),
+    ("values", "value", "verdict"),
     [
-        ((1.0, -2.0, 3.0, -4.0, 5.0, 6.0), REPRODUCED),  # of either sign
-        ((6.0, 5.0, 4.0, 3.0, 2.0, 1.0), NOT_REPRODUCED),
-        ((1.0,) * 6, NOT_MEASURED),
-        ((1.0, 2.0), NOT_MEASURED),
-        ((NAN,) * 6, NOT_MEASURED),
+        ((1.0, -2.0, 3.0, -4.0, 5.0, 6.0), 1, REPRODUCED),  # of either sign
+        ((6.0, 5.0, 4.0, 3.0, 2.0, 1.0), -1, NOT_REPRODUCED),
+        ((1.0,) * 6, NAN, NOT_MEASURED),
+        ((1.0, 2.0), NAN, NOT_MEASURED),
+        ((NAN,) * 6, NAN, NOT_MEASURED),
     ],
 )
-def test_growth_of_gauge_observables(values: tuple[float, ...], verdict: str) -> None:
-    tables = of_model() | {"tower": pd.DataFrame(gauge_rows("m", values))}
-    assert judged(tables)["gauge"] == verdict
+def test_growth_of_gauge_observables(values: tuple[float, ...], value: float, verdict: str) -> None:
+    row = claim("gauge", of_model() | {"tower": pd.DataFrame(gauge_rows("m", values))})
+    assert row["verdict"] == verdict
+    assert row["value"] == pytest.approx(value, rel=1e-14, nan_ok=True)
 
 
-@pytest.mark.parametrize("quantity", ["action", "action_normalised", "wilson_deviation"])
+@pytest.mark.parametrize("quantity", OBSERVABLES)
 def test_each_gauge_observable_must_grow(quantity: str) -> None:
     tower = of_model()["tower"].astype({"value": float})
     falls = tower["quantity"] == quantity
     tower.loc[falls, "value"] = -1 / tower.loc[falls, "value"]
-    assert judged(of_model() | {"tower": tower})["gauge"] == NOT_REPRODUCED
+    tables = of_model() | {"tower": tower}
+    row = claim("gauge", tables)
+    assert (row["verdict"], row["value"]) == (NOT_REPRODUCED, pytest.approx(-1))
+    numbers = evidence_of("gauge", tables)["value"]
+    for name, called in OBSERVABLES.items():
+        rho = numbers["m", f"Spearman's ρ of {called} and layer"]
+        assert rho == pytest.approx(-1 if name == quantity else 1)
 
 
-@pytest.mark.parametrize(
-    "claim", ["stability", "expressivity", "balance", "universality", "regularise"]
-)
-def test_what_needs_experiments_says_which(claim: str) -> None:
-    row = found(of_model()).loc[claim]
-    assert row["verdict"] == NOT_MEASURED
-    assert row["note"].startswith("no ")
+def test_layers_without_an_observable_are_not_counted() -> None:
+    tower = pd.DataFrame(gauge_rows("m", (1.0, NAN, 2.0, 3.0, NAN, 4.0)))
+    row = claim("gauge", of_model() | {"tower": tower})
+    assert (row["verdict"], row["n"]) == (REPRODUCED, 4)

@@ -11,8 +11,8 @@ from headalgebra.claims.finding import (
     Finding,
     largest,
     not_measured,
-    smallest,
     verdict_if,
+    weakest,
 )
 from headalgebra.claims.statistics import numbers
 from headalgebra.claims.study import Study, listed
@@ -36,6 +36,8 @@ class Claim:
         Figures of a study that show it, the most telling first.
     judge
         The rule.
+    of_trained_models
+        Whether only trained models can be evidence of it.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Claim:
     rests_on: str
     figures: tuple[str, ...] = ()
     judge: Callable[[Study], Finding]
+    of_trained_models: bool = True
 
 
 def on_every_model(
@@ -75,7 +78,7 @@ def on_every_model(
     note = "; ".join(f"{model}: {reason}" for model, reason in reasons.items())
     if not deciding:
         return not_measured(note or nothing.note, beside)
-    least = smallest(list(deciding.values()), statistic)
+    least = weakest(list(deciding.values()), statistic)
     return Finding(
         verdict=verdict_if(least.value >= threshold),
         deciding=least,

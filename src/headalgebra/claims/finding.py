@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
@@ -11,7 +11,7 @@ TRUE_OF_ANYTHING = "true of anything"
 NOT_MEASURED = "not measured"
 
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, CONTRADICTED, TRUE_OF_ANYTHING, NOT_MEASURED)
-"""`true of anything`: an identity makes it so for any matrices, and it says nothing of a model."""
+"""`true of anything`: mathematics makes it so for any matrices, and it says nothing of a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,22 +72,35 @@ def verdict_if(holds: bool) -> str:
     return REPRODUCED if holds else NOT_REPRODUCED
 
 
-def smallest(evidence: Sequence[Evidence], statistic: str) -> Evidence:
-    """The smallest number, under a name for all of them."""
-    return _renamed(min(evidence, key=lambda measured: measured.value), evidence, statistic)
+def weakest(estimates: Sequence[Evidence], statistic: str) -> Evidence:
+    """The smallest of several estimates, with the interval and the n of that one.
+
+    Parameters
+    ----------
+    statistic
+        What it is called among all of them.
+    """
+    least = min(estimates, key=lambda measured: measured.value)
+    return replace(least, on=_all_of(estimates), statistic=statistic)
 
 
-def largest(evidence: Sequence[Evidence], statistic: str) -> Evidence:
-    """The largest number, under a name for all of them."""
-    return _renamed(max(evidence, key=lambda measured: measured.value), evidence, statistic)
+def smallest(minima: Sequence[Evidence], statistic: str) -> Evidence:
+    """The smallest number of all that these are the smallest of."""
+    return _over_all(min(measured.value for measured in minima), minima, statistic)
 
 
-def _renamed(extreme: Evidence, evidence: Sequence[Evidence], statistic: str) -> Evidence:
-    return Evidence(
-        on=", ".join(dict.fromkeys(measured.on for measured in evidence)),
-        statistic=statistic,
-        value=extreme.value,
-        low=extreme.low,
-        high=extreme.high,
-        n=extreme.n,
-    )
+def largest(maxima: Sequence[Evidence], statistic: str) -> Evidence:
+    """The largest number of all that these are the largest of."""
+    return _over_all(max(measured.value for measured in maxima), maxima, statistic)
+
+
+def _over_all(value: float, parts: Sequence[Evidence], statistic: str) -> Evidence:
+    # Of one model there may be several numbers over the same layers, or over some of them.
+    n: dict[str, int] = {}
+    for measured in parts:
+        n[measured.on] = max(measured.n, n.get(measured.on, 0))
+    return Evidence(on=_all_of(parts), statistic=statistic, value=value, n=sum(n.values()))
+
+
+def _all_of(parts: Sequence[Evidence]) -> str:
+    return ", ".join(dict.fromkeys(measured.on for measured in parts))

@@ -67,6 +67,7 @@ def ledger(
         for claim in claims:
             finding = claim.judge(study)
             deciding = finding.deciding
+            line_to_add = study.line_to_add if claim.of_trained_models else ""
             rows.append(
                 {
                     "paper": paper,
@@ -82,7 +83,7 @@ def ledger(
                     "n": deciding.n if deciding else None,
                     "models": deciding.on if deciding else "",
                     "verdict": finding.verdict,
-                    "note": finding.note,
+                    "note": "; ".join(filter(None, (finding.note, line_to_add))),
                     "rests_on": claim.rests_on,
                 }
             )

@@ -18,7 +18,7 @@ from headalgebra.claims.finding import (
     TRUE_OF_ANYTHING,
 )
 from headalgebra.claims.ledger import CLAIMS
-from headalgebra.claims.wording import measured, shown
+from headalgebra.claims.wording import number, shown
 
 FIGURE_BYTES = 1_250_000
 """Of all figures in base64: a page much above 1.4 MB stays blank inside a Snakemake report."""
@@ -45,20 +45,38 @@ TEMPLATE = """<!DOCTYPE html>
 body { font: 16px/1.5 sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
        padding: 0 1rem }
 h2 { margin: 2.5rem 0 .5rem; border-top: 1px solid #ccc; padding-top: 1rem }
-table { border-collapse: collapse; width: 100% }
-td, th { padding: .3rem .6rem; text-align: left; vertical-align: top;
+table { border-collapse: collapse; width: 100%; table-layout: fixed; margin: .8rem 0 }
+td, th { padding: .3rem .6rem .3rem 0; text-align: left; vertical-align: top;
          border-bottom: 1px solid #ddd }
+.claims th { width: 19% } .claims th:nth-child(n + 2) { width: 27% }
+.evidence th { width: 24% } .evidence th:nth-child(2) { width: 40% }
+.evidence th:nth-child(4) { width: 18% } .evidence th:nth-child(5) { width: 6% }
 dt { font-weight: bold; margin-top: .5rem }
-dd { margin: 0; overflow-wrap: anywhere }
+dd { margin: 0 }
+td, dd { overflow-wrap: anywhere }
 img { max-width: 100% }
-.verdict { color: #fff; padding: .1rem .5rem; border-radius: .2rem; white-space: nowrap }
+.number { white-space: nowrap }
+.missing { color: #555 }
+.verdict { display: inline-block; color: #fff; padding: 0 .5rem; border-radius: .2rem }
+h2 .verdict { font-size: 1rem; font-weight: normal; vertical-align: .15rem }
+@media (max-width: 45rem) {
+  .claims, .claims tbody, .claims tr, .claims td { display: block }
+  .claims tr:first-child { display: none }
+  .claims td { border: 0; padding: .1rem 0 }
+  .claims td:nth-child(3) { border-left: .2rem solid #ddd; padding-left: .6rem }
+  .claims tr { border-bottom: 1px solid #ddd; padding: .5rem 0 }
+  .evidence { font-size: .8rem }
+  .evidence th { width: 28% } .evidence th:nth-child(2) { width: 30% }
+}
 </style>
 </head>
 <body>
 <h1>The paper's claims: {{ title }}</h1>
 <p>{% for verdict, count in counts -%}
 {{ count }} {{ verdict }}{{ ", " if not loop.last }}{% endfor %}.
-Every verdict is computed from the study's tables; one that is underlined leads to its figure.</p>
+Every verdict is computed from the study's tables; one that is underlined leads to its figure.
+Brackets hold a number's 95 % interval, where it has one; n counts the layers, cases or models that
+it was taken over.</p>
 {% macro verdict_of(claim) -%}
 {% if claim.figure -%}
 <a class="verdict" style="background: {{ colours[claim.verdict] }}"
@@ -68,11 +86,15 @@ href="#figure-{{ claim.figure }}">
 <span class="verdict" style="background: {{ colours[claim.verdict] }}">{{ claim.verdict }}</span>
 {%- endif %}
 {%- endmacro %}
-<table>
+{% macro number_of(claim) -%}
+{{ claim.statistic }}: <span class="number">{{ claim.number }}</span>
+{%- endmacro %}
+<table class="claims">
 <tr><th>Claim</th><th>The paper says</th><th>Measured</th><th>Verdict</th></tr>
 {% for claim in claims -%}
 <tr><td><a href="#claim-{{ claim.id }}">{{ claim.title }}</a></td><td>{{ claim.statement }}</td>
-<td>{{ claim.measured }}</td><td>{{ verdict_of(claim) }}</td></tr>
+<td>{% if claim.number %}{{ number_of(claim) }}{% else -%}
+<span class="missing">{{ claim.note }}</span>{% endif %}</td><td>{{ verdict_of(claim) }}</td></tr>
 {% endfor -%}
 </table>
 {% for claim in claims %}
@@ -80,15 +102,15 @@ href="#figure-{{ claim.figure }}">
 <h2>{{ claim.title }} {{ verdict_of(claim) }}</h2>
 <dl>
 <dt>Claim {{ claim.id }}, section {{ claim.section }}</dt><dd>{{ claim.statement }}</dd>
-<dt>The paper's figure</dt><dd>{{ claim.paper_value }}</dd>
+<dt>The paper's value</dt><dd>{{ claim.paper_value }}</dd>
 <dt>Criterion</dt><dd>{{ claim.criterion }}</dd>
-<dt>Measured</dt><dd>{{ claim.measured or "nothing" }}
-{%- if claim.models and claim.measured %} ({{ claim.models }}){% endif %}</dd>
+{% if claim.number %}<dt>Measured</dt>
+<dd>{{ number_of(claim) }} ({{ claim.models }})</dd>{% endif %}
 {% if claim.note %}<dt>Note</dt><dd>{{ claim.note }}</dd>{% endif %}
 <dt>Rests on</dt><dd>{{ claim.rests_on }}</dd>
 </dl>
 {% if claim.evidence -%}
-<table>
+<table class="evidence">
 <tr><th>On</th><th>Statistic</th><th>Value</th><th>95 % interval</th><th>n</th></tr>
 {% for row in claim.evidence -%}
 <tr><td>{{ row.on }}</td><td>{{ row.statistic }}</td><td>{{ row.value }}</td>
@@ -138,7 +160,7 @@ def claims_page(
         | {
             "title": CLAIMS[row["id"]].title,
             "figure": next((name for name in CLAIMS[row["id"]].figures if name in figures), None),
-            "measured": measured(row),
+            "number": number(row),
             "evidence": _rows(evidence[evidence["id"] == row["id"]]),
         }
         for row in ledger.to_dict("records")
@@ -153,7 +175,7 @@ def claims_page(
         title=title,
         claims=claims,
         colours=COLOURS,
-        counts=[(verdict, int((ledger["verdict"] == verdict).sum())) for verdict in COLOURS],
+        counts=[(v, count) for v in COLOURS if (count := int((ledger["verdict"] == v).sum()))],
         figures=[
             {"name": name, "claims": shown_claims, "png": encoded[name]}
             for name, shown_claims in shows.items()

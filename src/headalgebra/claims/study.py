@@ -78,10 +78,7 @@ class Study:
             elif model["trained"] is False:
                 reasons[name] = "not trained, as its file says"
             elif model["trained"] is not True:
-                reasons[name] = (
-                    f"not known to be trained; if it is, add 'trained: true' to "
-                    f"config/model/{name}.yaml"
-                )
+                reasons[name] = "not known to be trained"
             elif name not in as_in_paper:
                 reasons[name] = "read as other operators than the paper's"
             elif not model["last_of_series"]:
@@ -99,6 +96,13 @@ class Study:
         for model in self.counted["model"]:
             if model in of_model:
                 yield model, of_model[model].sort_values("layer", kind="stable")
+
+    @property
+    def line_to_add(self) -> str:
+        """What would let models count that are not known to be trained; empty without such."""
+        unknown = self.models["source"].ne("init") & self.models["trained"].isna()
+        files = [f"config/model/{name}.yaml" for name in self.models["model"][unknown]]
+        return f"if trained, add 'trained: true' to {listed(files)}" if files else ""
 
     @property
     def nothing_counts(self) -> Finding:

@@ -10,23 +10,26 @@ def shown(value: float) -> str:
     return f"{value:.3g}"
 
 
-def measured(row: Mapping[Any, Any]) -> str:
-    """What was measured, of a row of the claims or of the evidence: one number and what it is.
-
-    Empty where the row has no number.
-    """
+def number(row: Mapping[Any, Any]) -> str:
+    """The number of a row of the claims or of the evidence, its interval and n; empty without."""
     if not _exists(row["value"]):
         return ""
-    text = f"{row['statistic']}: {shown(row['value'])}"
+    text = shown(row["value"])
     if _exists(row["low"]) and _exists(row["high"]):
         text += f" [{shown(row['low'])}, {shown(row['high'])}]"
     return f"{text}, n = {int(row['n'])}"
 
 
+def measured(row: Mapping[Any, Any]) -> str:
+    """The number of such a row, and what it is; empty without."""
+    told = number(row)
+    return f"{row['statistic']}: {told}" if told else ""
+
+
 def finding(row: Mapping[Any, Any]) -> str:
     """What a claim's row says in a line: its number, the models, and the note."""
-    number = measured(row)
-    where = f"{number} ({row['models']})" if number else ""
+    told = measured(row)
+    where = f"{told} ({row['models']})" if told else ""
     return "; ".join(filter(None, (where, row["note"])))
 
 

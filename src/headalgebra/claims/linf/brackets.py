@@ -88,10 +88,11 @@ def literal(study: Study) -> Finding:
         if not len(residual):
             continue
         of_model = [_most(model, "largest residual", residual)]
-        everywhere = numbers(dense[model]["residual"]) if model in dense else residual[:0]
-        everywhere = everywhere[np.isfinite(everywhere)]
-        if len(everywhere):
-            of_model.append(_most(model, "largest residual over every triple", everywhere))
+        if model in dense:
+            everywhere = numbers(dense[model]["residual"])
+            everywhere = everywhere[np.isfinite(everywhere)]
+            if len(everywhere):
+                of_model.append(_most(model, "largest residual over every triple", everywhere))
         limit = GPT2_MEDIUM_COHERENCE_RESIDUAL if model in real else COHERENCE_RESIDUAL
         beyond += [measured for measured in of_model if not measured.value < limit]
         found += of_model

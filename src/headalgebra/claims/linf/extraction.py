@@ -1,5 +1,7 @@
 """Section 4: dense and sampled extraction, methods that are judged on any layers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -9,8 +11,8 @@ from headalgebra.claims.finding import (
     Evidence,
     Finding,
     not_measured,
-    smallest,
     verdict_if,
+    weakest,
 )
 from headalgebra.claims.linf.paper import FEASIBLE_DIMENSION, INFEASIBLE_SIZE, SAMPLES_OF_HOURS
 from headalgebra.claims.statistics import CONFIDENCE, numbers, share
@@ -31,14 +33,14 @@ def dense_limit(study: Study) -> Finding:
     runs = study.tables["feasibility"]
     tried = runs[(runs["route"] == "dense") & (runs["n"] >= n) & (runs["d_model"] >= d)]
     done = tried["completed"].astype(bool)
+    made = [
+        f"random layer of n = {run['n']} and d = {run['d_model']}"
+        for run in tried.to_dict("records")
+    ]
     evidence = [
-        Evidence(
-            on=f"random layer (n = {run['n']} and d = {run['d_model']})",
-            statistic="GB held by a completed extraction",
-            value=run["bytes"] / 1e9,
-            n=1,
-        )
-        for run in tried[done].to_dict("records")
+        Evidence(on=layer, statistic="GB held by a completed extraction", value=size / 1e9, n=1)
+        for layer, size, completed in zip(made, tried["bytes"], done, strict=True)
+        if completed
     ]
     layers = study.tables["layers"]
     large = layers["route"].isin(["dense", "mixed"]) & layers["obstruction_rms"].notna()
@@ -51,12 +53,12 @@ def dense_limit(study: Study) -> Finding:
     if not attempts:
         return not_measured(f"no dense extraction with n ≥ {n} and d ≥ {d} was tried")
     completed = int(done.sum()) + sum(measured.n for measured in own)
-    where = ", ".join(measured.on for measured in (*evidence, *own))
+    where = ", ".join(dict.fromkeys([*made, *(measured.on for measured in own)]))
     return Finding(
         verdict=verdict_if(not completed),
         deciding=Evidence(
             on=where,
-            statistic="completed extractions of that size",
+            statistic=f"completed extractions with n ≥ {n} and d ≥ {d}",
             value=float(completed),
             n=attempts,
         ),
@@ -80,11 +82,11 @@ def cost(study: Study) -> Finding:
     census = probed.iloc[0]
     samples = census["cpu_s"] / census["n_triples"] * SAMPLES_OF_HOURS
     note = (
-        f"random layers, d = {dense['d_model']}, one core: dense at n = {dense['n']} takes "
-        f"{_duration(dense['cpu_s'])}, {SAMPLES_OF_HOURS:,} triples at the rate of "
-        f"{census['n_probes']} probes would take {_duration(samples)}; all there are at "
-        f"n = {census['n']}, {census['n_triples']}, take {_duration(census['cpu_s'])}; "
-        "feasibility.csv has the seconds"
+        f"of a random layer with d = {dense['d_model']}, on one core: dense extraction with "
+        f"n = {dense['n']} takes {_duration(dense['cpu_s'])}; the {census['n_triples']} triples "
+        f"of n = {census['n']}, with {census['n_probes']} probes, take "
+        f"{_duration(census['cpu_s'])}, and {SAMPLES_OF_HOURS:,} at that rate would take "
+        f"{_duration(samples)}; feasibility.csv has the seconds"
     )
     verdict = verdict_if(bool(dense["cpu_s"] >= MINUTE and samples >= HOUR))
     return Finding(verdict=verdict, note=note)
@@ -121,10 +123,10 @@ def conditioning(study: Study) -> Finding:
     beside += _mixed_layers(study)
     if lacking:
         return not_measured(f"no case {' or '.join(lacking)}", (*deciding, *beside))
-    least = smallest(deciding, "smallest share of a band's layers as predicted")
+    least = weakest(deciding, "smallest share of a band's layers as predicted")
     return Finding(
         verdict=verdict_if(least.value >= study.thresholds.share),
-        deciding=least,
+        deciding=replace(least, on="constructed layers"),
         evidence=(*deciding, *beside),
     )
 
@@ -206,6 +208,7 @@ CLAIMS = (
         criterion="no dense extraction of that size or more completes here",
         rests_on="feasibility.csv: completed, bytes, peak_rss_bytes; layers.csv: route, basis_dim",
         judge=dense_limit,
+        of_trained_models=False,
     ),
     Claim(
         id="cost",
@@ -217,6 +220,7 @@ CLAIMS = (
         "of this machine, which is not the paper's",
         rests_on="feasibility.csv: cpu_s, wall_s, which have the seconds",
         judge=cost,
+        of_trained_models=False,
     ),
     Claim(
         id="conditioning",
@@ -230,6 +234,7 @@ CLAIMS = (
         rests_on="conditioning.csv: dense_error, sampled_error; sampling.csv: value",
         figures=("conditioning", "singular_values"),
         judge=conditioning,
+        of_trained_models=False,
     ),
     Claim(
         id="sampling",
@@ -244,5 +249,6 @@ CLAIMS = (
         "low, high",
         figures=("conditioning",),
         judge=sampling,
+        of_trained_models=False,
     ),
 )

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from headalgebra.claims.claim import Claim, on_every_model
-from headalgebra.claims.finding import Evidence, Finding, smallest
+from headalgebra.claims.finding import Evidence, Finding, weakest
 from headalgebra.claims.linf.paper import EPSILON_BY_THIRD
 from headalgebra.claims.statistics import inside, numbers, share, spearman
 from headalgebra.claims.study import Study
@@ -29,12 +29,12 @@ def by_depth(study: Study) -> Finding:
         if len(shares) < len(THIRDS):
             not_judged[model] = "a third of its depth has no ε"
             continue
-        deciding[model] = smallest(shares, "smallest share of a third's layers inside")
+        deciding[model] = weakest(shares, "smallest share of a third's layers inside")
         extremes = (("smallest ε", np.nanmin(epsilon)), ("largest ε", np.nanmax(epsilon)))
-        beside += [*shares]
+        n = int(np.isfinite(epsilon).sum())
+        beside += shares
         beside += [
-            Evidence(on=model, statistic=name, value=float(value), n=len(epsilon))
-            for name, value in extremes
+            Evidence(on=model, statistic=name, value=float(value), n=n) for name, value in extremes
         ]
     return on_every_model(
         "smallest share of a third's layers inside its range",

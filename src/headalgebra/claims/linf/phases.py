@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from headalgebra.claims.claim import Claim, on_every_model
-from headalgebra.claims.finding import Evidence, Finding, not_measured, smallest
+from headalgebra.claims.finding import Evidence, Finding, not_measured, weakest
 from headalgebra.claims.linf.brackets import vanishing
 from headalgebra.claims.linf.gpt2_medium import IDS, published, what_it_lacks
 from headalgebra.claims.linf.paper import GPT2_MEDIUM_EPSILON, JACOBIATOR_RANGE
@@ -87,7 +87,7 @@ def size(study: Study) -> Finding:
             not_judged[str(family)] = "no rank correlation, it is alike in all sizes"
             continue
         beside += rhos
-        deciding[str(family)] = smallest(rhos, "smaller of the two ρ")
+        deciding[str(family)] = weakest(rhos, "smaller of the two ρ")
     sizes = table.groupby("family", sort=False)["parameters"].nunique()
     found = ", ".join(f"{family} {count}" for family, count in sizes.items()) or "none"
     few = f"no family of {study.thresholds.sizes} sizes with all layers (sizes by family: {found})"
@@ -197,6 +197,7 @@ CLAIMS = (
         criterion=NO_EXPERIMENT,
         rests_on="none",
         judge=missing("gradients of a training run: checkpoints hold weights alone"),
+        of_trained_models=False,
     ),
     Claim(
         id="expressivity",
@@ -207,6 +208,7 @@ CLAIMS = (
         criterion=NO_EXPERIMENT,
         rests_on="none",
         judge=missing("behaviour of a layer on text: attention is not run here"),
+        of_trained_models=False,
     ),
     Claim(
         id="balance",
@@ -217,6 +219,7 @@ CLAIMS = (
         criterion=NO_EXPERIMENT,
         rests_on="none",
         judge=missing("trained models that differ in their phases alone, with their test losses"),
+        of_trained_models=False,
     ),
     Claim(
         id="universality",
@@ -227,5 +230,6 @@ CLAIMS = (
         criterion=NO_EXPERIMENT,
         rests_on="none",
         judge=missing("model with sparse or linear attention"),
+        of_trained_models=False,
     ),
 )

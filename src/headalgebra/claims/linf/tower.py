@@ -3,7 +3,7 @@
 import math
 
 from headalgebra.claims.claim import Claim, on_every_model
-from headalgebra.claims.finding import Evidence, Finding, smallest
+from headalgebra.claims.finding import Evidence, Finding, weakest
 from headalgebra.claims.linf.phases import NO_EXPERIMENT, missing
 from headalgebra.claims.statistics import numbers, spearman
 from headalgebra.claims.study import Study
@@ -23,7 +23,7 @@ def growth(study: Study) -> Finding:
         gauge = rows[rows["level"] == "gauge"]
         rhos = []
         for quantity, name in OBSERVABLES.items():
-            values = gauge[gauge["quantity"] == quantity]
+            values = gauge[gauge["quantity"] == quantity].dropna(subset="value")
             rhos.append(
                 Evidence(
                     on=model,
@@ -37,7 +37,7 @@ def growth(study: Study) -> Finding:
             not_judged[model] = f"no rank correlation over {n} layers"
             continue
         beside += rhos
-        deciding[model] = smallest(rhos, "smallest of the three ρ")
+        deciding[model] = weakest(rhos, "smallest of the three ρ")
     return on_every_model(
         "smallest Spearman's ρ of a gauge observable and layer",
         deciding,
@@ -58,6 +58,7 @@ CLAIMS = (
         criterion=NO_EXPERIMENT,
         rests_on="none",
         judge=missing("training run with such a penalty beside one without"),
+        of_trained_models=False,
     ),
     Claim(
         id="gauge",

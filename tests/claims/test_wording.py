@@ -1,0 +1,104 @@
+"""Whatever words are made of a row, its number, its models and its verdict are in them."""
+
+import math
+import re
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claim_studies import NAN, THRESHOLDS, TRAINED, of_model
+from headalgebra import columns
+from headalgebra.claims.finding import VERDICTS
+from headalgebra.claims.ledger import CLAIMS, ledger
+from headalgebra.claims.readme import findings_table
+from headalgebra.claims.wording import finding, measured, number
+
+NUMBER = r"-?\d[\d.]*(?:e[+-]\d+)?"
+DIGITS = 5e-3
+"""Half a unit in the third digit, of a number that begins with 1."""
+
+numbers = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
+words = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20)
+names = words.filter(str.strip)
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> dict[str, object]:
+    """A row of the claims, with a number or without, with an interval or without."""
+    row: dict[str, object] = dict.fromkeys(columns.CLAIMS, "")
+    row |= {"id": draw(st.sampled_from(list(CLAIMS))), "note": draw(words)}
+    row |= {"verdict": draw(st.sampled_from(VERDICTS)), "statement": draw(names)}
+    row |= {"paper_value": draw(names), "value": NAN, "low": NAN, "high": NAN, "n": NAN}
+    if draw(st.booleans()):
+        row |= {"statistic": draw(names), "models": draw(names), "value": draw(numbers)}
+        row["n"] = draw(st.integers(1, 10**6))
+        if draw(st.booleans()):
+            row |= {"low": draw(numbers), "high": draw(numbers)}
+    return row
+
+
+def values_of(row: dict[str, object]) -> list[float]:
+    """What a row's number must tell, in order."""
+    told = [row[name] for name in ("value", "low", "high", "n")]
+    return [float(value) for value in told if not math.isnan(value)]
+
+
+@given(rows())
+def test_a_number_is_told_with_its_interval_and_n(row: dict[str, object]) -> None:
+    told = [float(digits) for digits in re.findall(NUMBER, number(row))]
+    assert told == pytest.approx(values_of(row), rel=DIGITS, abs=0)
+    assert ("[" in number(row)) == (not math.isnan(row["low"]))
+
+
+@given(rows())
+def test_a_finding_has_the_number_what_it_is_the_models_and_the_note(
+    row: dict[str, object],
+) -> None:
+    said = finding(row)
+    assert row["note"] in said
+    assert number(row) in measured(row) and measured(row) in said
+    if number(row):
+        assert measured(row).startswith(row["statistic"])
+        assert f"({row['models']})" in said
+    else:
+        assert said == row["note"]
+
+
+@given(st.lists(rows(), min_size=1, max_size=5))
+def test_the_readme_has_every_verdict_and_number(made: list[dict[str, object]]) -> None:
+    # Text with breaks and signs of its own is in test_the_readmes_cells_hold_no_markup.
+    plain = [row | dict.fromkeys(("statistic", "models", "note"), "x") for row in made]
+    table = findings_table(pd.DataFrame(plain))
+    lines = [line for line in table.splitlines() if line.startswith("| `")]
+    assert len(lines) == len(plain)
+    for line, row in zip(lines, plain, strict=True):
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        assert (cells[0], cells[3]) == (f"`{row['id']}`", row["verdict"])
+        assert cells[2] == finding(row)
+    for verdict in VERDICTS:
+        count = sum(row["verdict"] == verdict for row in plain)
+        assert (f"{count} {verdict}" in re.split(r": |, |\.", table.partition("\n")[0])) == (
+            count > 0
+        )
+
+
+@given(rows())
+def test_the_readmes_cells_hold_no_markup(row: dict[str, object]) -> None:
+    table = findings_table(pd.DataFrame([row]))
+    (line,) = table.split("\n")[4:-1]
+    cells = re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]
+    assert len(cells) == 4
+    unescaped = re.sub(r"\\([\\`*_|<&~])", r"\1", cells[2])
+    assert unescaped.split() == finding(row).split()
+    assert not re.search(r"(?<!\\)[`*_|<&~]", re.sub(r"\\\\", "", cells[2]))
+
+
+def test_every_row_of_a_ledger_can_be_told() -> None:
+    claims, evidence = ledger(of_model(), TRAINED, THRESHOLDS)
+    for row in claims.to_dict("records"):
+        assert finding(row)
+        assert "nan" not in finding(row) and "NA" not in finding(row)
+    for row in evidence.to_dict("records"):
+        assert "nan" not in measured(row)
