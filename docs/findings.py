@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from headalgebra import columns
 from headalgebra.claims.readme import findings_table
 
 DOCS = Path(__file__).resolve().parent
 README = DOCS.parent / "README.md"
 
 BEGIN, END = "<!-- findings -->", "<!-- end of findings -->"
+
+NUMBERS = ("value", "low", "high", "n")
+"""Columns of the claims that hold numbers; the others hold text, whatever it looks like."""
 
 
 def with_findings(page: str, table: str) -> str:
@@ -33,6 +37,13 @@ def with_findings(page: str, table: str) -> str:
     return f"{before}{BEGIN}\n\n{table}\n{END}{after}"
 
 
+def read_claims(path: Path) -> pd.DataFrame:
+    """The claims of a study; an empty text is empty, an empty number missing."""
+    text = {name: str for name in columns.CLAIMS if name not in NUMBERS}
+    empty = {name: [""] for name in NUMBERS}
+    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty)
+
+
 def main() -> None:
     """Read the study's folder, and write nothing unless all of it is there."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -43,7 +54,7 @@ def main() -> None:
     for needed in (claims, *figures):
         if not needed.is_file():
             raise SystemExit(f"{needed} is not there: run the study first")
-    table = findings_table(pd.read_csv(claims, dtype=str, keep_default_na=False))
+    table = findings_table(read_claims(claims))
     try:
         page = with_findings(README.read_text(encoding="utf-8"), table)
     except ValueError as error:

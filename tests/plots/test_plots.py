@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from headalgebra.algebra.phases import PHASES, phase
-from headalgebra.claims import (
+from headalgebra.claims.linf.paper import (
     GPT2_MEDIUM_EPSILON,
     JACOBIATOR_RANGE,
     OBSTRUCTION_AT,

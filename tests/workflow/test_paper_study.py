@@ -10,7 +10,7 @@ import stand_ins
 from demand import STAGES
 from headalgebra import columns
 from headalgebra.checkpoints import open_folder
-from headalgebra.claims import VERDICTS
+from headalgebra.claims.finding import VERDICTS
 from runs import copy_of_repository, planned, run, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
@@ -45,7 +45,7 @@ def test_a_survey_is_judged_and_no_stand_in_taken_for_gpt2_medium(paper: Path) -
     assert set(claims["verdict"]) <= set(VERDICTS)
     medium = claims.loc["eps-gpt2-medium"]
     assert medium["verdict"] == "not measured"
-    assert "d_model 32 for 1024" in medium["measured"]
+    assert "d_model 32 for 1024" in medium["note"]
     # Other claims are not judged by the name.
     assert claims.loc["eps-monotone", "verdict"] != "not measured"
 

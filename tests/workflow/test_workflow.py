@@ -62,6 +62,7 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
         ("conditioning", columns.CONDITIONING),
         ("feasibility", columns.FEASIBILITY),
         ("claims", columns.CLAIMS),
+        ("evidence", columns.EVIDENCE),
         ("cost", columns.COST),
     ):
         table = pd.read_csv(smoke / f"results/smoke/tables/{name}.csv")
@@ -81,7 +82,10 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
     assert claims.loc["eps-monotone", "verdict"] == "not reproduced"
     assert claims.loc["jacobi-range", "verdict"] == "contradicted by an identity"
     assert claims.loc["eps-gpt2-medium", "verdict"] == "not measured"
-    assert not claims["measured"].str.contains("tiny-init: ").any()
+    evidence = pd.read_csv(smoke / "results/smoke/tables/evidence.csv")
+    assert "minilm" in set(evidence["on"])
+    assert not evidence["on"].str.contains("tiny-init").any()
+    assert not claims["models"].str.contains("tiny-init", na=False).any()
     # The trained model is the one of README.md, which no other model changes.
     shown = re.findall(r"^\| `([\w-]+)` \|.* \| ([\w ]+) \|$", README.read_text(), re.MULTILINE)
     assert dict(shown) == claims["verdict"].to_dict()
@@ -161,14 +165,15 @@ def test_a_lost_table_or_picture_comes_back_as_it_was(smoke: Path) -> None:
     study = smoke / "results/smoke"
     lost = [study / name for name in ("figures/epsilon.png", "tables/phases.csv")]
     # What follows from the table is made again too, by other processes.
-    follows = [study / "tables/claims.csv", study / "layers.html", *study.glob("figures/*.*")]
+    judged = [study / "tables/claims.csv", study / "tables/evidence.csv"]
+    follows = [*judged, study / "layers.html", *study.glob("figures/*.*")]
     before = {path: path.read_bytes() for path in [*lost, *follows]}
     start = time.time()
     for path in lost:
         path.unlink()
     run(smoke, *SMOKE)
     made = {path.name for path in follows if path.stat().st_mtime > start}
-    assert {"claims.csv", "layers.html", "epsilon.png", "epsilon.svg", "tower.svg"} <= made
+    assert {"claims.csv", "evidence.csv", "layers.html", "epsilon.png", "tower.svg"} <= made
     for path, content in before.items():
         assert path.read_bytes() == content, path
 
