@@ -165,11 +165,15 @@ def _coherence(shape: Shape, settings: Settings) -> Cost:
 
 
 def _nulls(shape: Shape, settings: Settings) -> Cost:
-    draws = settings["null_draws"] * (4 if shape.trained else 1)
-    # Random frames are factorised head by head, at a fraction of the speed of products.
+    # Pooled and Haar draws, those of a trained model besides, and the layer itself.
+    draws = 1 + settings["null_draws"] * (5 if shape.trained else 2)
+    # Random frames are factorised head by head, at a fraction of the speed of products; so is the
+    # rotation that mixes all columns.
     frames = 100.0 * shape.d * shape.r * shape.width
+    rotation = 2.0 * shape.d * shape.width**2 + 8.0 * shape.width**3
     structure = _structure(shape)
     flops = draws * (shape.gram_flops + structure.flops + frames)
+    flops += settings["null_draws"] * rotation
     return Cost(5 * shape.held + structure.numbers, shape.layers * flops)
 
 
