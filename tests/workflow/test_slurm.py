@@ -180,7 +180,7 @@ def test_a_model_is_the_same_and_its_dense_work_alone_has_the_gpu(
     assert (dense.partition, dense.gpus) == ("gpu", "gres:gpu:1")
     assert {job.partition for job in jobs if job != dense} == {"cpu"}
     # One job a stage; the weights and what takes seconds were done here.
-    assert completed(checkout) == Counter(STAGES)
+    assert completed(checkout) == Counter(list(STAGES))
     assert {job.state for job in jobs} == {"COMPLETED"}
     assert not {"extract_weights", "gather_tables"} & {job.rule for job in jobs}
 
