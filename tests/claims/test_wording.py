@@ -13,7 +13,7 @@ from headalgebra import columns
 from headalgebra.claims.finding import VERDICTS
 from headalgebra.claims.ledger import CLAIMS, ledger
 from headalgebra.claims.readme import findings_table
-from headalgebra.claims.wording import finding, measured, number
+from headalgebra.claims.wording import ROUNDING, finding, measured, number, shown
 
 NUMBER = r"-?\d[\d.]*(?:e[+-]\d+)?"
 DIGITS = 5e-3
@@ -48,7 +48,9 @@ def values_of(row: dict[str, object]) -> list[float]:
 @given(rows())
 def test_a_number_is_told_with_its_interval_and_n(row: dict[str, object]) -> None:
     told = [float(digits) for digits in re.findall(NUMBER, number(row))]
-    assert told == pytest.approx(values_of(row), rel=DIGITS, abs=0)
+    for digits, value in zip(told, values_of(row), strict=True):
+        half_a_unit = 0.5 if abs(value) < ROUNDING else DIGITS
+        assert digits == pytest.approx(value, rel=half_a_unit, abs=0)
     assert ("[" in number(row)) == (not math.isnan(row["low"]))
 
 
@@ -102,3 +104,11 @@ def test_every_row_of_a_ledger_can_be_told() -> None:
         assert "nan" not in finding(row) and "NA" not in finding(row)
     for row in evidence.to_dict("records"):
         assert "nan" not in measured(row)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(0.0, "0"), (0.07621, "0.0762"), (5.72e-16, "6e-16"), (-2.2e-17, "-2e-17"), (1e-9, "1e-09")],
+)
+def test_rounding_is_told_to_one_digit(value: float, told: str) -> None:
+    assert shown(value) == told

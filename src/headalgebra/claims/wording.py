@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 
+ROUNDING = 1e-9
+"""A number below this is no more than rounding, whose digits differ from machine to machine."""
+
+
 def shown(value: float) -> str:
-    """A number to three digits."""
-    return f"{value:.3g}"
+    """A number to three digits, to one where it is rounding."""
+    return f"{value:.0e}" if 0 < abs(value) < ROUNDING else f"{value:.3g}"
 
 
 def number(row: Mapping[Any, Any]) -> str:
