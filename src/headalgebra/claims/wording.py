@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-
 ROUNDING = 1e-9
 """A number below this is no more than rounding, whose digits differ from machine to machine."""
 
