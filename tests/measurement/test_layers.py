@@ -57,12 +57,13 @@ def test_some_layers_are_those_of_all(gpt2: Path) -> None:
     pd.testing.assert_frame_equal(some, expected, check_exact=True)
 
 
-def test_without_draws_only_the_null_is_missing(gpt2: Path) -> None:
+def test_without_draws_only_the_nulls_are_missing(gpt2: Path) -> None:
     drawn, undrawn = ha.measure(gpt2, layers=[1]), ha.measure(gpt2, layers=[1], nulls=0)
-    assert math.isnan(undrawn["rho3_null"].item())
-    assert drawn["rho3_null"].item() > 0
+    chance = ["epsilon_null", "epsilon_null_ratio", "closure_isotropy_null", "rho3_null"]
+    assert undrawn[chance].isna().all().all()
+    assert (drawn[chance] > 0).all().all()
     pd.testing.assert_frame_equal(
-        drawn.drop(columns="rho3_null"), undrawn.drop(columns="rho3_null"), check_exact=True
+        drawn.drop(columns=chance), undrawn.drop(columns=chance), check_exact=True
     )
 
 

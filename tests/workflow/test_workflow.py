@@ -436,19 +436,23 @@ def test_a_wrong_setting_stops_before_any_job(
 def test_every_null_and_level_has_its_rows(smoke: Path) -> None:
     nulls = pd.read_csv(smoke / "results/smoke/tables/nulls.csv")
     of_model = nulls.groupby("model")["null"].agg(set)
-    assert of_model["minilm"] == {"haar", "gaussian", "init", "layers"}
-    assert of_model["tiny-init"] == {"haar"}
-    assert len(nulls) == (6 * 4 + 4) * 4
+    assert of_model["minilm"] == {"pooled", "haar", "gaussian", "init", "layers"}
+    assert of_model["tiny-init"] == {"pooled", "haar"}
+    assert len(nulls) == (6 * 5 + 4 * 2) * 4
     assert (nulls.query("null != 'layers'")["sd"] > 0).all()
     # Two draws of few heads from few layers may be the same heads.
     assert (nulls["sd"] >= 0).all()
     layers = pd.read_csv(smoke / "results/smoke/tables/layers.csv")
-    haar = nulls.query("null == 'haar'").set_index(["model", "layer", "quantity"])["mean"]
+    means = nulls.set_index(["null", "quantity", "model", "layer"])["mean"]
     keys = list(zip(layers["model"], layers["layer"], strict=True))
-    assert [haar[(*key, "rho3")] for key in keys] == layers["rho3_null"].tolist()
+    for column, of in (
+        ("epsilon_null", ("haar", "epsilon")),
+        ("closure_isotropy_null", ("pooled", "closure_isotropy")),
+        ("rho3_null", ("pooled", "rho3")),
+    ):
+        assert [means[(*of, *key)] for key in keys] == layers[column].tolist()
     # The closed form is the mean of the square, and the draws have an error of their own.
-    drawn = np.array([haar[(*key, "epsilon")] for key in keys])
-    assert np.abs(drawn / layers["epsilon_haar"] - 1).max() < 0.05
+    assert np.abs(layers["epsilon_null"] / layers["epsilon_haar"] - 1).max() < 0.05
     tower = pd.read_csv(smoke / "results/smoke/tables/tower.csv")
     assert list(tower["level"].unique()) == ["C*", "W*", "Lie", "L∞", "gauge"]
     actions = tower.query("quantity == 'action'")["value"]

@@ -28,7 +28,7 @@ SHOWN = (
 
 COLUMNS = ("model", "layer", "phase", "route", *(column for column, _, _ in SHOWN))
 
-DIGITS = 6
+DIGITS = 5
 """Significant digits of the numbers behind the page, more than it shows."""
 
 ROWS_AT_ONCE = 48
