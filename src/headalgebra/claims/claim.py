@@ -52,13 +52,30 @@ class Claim:
     of_trained_models: bool = True
 
 
+def awaiting_experiment(
+    id: str, *, title: str, section: str, statement: str, paper_value: str, missing: str
+) -> Claim:
+    """A claim that only experiments could test, and what is missing for them."""
+    return Claim(
+        id=id,
+        title=title,
+        section=section,
+        statement=statement,
+        paper_value=paper_value,
+        criterion="none here: no experiment of this kind",
+        rests_on="none",
+        judge=lambda _: not_measured(f"no {missing}"),
+        of_trained_models=False,
+    )
+
+
 def on_every_model(
     statistic: str,
     deciding: Mapping[str, Evidence],
     threshold: float,
     *,
     beside: Sequence[Evidence] = (),
-    not_judged: Mapping[str, str] | None = None,
+    not_judged: Mapping[str, str],
     nothing: Finding,
 ) -> Finding:
     """Reproduced if every model judged reaches a threshold; `nothing` where there is none.
@@ -74,8 +91,7 @@ def on_every_model(
     not_judged
         By model, why it was not.
     """
-    reasons = not_judged or {}
-    note = "; ".join(f"{model}: {reason}" for model, reason in reasons.items())
+    note = "; ".join(f"{model}: {reason}" for model, reason in not_judged.items())
     if not deciding:
         return not_measured(note or nothing.note, beside)
     least = weakest(list(deciding.values()), statistic)

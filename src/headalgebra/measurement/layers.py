@@ -51,15 +51,8 @@ def measure_layers(
     ----------
     checkpoint
         Where the weights are, and how operators are built from them.
-    layers
-        Numbers of the layers wanted, from 0; all of them by default.
-    nulls
-        Random layers of each kind that every layer is held against; 0 leaves the columns of chance
-        empty.
-    probes
-        Random directions of sampled extraction, which layers of a large basis take.
-    seed
-        The root of every random draw.
+    layers, nulls, probes, seed
+        As in :func:`headalgebra.measure`.
 
     Returns
     -------

@@ -1,20 +1,17 @@
 """Section 5: phases, GPT-2 Medium, sizes, and what training would show."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from headalgebra.claims.claim import Claim, on_every_model
+from headalgebra.claims.claim import Claim, awaiting_experiment, on_every_model
 from headalgebra.claims.finding import Evidence, Finding, not_measured, weakest
 from headalgebra.claims.linf.brackets import vanishing
 from headalgebra.claims.linf.gpt2_medium import IDS, published, what_it_lacks
 from headalgebra.claims.linf.paper import GPT2_MEDIUM_EPSILON, JACOBIATOR_RANGE
 from headalgebra.claims.statistics import inside, numbers, share, spearman
 from headalgebra.claims.study import Study, listed
-
-NO_EXPERIMENT = "none here: no experiment of this kind"
 
 
 def gpt2_medium(study: Study) -> Finding:
@@ -144,11 +141,6 @@ def jacobiator_by_phase(study: Study) -> Finding:
     )
 
 
-def missing(what: str) -> Callable[[Study], Finding]:
-    """The rule of a claim that only experiments could test."""
-    return lambda _: not_measured(f"no {what}")
-
-
 CLAIMS = (
     Claim(
         id="eps-gpt2-medium",
@@ -188,48 +180,36 @@ CLAIMS = (
         figures=("jacobiator", "phase_diagram", "phases"),
         judge=jacobiator_by_phase,
     ),
-    Claim(
-        id="stability",
+    awaiting_experiment(
+        "stability",
         title="Well-conditioned layers train more stably",
         section="5",
         statement="gradients are more stable in training where layers are well conditioned",
         paper_value="a correlation",
-        criterion=NO_EXPERIMENT,
-        rests_on="none",
-        judge=missing("gradients of a training run: checkpoints hold weights alone"),
-        of_trained_models=False,
+        missing="gradients of a training run: checkpoints hold weights alone",
     ),
-    Claim(
-        id="expressivity",
+    awaiting_experiment(
+        "expressivity",
         title="Phase III is where behaviour is complex",
         section="5",
         statement="layers in phase III are those of long-range and complex behaviour",
         paper_value="a coincidence",
-        criterion=NO_EXPERIMENT,
-        rests_on="none",
-        judge=missing("behaviour of a layer on text: attention is not run here"),
-        of_trained_models=False,
+        missing="behaviour of a layer on text: attention is not run here",
     ),
-    Claim(
-        id="balance",
+    awaiting_experiment(
+        "balance",
         title="Balanced phases generalise better",
         section="5",
         statement="models with their layers spread evenly over the phases generalise better",
         paper_value="a tendency",
-        criterion=NO_EXPERIMENT,
-        rests_on="none",
-        judge=missing("trained models that differ in their phases alone, with their test losses"),
-        of_trained_models=False,
+        missing="trained models that differ in their phases alone, with their test losses",
     ),
-    Claim(
-        id="universality",
+    awaiting_experiment(
+        "universality",
         title="Sparse and linear attention alike",
         section="5",
         statement="sparse and linear attention have the same strata",
         paper_value="the same phases",
-        criterion=NO_EXPERIMENT,
-        rests_on="none",
-        judge=missing("model with sparse or linear attention"),
-        of_trained_models=False,
+        missing="model with sparse or linear attention",
     ),
 )

@@ -2,9 +2,8 @@
 
 import math
 
-from headalgebra.claims.claim import Claim, on_every_model
+from headalgebra.claims.claim import Claim, awaiting_experiment, on_every_model
 from headalgebra.claims.finding import Evidence, Finding, weakest
-from headalgebra.claims.linf.phases import NO_EXPERIMENT, missing
 from headalgebra.claims.statistics import numbers, spearman
 from headalgebra.claims.study import Study
 
@@ -49,16 +48,13 @@ def growth(study: Study) -> Finding:
 
 
 CLAIMS = (
-    Claim(
-        id="regularise",
+    awaiting_experiment(
+        "regularise",
         title="Penalising the obstruction",
         section="6",
         statement="a penalty on the obstruction in training leads to cleaner structure",
         paper_value="a proposal",
-        criterion=NO_EXPERIMENT,
-        rests_on="none",
-        judge=missing("training run with such a penalty beside one without"),
-        of_trained_models=False,
+        missing="training run with such a penalty beside one without",
     ),
     Claim(
         id="gauge",
