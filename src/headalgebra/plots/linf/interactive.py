@@ -14,15 +14,15 @@ from headalgebra.plots._tables import require_columns
 SHOWN = (
     ("epsilon", "ε", ".3g"),
     ("epsilon_relative", "ε̂", ".3g"),
-    ("epsilon_null_ratio", "ε / Haar null", ".3g"),
+    ("epsilon_null_ratio", "ε / null", ".3g"),
     ("kappa", "κ", ".3g"),
     ("basis_dim", "n", "d"),
     ("obstruction_rms", "obstruction", ".3g"),
     ("jacobi_projected_rms", "projected J", ".2e"),
     ("rho3", "ρ₃", ".3f"),
-    ("rho3_null", "pooled ρ₃", ".3f"),
+    ("rho3_null", "null of ρ₃", ".3f"),
     ("closure_isotropy", "(1 − χ) d²/n", ".3g"),
-    ("closure_isotropy_null", "pooled (1 − χ) d²/n", ".3g"),
+    ("closure_isotropy_null", "its null", ".3g"),
 )
 """Columns of numbers, what they are called, and how they are written."""
 
