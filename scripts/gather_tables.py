@@ -25,7 +25,7 @@ with job(snakemake):
     for index, model in enumerate(snakemake.params.models):
         provenance = json.loads(Path(snakemake.input.provenance[index]).read_text())
         stages = {stage: pd.read_parquet(snakemake.input[stage][index]) for stage in STAGES}
-        layers.append(layer_table(model, provenance, stages, snakemake.params.phases))
+        layers.append(layer_table(model, provenance, stages, **snakemake.params.phases))
         sampling.append(sampling_table(model, stages))
         tower.append(tower_table(model, stages))
         for stage, frames in as_measured.items():

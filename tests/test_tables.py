@@ -91,7 +91,7 @@ def stages() -> dict[str, pd.DataFrame]:
 
 
 def test_one_row_a_layer_in_the_promised_columns() -> None:
-    table = layer_table("m", PROVENANCE, stages(), THRESHOLDS)
+    table = layer_table("m", PROVENANCE, stages(), **THRESHOLDS)
     assert tuple(table.columns) == columns.LAYERS
     assert list(table["layer"]) == [0, 1, 2]
     assert list(table["phase"]) == ["I", "II", "I"]
@@ -107,21 +107,21 @@ def test_one_row_a_layer_in_the_promised_columns() -> None:
 
 
 def test_every_row_records_the_convention() -> None:
-    table = layer_table("m", PROVENANCE, stages(), THRESHOLDS)
+    table = layer_table("m", PROVENANCE, stages(), **THRESHOLDS)
     assert set(table["circuit"]) == {"ov"}
     assert set(table["fold_norm"]) == {True}
     assert set(table["scale"]) == {False}
 
 
 def test_a_layer_extracted_both_ways_takes_the_dense_row() -> None:
-    table = layer_table("m", PROVENANCE, stages(), THRESHOLDS).set_index("layer")
+    table = layer_table("m", PROVENANCE, stages(), **THRESHOLDS).set_index("layer")
     assert table.loc[1, "obstruction_rms"] == 0.3
     assert table.loc[1, "n_probes"] == 0
     assert table.loc[0, "obstruction_rms"] == 0.2
 
 
 def test_what_does_not_exist_is_missing_and_the_note_says_why() -> None:
-    row = layer_table("m", PROVENANCE, stages(), THRESHOLDS).set_index("layer").loc[2]
+    row = layer_table("m", PROVENANCE, stages(), **THRESHOLDS).set_index("layer").loc[2]
     absent = ["epsilon_relative", "kappa", "obstruction_rms", "closure_defect", "rho3"]
     absent += ["rho3_null", "wilson_mean"]
     assert row[absent].isna().all()
@@ -132,12 +132,12 @@ def test_what_does_not_exist_is_missing_and_the_note_says_why() -> None:
 def test_dependent_heads_are_noted() -> None:
     dependent = stages()
     dependent["basis"].loc[0, "rank"] = 3
-    row = layer_table("m", PROVENANCE, dependent, THRESHOLDS).set_index("layer").loc[0]
+    row = layer_table("m", PROVENANCE, dependent, **THRESHOLDS).set_index("layer").loc[0]
     assert "rank 3 of 4" in row["note"]
 
 
 def test_the_gauge_stages_remarks_are_kept() -> None:
-    row = layer_table("m", PROVENANCE, stages(), THRESHOLDS).set_index("layer").loc[1]
+    row = layer_table("m", PROVENANCE, stages(), **THRESHOLDS).set_index("layer").loc[1]
     assert row["note"] == "a remark; too wide: no W* level"
 
 
@@ -146,14 +146,14 @@ def test_a_layer_that_one_stage_lost_is_refused(stage: str) -> None:
     broken = stages()
     broken[stage] = broken[stage].iloc[:-1]
     with pytest.raises(ValueError, match=rf"layers \[2\] .* {stage.removesuffix('_dense')}"):
-        layer_table("m", PROVENANCE, broken, THRESHOLDS)
+        layer_table("m", PROVENANCE, broken, **THRESHOLDS)
 
 
 def test_a_layer_that_one_stage_has_twice_is_refused() -> None:
     broken = stages()
     broken["coherence"] = pd.concat([broken["coherence"], broken["coherence"].tail(1)])
     with pytest.raises(pd.errors.MergeError):
-        layer_table("m", PROVENANCE, broken, THRESHOLDS)
+        layer_table("m", PROVENANCE, broken, **THRESHOLDS)
 
 
 def test_sampling_holds_the_dense_value_of_every_triple() -> None:

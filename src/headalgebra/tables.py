@@ -8,6 +8,7 @@ import pandas as pd
 
 from headalgebra import columns
 from headalgebra.algebra.phases import PHASES, phase
+from headalgebra.defaults import TOPOLOGICAL_ABOVE, WEAK_BELOW
 
 LEVELS = ("C*", "W*", "Lie", "L∞", "gauge")
 """The tower from the bottom up."""
@@ -17,7 +18,9 @@ def layer_table(
     model: str,
     provenance: Mapping[str, Any],
     stages: Mapping[str, pd.DataFrame],
-    thresholds: Mapping[str, float],
+    *,
+    weak_below: float = WEAK_BELOW,
+    topological_above: float = TOPOLOGICAL_ABOVE,
 ) -> pd.DataFrame:
     """One row for each layer of a model, in the columns of :data:`headalgebra.columns.LAYERS`.
 
@@ -28,8 +31,8 @@ def layer_table(
     stages
         Frames ``basis``, ``epsilon``, ``linf_dense``, ``linf_sampled``, ``coherence``, ``gauge``
         and ``nulls``. Layers extracted both ways take the dense row.
-    thresholds
-        ``weak_below`` and ``topological_above``, between the phases.
+    weak_below, topological_above
+        Ends of phase II.
 
     Raises
     ------
@@ -59,7 +62,10 @@ def layer_table(
         "; ".join(dict.fromkeys(filter(None, remarks(row, provenance["n_heads"]))))
         for _, row in table.iterrows()
     ]
-    table["phase"] = [phase(epsilon, **thresholds) for epsilon in table["epsilon"]]
+    table["phase"] = [
+        phase(epsilon, weak_below=weak_below, topological_above=topological_above)
+        for epsilon in table["epsilon"]
+    ]
     table["model"] = model
     for column in (*columns.SHAPE, "revision"):
         table[column] = provenance[column]

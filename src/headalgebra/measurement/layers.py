@@ -10,7 +10,7 @@ from headalgebra import columns
 from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.checkpoints import Checkpoint, LayerFactors
-from headalgebra.defaults import NULL_DRAWS, PROBES, TOPOLOGICAL_ABOVE, WEAK_BELOW
+from headalgebra.defaults import NULL_DRAWS, PROBES
 from headalgebra.measurement._rows import Row
 from headalgebra.measurement.basis import decompose_basis
 from headalgebra.measurement.coherence import verify_coherence
@@ -89,7 +89,6 @@ def measure_layers(
             "convention": asdict(checkpoint.convention),
         },
         {table: pd.DataFrame(rows[table], columns=list(names)) for table, names in TABLES.items()},
-        {"weak_below": WEAK_BELOW, "topological_above": TOPOLOGICAL_ABOVE},
     )
 
 
