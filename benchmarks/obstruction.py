@@ -3,9 +3,10 @@
 All in one run, float64, the same Gaussian heads, one size after another:
 
 dense     Algorithm 4.1: every [E_b, [E_c, E_a]] as a d×d matrix
+exact     headalgebra: every triple exactly, through what the heads see of each bracket
 probes    headalgebra: every triple on p directions, through the factors
+single    the same in float32
 uniform   the paper's estimator as a user would write it: triples drawn uniformly, each dense
-tuples    the same draw through the factors, on the p directions
 floor     the products with the query and key factors that the probes cannot avoid
 
 Errors are relative to dense. The last line printed with --json is one JSON object, by size.
@@ -29,7 +30,8 @@ from headalgebra.algebra.linf import (
     extract_dense,
     probed_words,
     sphere_probes,
-    uniform_tuples,
+    triple_squares,
+    triple_squares_flops,
 )
 from headalgebra.algebra.operators import HeadOperators
 from timing import seconds
@@ -67,11 +69,19 @@ def compare(d: int, heads: int, p: int, n_drawn: int, repeats: int) -> dict[str,
     def through_factors() -> float:
         return all_triples(census(probed_words(operators, coefficients, probes))).value
 
-    def tuples_through_factors() -> float:
-        return uniform_tuples(probed_words(operators, coefficients, probes), n_drawn, draw).value
+    def in_single() -> float:
+        words = probed_words(operators.rounded(torch.float32), coefficients.float(), probes.float())
+        return all_triples(census(words)).value
+
+    def exactly() -> float:
+        return math.sqrt(float(triple_squares(operators, coefficients).mean()))
 
     probes_s = seconds(through_factors, repeats)
-    tuples_s = seconds(tuples_through_factors, repeats)
+    single_s = seconds(in_single, repeats)
+    exact_s = seconds(exactly, repeats)
+    square = torch.randn(2, 1024, 1024, dtype=torch.float64, generator=generator)
+    flops_per_second = 2 * 1024**3 / seconds(lambda: square[0] @ square[1], repeats)
+    exact_flops = triple_squares_flops(d=d, heads=heads, keys=heads, r=d // heads, n=n)
     floor_s = seconds(lambda: left @ block, repeats) * columns / block.shape[1]
     elements = basis_elements(operators, coefficients)
     start = perf_counter()
@@ -86,12 +96,16 @@ def compare(d: int, heads: int, p: int, n_drawn: int, repeats: int) -> dict[str,
         "dense_s": dense_s,
         "probes_s": probes_s,
         "uniform_dense_s": uniform_s,
-        "uniform_factors_s": tuples_s,
+        "single_s": single_s,
+        "exact_s": exact_s,
+        "exact_floor_s": exact_flops / flops_per_second,
         "gemm_floor_s": floor_s,
         "dense_over_probes": dense_s / probes_s,
+        "dense_over_exact": dense_s / exact_s,
         "probes_error": through_factors() / truth - 1,
         "uniform_dense_error": uniform / truth - 1,
-        "uniform_factors_error": tuples_through_factors() / truth - 1,
+        "single_error": in_single() / truth - 1,
+        "exact_error": exactly() / truth - 1,
     }
 
 
@@ -100,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--d-model", type=int, nargs="+", default=[384, 1024])
     parser.add_argument("--heads", type=int, default=16)
-    parser.add_argument("--probes", type=int, default=16)
+    parser.add_argument("--probes", type=int, default=64)
     parser.add_argument("--tuples", type=int, default=100, help="triples drawn uniformly")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
@@ -113,11 +127,13 @@ def main() -> None:
         for name, time in (
             ("dense / probes", figures["dense_s"] / figures["probes_s"]),
             ("dense / uniform", figures["dense_s"] / figures["uniform_dense_s"]),
-            ("dense / tuples", figures["dense_s"] / figures["uniform_factors_s"]),
+            ("dense / exact", figures["dense_s"] / figures["exact_s"]),
+            ("exact / floor", figures["exact_s"] / figures["exact_floor_s"]),
+            ("single / probes", figures["single_s"] / figures["probes_s"]),
             ("probes / floor", figures["probes_s"] / figures["gemm_floor_s"]),
         ):
             print(f"{name:>18} {time:8.2f}")
-        for name in ("probes", "uniform_dense", "uniform_factors"):
+        for name in ("probes", "single", "uniform_dense", "exact"):
             print(f"{name.replace('_', ' ') + ' error':>22} {figures[name + '_error']:8.1e}")
     if arguments.json:
         print(json.dumps(of_size))

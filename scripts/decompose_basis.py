@@ -24,6 +24,8 @@ with job(snakemake):
             gram_floor=settings["gram_floor"],
             max_dim=settings["max_dim"],
             dense_max_dim=settings["dense_max_dim"],
+            exact_up_to_probes=settings["exact_up_to_probes"],
+            census_max_triples=settings["census_max_triples"],
             **settings["conditioning"],
         )
         conditioned.append(row)

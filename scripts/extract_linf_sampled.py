@@ -1,4 +1,4 @@
-"""L∞ extraction by sphere probes, of the layers that basis routed to it."""
+"""L∞ extraction without dense arrays, exact or by probes, of the layers that basis routed to it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,15 @@ with job(snakemake):
     settings = snakemake.params.settings
     basis = pd.read_parquet(snakemake.input.basis)
     coefficients = basis_coefficients(snakemake.input.coefficients)
-    routed = basis.loc[basis["route"].isin(["sampled", "mixed"]), "layer"].tolist()
+    routes = basis.set_index("layer")["route"]
+    routed = routes.index[routes.isin(["exact", "sampled", "mixed"])].tolist()
     rows, sampling = [], []
     for layer, blocks in gram_blocks_by_layer(snakemake, routed):
         row, estimates = extract_linf_sampled(
             layer,
             blocks,
             coefficients[layer],
+            route=routes[layer],
             probes=settings["probes"],
             jacobi_triples=settings["jacobi_triples"],
             census_max_triples=settings["census_max_triples"],

@@ -18,10 +18,12 @@ from headalgebra.algebra.linf import (
     literal_jacobiator,
     probed_words,
     sphere_probes,
-    uniform_tuples,
+    triple_squares,
+    uniform_coverage,
     weighted_triples,
 )
 from headalgebra.algebra.operators import HeadOperators
+from headalgebra.defaults import PROBES
 from headalgebra.rounding import UNIT_ROUNDOFF
 from headalgebra.seeds import layer_seed
 from heads import basis_of, pairs_of, structure_of
@@ -121,18 +123,20 @@ def test_literal_jacobiator_beside_its_noise_and_bound(minilm_layer):
 
 
 @LAYERS
-def test_every_dense_value_lies_in_the_default_studys_interval(minilm_layer, layer):
+def test_every_dense_value_is_the_exact_one_and_in_the_interval(minilm_layer, layer):
     """All 792 triples of the full basis, on the probes of the default seed; 99.9 %."""
     operators = minilm_layer(layer)
     coefficients = basis_of(operators).coefficients
     dense = extract_dense(basis_elements(operators, coefficients))
-    probes = sphere_probes(384, 16, layer_seed(0, "probes", layer))
+    squares = triple_squares(operators, coefficients)
+    assert math.sqrt(float(squares.mean())) == pytest.approx(dense.obstruction_rms, rel=1e-12)
+    probes = sphere_probes(384, PROBES, layer_seed(0, "probes", layer))
     estimate = all_triples(census(probed_words(operators, coefficients, probes)))
     assert estimate.n_triples == dense.n_triples == 792
-    widening = stats.t.ppf(0.9995, 15) / stats.t.ppf(0.975, 15)
-    half = widening * math.log(estimate.high / estimate.value)
-    assert abs(math.log(dense.obstruction_rms / estimate.value)) <= half
-    assert half < 0.2
+    widening = stats.t.ppf(0.9995, PROBES - 1) / stats.t.ppf(0.975, PROBES - 1)
+    off = dense.obstruction_rms - estimate.value
+    half = widening * (estimate.high - estimate.value if off > 0 else estimate.value - estimate.low)
+    assert abs(off) <= half < 0.1 * estimate.value
     assert dense.coherence_residual < 1e-15
 
 
@@ -157,19 +161,11 @@ def test_dense_obstruction_lies_in_the_sampled_interval(minilm_layer, layer):
 def test_triples_have_heavy_tails(minilm_layer):
     """Layer 0: coefficient of variation 4.5, and uniform tuples that miss the mean square."""
     layer = minilm_layer(0)
-    words = probed_words(
-        layer, basis_of(layer).coefficients, sphere_probes(384, 64, np.random.SeedSequence(0))
-    )
-    squared = census(words)
-    assert squared.shape == (12 * 66, 64)
-    per_triple = squared.mean(1)
-    assert float(per_triple.std() / per_triple.mean()) == pytest.approx(4.5, abs=0.7)
-    mean = all_triples(squared).value
-    covered = 0
-    for seed in range(60):
-        estimate = uniform_tuples(words, 50, np.random.SeedSequence(seed))
-        covered += estimate.low <= mean <= estimate.high
-    assert covered < 0.8 * 60
+    squares = triple_squares(layer, basis_of(layer).coefficients).flatten()
+    assert len(squares) == 12 * 66
+    assert float(squares.std() / squares.mean()) == pytest.approx(4.5, abs=0.1)
+    covered = uniform_coverage(squares, 200, 1000, np.random.SeedSequence(0))
+    assert covered == pytest.approx(0.6, abs=0.15)
 
 
 @pytest.mark.parametrize("layer", [0, 5])

@@ -114,18 +114,27 @@ def _basis(shape: Shape, settings: Settings) -> Cost:
 
 
 def _sampled(shape: Shape, settings: Settings) -> Cost:
+    from headalgebra.algebra.linf.exact import triple_squares_flops
+
     n, probes = shape.n, settings["probes"]
     triples = n * n * (n - 1) // 2
-    if triples > settings["census_max_triples"]:
+    flops = shape.gram_flops + settings["jacobi_triples"] * _literal_flops(shape)
+    if triples <= settings["census_max_triples"]:
+        exactly = triple_squares_flops(
+            d=shape.d, heads=shape.heads, keys=shape.keys, r=shape.r, n=n
+        )
+        one_word = 2.0 * shape.d * shape.width
+        flops += min(exactly, one_word * settings["exact_up_to_probes"] * (triples + 4 * n * n))
+    else:
         triples = settings["weighted_triples"]
-    triples += settings["uniform_tuples"]
     words = n * n * probes
-    one_word = 2.0 * shape.d * shape.width * probes
-    flops = shape.gram_flops + one_word * (triples + 4 * n * n)
-    flops += settings["jacobi_triples"] * _literal_flops(shape)
+    # In float32, on a few probes in float64 as well, and at the worst in float64 throughout.
+    flops += 2.0 * shape.d * shape.width * 2 * probes * (triples + 4 * n * n)
     # Words are kept as the keys see them, beside their brackets, and formed block by block.
     block = min(words * max(shape.d, shape.width), WORDS_HELD)
     kept = 1.5 * words * shape.width + 5 * block
+    if triples <= settings["census_max_triples"]:
+        kept = max(kept, n * shape.keys * shape.r * (min(shape.d, shape.width) + shape.width))
     return Cost(3 * shape.held + max(kept, 10 * shape.d**2), shape.layers * flops)
 
 
@@ -236,7 +245,10 @@ def recorded_shape(record: Mapping[str, Any]) -> Shape:
     )
 
 
-ROUTES = {"extract_linf_dense": ("dense", "mixed"), "extract_linf_sampled": ("sampled", "mixed")}
+ROUTES = {
+    "extract_linf_dense": ("dense", "mixed"),
+    "extract_linf_sampled": ("exact", "sampled", "mixed"),
+}
 """Routes of the layers that a stage works on; the other stages work on all."""
 
 

@@ -112,12 +112,14 @@ class Analysis(Group):
     """heads with factors of a condition number above this are rebalanced"""
     cancellation_below: kinds.Fraction = defaults.CANCELLATION_BELOW
     """squared commutators below this times their terms are computed again from QR factors"""
+    exact_up_to_probes: Annotated[int, Field(ge=0)] = defaults.EXACT_UP_TO_PROBES
+    """the obstruction is exact where that costs no more than so many probes; 0: never"""
     probes: kinds.Several = defaults.PROBES
-    """random directions of a sampled norm; below 16 its interval is too narrow"""
+    """random directions of a sampled norm; below 64 its interval is too narrow"""
     jacobi_triples: kinds.Count = defaults.JACOBI_TRIPLES
     """triples a layer on which the literal Jacobiator is formed"""
     census_max_triples: kinds.Count = defaults.CENSUS_MAX_TRIPLES
-    """the sampled route takes every triple if there are no more than this"""
+    """every triple is taken if there are no more than this"""
     weighted_triples: Annotated[int, Field(ge=200)] = defaults.WEIGHTED_TRIPLES
     """triples drawn otherwise; the interval is calibrated from 200 on"""
     uniform_tuples: kinds.Several = defaults.UNIFORM_TUPLES

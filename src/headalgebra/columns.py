@@ -57,7 +57,17 @@ SPECTRA = ("layer", "head", "index", "singular_value", "eigenvalue_real", "eigen
 
 ASSOCIATOR = ("layer", "t", "associator", "predicted")
 
-SAMPLING = ("layer", "estimator", "n_triples", "n_probes", "value", "low", "high")
+SAMPLING = (
+    "layer",
+    "estimator",
+    "dtype",
+    "n_triples",
+    "n_probes",
+    "value",
+    "low",
+    "high",
+    "coverage",
+)
 
 PRECISION = ("layer", "operand", "dtype", "unit_roundoff", "jacobi_mean")
 

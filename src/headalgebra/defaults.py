@@ -25,7 +25,10 @@ factors."""
 CANCELLATION_BELOW = 1e-4
 """A squared commutator below this times its terms is computed again from QR factors."""
 
-PROBES = 16
+EXACT_UP_TO_PROBES = 256
+"""The obstruction is computed exactly where that costs no more than so many random directions."""
+
+PROBES = 64
 """Random directions of a sampled norm."""
 
 JACOBI_TRIPLES = 2

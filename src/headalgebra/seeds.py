@@ -20,6 +20,7 @@ PURPOSES = (
     "conditioned_layers",
     "feasibility",
     "pooled_null",
+    "uniform_coverage",
 )
 """New ones go to the end: the place of a purpose is part of its seed."""
 

@@ -14,6 +14,7 @@ from headalgebra.algebra.linf import (
     literal_triple,
     probed_words,
     sphere_probes,
+    triple_squares,
     uniform_tuples,
     weighted_triples,
 )
@@ -93,10 +94,14 @@ def test_sampled_extraction_agrees_with_the_cpu(dtype) -> None:
         words = probed_words(
             operators.to(torch.device(device)), coefficients.to(device, precision), probes
         )
-        drawn = [
-            f(words, 50, np.random.SeedSequence(3)) for f in (uniform_tuples, weighted_triples)
-        ]
-        values.append([e.value for e in (all_triples(census(words)), *drawn)])
+        squared, seed = census(words), np.random.SeedSequence(3)
+        estimates = (
+            all_triples(squared),
+            uniform_tuples(squared.mean(1), 50, seed),
+            weighted_triples(words, 50, seed),
+        )
+        exact = triple_squares(words.operators, words.coefficients)
+        values.append([*(e.value for e in estimates), float(exact.mean().sqrt())])
     assert values[1] == pytest.approx(values[0], rel=100 * 64 * UNIT_ROUNDOFF[dtype])
 
 

@@ -35,9 +35,10 @@ def test_obstruction() -> None:
         assert figures["n_triples"] == 4 * math.comb(4, 2)
         assert all(figures[name] > 0 for name in figures if name.endswith("_s"))
         assert figures["dense_over_probes"] == figures["dense_s"] / figures["probes_s"]
-        # 16 random directions, and 400 draws of 24 triples, whose norms are of like size.
-        for route in ("probes", "uniform_dense", "uniform_factors"):
+        # 64 random directions, and 400 draws of 24 triples, whose norms are of like size.
+        for route in ("probes", "single", "uniform_dense"):
             assert 0 < abs(figures[f"{route}_error"]) < 0.2
+        assert abs(figures["exact_error"]) < 1e-13
 
 
 def test_structure() -> None:

@@ -11,8 +11,10 @@ STAGES["decompose_basis"] = Stage(
     },
     settings=analysis(
         "balance_above",
+        "census_max_triples",
         "conditioning",
         "dense_max_dim",
+        "exact_up_to_probes",
         "gram_floor",
         "max_dim",
         "rank_cutoff",

@@ -112,10 +112,16 @@ def conditioning(
     return "moderate" if kappa < poor_from else "poor"
 
 
-def extraction_route(dimension: int, band: str, *, dense_max_dim: int = DENSE_MAX_DIM) -> str:
-    """How L∞ data of a layer is extracted: ``dense``, ``sampled``, or ``mixed`` (both)."""
+def extraction_route(
+    dimension: int, band: str, *, exact_affordable: bool, dense_max_dim: int = DENSE_MAX_DIM
+) -> str:
+    """How L∞ data of a layer is extracted: ``dense``, ``sampled``, ``mixed`` (both) or ``exact``.
+
+    The paper samples what it does not extract densely. Where every norm can be had exactly, nothing
+    is left to chance.
+    """
     if dimension > dense_max_dim or band == "poor":
-        return "sampled"
+        return "exact" if exact_affordable else "sampled"
     return "mixed" if band == "moderate" else "dense"
 
 

@@ -103,6 +103,12 @@ class HeadOperators:
             self.query_matrix.to(device), self.key_matrix.to(device), self.key_of_head.to(device)
         )
 
+    def rounded(self, dtype: torch.dtype) -> "HeadOperators":
+        """Copy in another dtype."""
+        return HeadOperators(
+            self.query_matrix.to(dtype), self.key_matrix.to(dtype), self.key_of_head
+        )
+
     def triangles(self) -> tuple[Float[Tensor, "H k r"], Float[Tensor, "H k r"]]:
         r"""Triangular factors of thin QRs of the queries and of the keys, k = min(d, r).
 

@@ -1,17 +1,15 @@
 """The table `conditioning`: dense and sampled extraction of layers with a known answer."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-
-import torch
 
 from headalgebra.algebra.basis import basis_elements, conditioning, orthonormal_basis
 from headalgebra.algebra.constructed import ELEMENTS, conditioned_layer
 from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf import sampled
 from headalgebra.algebra.linf.dense import extract_dense
+from headalgebra.algebra.linf.exact import triple_squares
 from headalgebra.algebra.linf.words import probed_words, sphere_probes
 from headalgebra.defaults import (
     BALANCE_ABOVE,
@@ -86,10 +84,8 @@ def measure_conditioning(
     directions = sphere_probes(d, probes, layer_seed(seed, "probes", case.number))
     words = probed_words(blocks.operators, basis.coefficients, directions)
     by_probes = sampled.all_triples(sampled.census(words))
-    # All directions for probes: the norms of the tuples are exact, as the paper has them.
-    whole = math.sqrt(d) * torch.eye(d, dtype=torch.float64)
     uniform = sampled.uniform_tuples(
-        probed_words(blocks.operators, basis.coefficients, whole),
+        triple_squares(blocks.operators, basis.coefficients).flatten(),
         uniform_tuples,
         layer_seed(seed, "uniform_tuples", case.number),
     )

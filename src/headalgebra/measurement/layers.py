@@ -113,8 +113,11 @@ def _measured(
         "gauge": [measure_gauge(layer, blocks)],
         "nulls": _null_rows(layer, factors, checkpoint, basis.dimension, nulls, seed),
     }
-    if conditioned["route"] == "sampled":
-        linf, _ = extract_linf_sampled(layer, blocks, basis.coefficients, probes=probes, seed=seed)
+    route = str(conditioned["route"])
+    if route in ("exact", "sampled"):
+        linf, _ = extract_linf_sampled(
+            layer, blocks, basis.coefficients, route=route, probes=probes, seed=seed
+        )
         rows["linf_sampled"] = [linf]
     else:
         linf, _ = extract_linf_dense(layer, blocks, basis.coefficients, seed=seed)

@@ -1,11 +1,18 @@
 """The tables `linf_sampled` and `sampling` of one layer."""
 
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from headalgebra.algebra.gram import GramBlocks
 from headalgebra.algebra.linf import sampled
-from headalgebra.algebra.linf.words import probed_words, sphere_probes
+from headalgebra.algebra.linf.exact import triple_squares
+from headalgebra.algebra.linf.words import ProbedWords, probed_words, sphere_probes
+from headalgebra.algebra.operators import HeadOperators
 from headalgebra.defaults import (
     CENSUS_MAX_TRIPLES,
     JACOBI_TRIPLES,
@@ -17,12 +24,22 @@ from headalgebra.measurement._literal import literal_identities, too_few
 from headalgebra.measurement._rows import Row
 from headalgebra.seeds import layer_seed
 
+COMPARED_PROBES = 4
+"""Probes on which words in float32 are held against words in float64."""
+
+ROUNDING_SHARE = 0.01
+"""Of an interval's half width: float32 may move the value by no more."""
+
+REPETITIONS = 1000
+"""Draws of uniform tuples whose intervals are held against an exact value."""
+
 
 def extract_linf_sampled(
     layer: int,
     blocks: GramBlocks,
     coefficients: Float[Tensor, "n H"],
     *,
+    route: str = "sampled",
     probes: int = PROBES,
     jacobi_triples: int = JACOBI_TRIPLES,
     census_max_triples: int = CENSUS_MAX_TRIPLES,
@@ -30,19 +47,26 @@ def extract_linf_sampled(
     uniform_tuples: int = UNIFORM_TUPLES,
     seed: int = 0,
 ) -> tuple[Row, list[Row]]:
-    """Extraction by random directions: the obstruction with its interval, without dense arrays.
+    """Extraction without dense arrays: the obstruction exactly, or by random directions.
+
+    Words of the basis elements are applied to the directions in float32. Where a few of them in
+    float64 show that this could move the estimate by more than a hundredth of its interval, all of
+    them are in float64.
 
     Parameters
     ----------
     coefficients
         Of the basis elements in the heads.
+    route
+        With ``"exact"`` the obstruction is exact, and the estimates are there to be held against
+        it.
     probes
         Directions, uniform on a sphere.
     census_max_triples, weighted_triples
         Every triple is taken if there are no more than the first; otherwise as many as the second
         are drawn, in proportion to their size.
     uniform_tuples
-        Index tuples drawn evenly, as the paper has it, for comparison.
+        Index tuples drawn evenly from all triples, as the paper has it, for comparison.
 
     Returns
     -------
@@ -54,34 +78,34 @@ def extract_linf_sampled(
     operators = blocks.operators
     n = len(coefficients)
     directions = sphere_probes(operators.d_model, probes, layer_seed(seed, "probes", layer))
-    words = probed_words(operators, coefficients, directions)
-    if n * n * (n - 1) // 2 <= census_max_triples:
-        estimator = "probes"
-        obstruction = sampled.all_triples(sampled.census(words))
-    else:
-        stream = layer_seed(seed, "weighted_triples", layer)
-        estimator = "weighted"
-        obstruction = sampled.weighted_triples(words, weighted_triples, stream)
-    evenly = sampled.uniform_tuples(
-        words, uniform_tuples, layer_seed(seed, "uniform_tuples", layer)
+    takes_all = n * n * (n - 1) // 2 <= census_max_triples
+    estimate, dtype, squares = _estimated(
+        operators,
+        coefficients,
+        directions,
+        None if takes_all else weighted_triples,
+        layer_seed(seed, "weighted_triples", layer),
     )
-    del words  # they may be most of what a layer needs
-    estimates = {estimator: obstruction, "uniform": evenly}
-    sampling: list[Row] = [
-        {
-            "layer": layer,
-            "estimator": name,
-            "n_triples": estimate.n_triples,
-            "n_probes": estimate.n_probes,
-            "value": estimate.value,
-            "low": estimate.low,
-            "high": estimate.high,
-        }
-        for name, estimate in estimates.items()
-    ]
+    rows = [_sampling_row(layer, "probes" if takes_all else "weighted", estimate, dtype)]
+    obstruction, coverage = estimate, math.nan
+    if route == "exact":
+        squares = triple_squares(operators, coefficients).flatten()
+        value = math.sqrt(float(squares.mean()))
+        obstruction = sampled.Estimate(value, value, value, len(squares), 0)
+        rows.insert(0, _sampling_row(layer, "exact", obstruction, squares.dtype))
+        coverage = sampled.uniform_coverage(
+            squares, uniform_tuples, REPETITIONS, layer_seed(seed, "uniform_coverage", layer)
+        )
+    if squares is not None:
+        evenly = sampled.uniform_tuples(
+            squares, uniform_tuples, layer_seed(seed, "uniform_tuples", layer)
+        )
+        # Norms of which nothing is exact rest on the probes.
+        evenly = replace(evenly, n_probes=obstruction.n_probes)
+        rows.append(_sampling_row(layer, "uniform", evenly, squares.dtype, coverage))
     linf = {
         "layer": layer,
-        "n_probes": probes,
+        "n_probes": obstruction.n_probes,
         "obstruction_rms": obstruction.value,
         "obstruction_ci_low": obstruction.low,
         "obstruction_ci_high": obstruction.high,
@@ -90,4 +114,55 @@ def extract_linf_sampled(
             layer, operators, coefficients, jacobi_triples=jacobi_triples, seed=seed
         ),
     }
-    return linf, sampling
+    return linf, rows
+
+
+def _estimated(
+    operators: HeadOperators,
+    coefficients: Float[Tensor, "n H"],
+    directions: Float[Tensor, "d p"],
+    drawn: int | None,
+    seed: np.random.SeedSequence,
+) -> tuple[sampled.Estimate, torch.dtype, Float[Tensor, "N"] | None]:
+    """The estimate by probes, its words' dtype, and the mean square of every triple if all are
+    taken, which is where `drawn` is None."""
+
+    def words_in(dtype: torch.dtype, probes: Float[Tensor, "d p"]) -> ProbedWords:
+        return probed_words(operators.rounded(dtype), coefficients.to(dtype), probes.to(dtype))
+
+    def estimate(words: ProbedWords) -> tuple[sampled.Estimate, Float[Tensor, "N"] | None]:
+        if drawn is not None:
+            return sampled.weighted_triples(words, drawn, seed), None
+        squared = sampled.census(words)
+        return sampled.all_triples(squared), squared.double().mean(1)
+
+    few = directions[:, :COMPARED_PROBES]
+    error = sampled.rounding_error(
+        words_in(torch.float32, few), words_in(torch.float64, few), drawn
+    )
+    found, squares = estimate(words_in(torch.float32, directions))
+    # Written so that what is not a number goes on to float64.
+    if error * found.value <= ROUNDING_SHARE * (found.high - found.low) / 2:
+        return found, torch.float32, squares
+    found, squares = estimate(words_in(torch.float64, directions))
+    return found, torch.float64, squares
+
+
+def _sampling_row(
+    layer: int,
+    estimator: str,
+    estimate: sampled.Estimate,
+    dtype: torch.dtype,
+    coverage: float = math.nan,
+) -> Row:
+    return {
+        "layer": layer,
+        "estimator": estimator,
+        "dtype": str(dtype).removeprefix("torch."),
+        "n_triples": estimate.n_triples,
+        "n_probes": estimate.n_probes,
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "coverage": coverage,
+    }

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from headalgebra.algebra.hochschild import commutator, obstruction
 from headalgebra.algebra.linf import (
@@ -16,7 +17,10 @@ from headalgebra.algebra.linf import (
     census,
     extract_dense,
     probed_words,
+    sampled,
     sphere_probes,
+    triple_squares,
+    uniform_coverage,
     uniform_tuples,
     weighted_triples,
 )
@@ -56,8 +60,9 @@ def repeated_estimates():
         for k in range(N_SEEDS):
             probes = sphere_probes(operators.d_model, N_PROBES, seed_of(k, 0))
             words = probed_words(operators, coefficients, probes)
-            estimates["all"].append(all_triples(census(words)))
-            estimates["uniform"].append(uniform_tuples(words, N_DRAWN, seed_of(k, 1)))
+            squares = census(words)
+            estimates["all"].append(all_triples(squares))
+            estimates["uniform"].append(uniform_tuples(squares.mean(1), N_DRAWN, seed_of(k, 1)))
             estimates["weighted"].append(weighted_triples(words, N_DRAWN, seed_of(k, 2)))
     return estimates, extract_dense(elements_of(layer)).obstruction_rms
 
@@ -148,16 +153,40 @@ def test_blocks_of_words_do_not_show(monkeypatch, side):
         )
 
 
-def test_interval_of_all_triples():
-    """√(T̄ exp(±t s/(T̄√p))) with Student's t on p − 1 degrees of freedom."""
+def test_interval_of_means_without_skewness():
+    """√(T̄ ± t s/√p) with Student's t on p − 1 degrees of freedom."""
     squared = torch.tensor([[1.0, 3.0, 2.0, 6.0], [3.0, 5.0, 2.0, 2.0]], dtype=torch.float64)
     estimate = all_triples(squared)
     # Means by probe: 2, 4, 2, 4; s = 2/√3; t_3 = 3.18245.
-    half = 3.182446305284263 * (2 / math.sqrt(3)) / (3 * 2)
+    half = 3.182446305284263 * (2 / math.sqrt(3)) / 2
     assert astuple(estimate) == pytest.approx(
-        (math.sqrt(3), math.sqrt(3 * math.exp(-half)), math.sqrt(3 * math.exp(half)), 2, 4),
-        rel=1e-12,
+        (math.sqrt(3), math.sqrt(3 - half), math.sqrt(3 + half), 2, 4), rel=1e-12
     )
+
+
+def test_interval_of_skewed_means():
+    """Hall's transformation of the studentised mean is ±t at the ends, with the skewness that the
+    unbiased third moment gives."""
+    per_probe = np.array([1.0, 1.5, 1.2, 5.0, 2.0, 1.1])
+    estimate = all_triples(torch.from_numpy(per_probe)[None])
+    error = per_probe.std(ddof=1) / math.sqrt(6)
+    third = stats.skew(per_probe, bias=False) * per_probe.std(ddof=1) ** 3
+    a = third / 6**2 / error**3
+    for end, quantile in ((estimate.low, 1), (estimate.high, -1)):
+        T = (per_probe.mean() - end**2) / error
+        transformed = T + a * T**2 / 3 + a**2 * T**3 / 27 + a / 6
+        assert transformed == pytest.approx(quantile * stats.t.ppf(0.975, 5), rel=1e-12)
+    assert estimate.high - estimate.value > 1.2 * (estimate.value - estimate.low)
+
+
+@given(st.floats(-4, 4), st.floats(-3, 3))
+def test_skewness_is_taken_out_smoothly(t, skewness):
+    """The inverse of Hall's cubic, which is increasing whatever the skewness."""
+    T = sampled._without_skewness(t, skewness)
+    transformed = T + skewness * T**2 / 3 + skewness**2 * T**3 / 27 + skewness / 6
+    assert transformed == pytest.approx(t, abs=1e-11)
+    assert sampled._without_skewness(t + 1e-3, skewness) > T
+    assert sampled._without_skewness(t, 1e-9) == pytest.approx(t, abs=1e-8)
 
 
 @pytest.mark.parametrize("estimator", ["all", "uniform", "weighted"])
@@ -222,15 +251,54 @@ def test_more_probes_narrow_the_interval():
     assert 3 < widths[0] / widths[1] < 7
 
 
-@pytest.mark.parametrize("estimator", [uniform_tuples, weighted_triples])
+@pytest.mark.parametrize("estimator", ["uniform", "weighted"])
 def test_the_same_seed_gives_the_same_bits(estimator):
     words = words_of(heavy_tailed(0), sphere_probes(8, 4, seed_of(0)))
+    squares = census(words).mean(1)
+
+    def estimate(seed):
+        if estimator == "weighted":
+            return weighted_triples(words, 50, seed)
+        return uniform_tuples(squares, 50, seed)
+
     seed = seed_of(7)
-    first = estimator(words, 50, seed)
-    assert estimator(words, 50, seed) == first
-    assert estimator(words, 50, seed_of(7)) == first
-    assert estimator(words, 50, seed_of(8)) != first
-    assert (first.n_triples, first.n_probes) == (50, 4)
+    first = estimate(seed)
+    assert estimate(seed) == first
+    assert estimate(seed_of(7)) == first
+    assert estimate(seed_of(8)) != first
+    assert first.n_triples == 50
+
+
+def test_coverage_of_uniform_tuples():
+    """That of many estimates one by one; and what the normal law gives for an even population."""
+    squares = triple_squares(heavy_tailed(0), basis_of(heavy_tailed(0)).coefficients).flatten()
+    exact = math.sqrt(float(squares.mean()))
+    one_by_one = [uniform_tuples(squares, 50, seed_of(k)) for k in range(400)]
+    together = uniform_coverage(squares, 50, 4000, seed_of(0))
+    assert together == pytest.approx(
+        coverage(one_by_one, exact), abs=4 * math.sqrt(0.25 / 400 + 0.25 / 4000)
+    )
+    assert together < 0.9
+    even = torch.linspace(1, 2, 500, dtype=torch.float64)
+    found = uniform_coverage(even, 200, 4000, seed_of(0))
+    assert found == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 4000))
+
+
+@pytest.mark.parametrize("n_compared", [None, 20])
+def test_rounding_is_seen_where_products_nearly_cancel(n_compared):
+    errors = []
+    for distance in (1.0, 1e-5):
+        commuting = torch.diag_embed(gaussian(0, 4, 6))
+        layer = from_matrices(commuting + distance * gaussian(1, 4, 6, 6))
+        coefficients, probes = basis_of(layer).coefficients, sphere_probes(6, 4, seed_of(0))
+        single = probed_words(layer.rounded(torch.float32), coefficients.float(), probes.float())
+        double = probed_words(layer, coefficients, probes)
+        errors.append(sampled.rounding_error(single, double, n_compared))
+        moved = abs(all_triples(census(single)).value / all_triples(census(double)).value - 1)
+        if n_compared is None:
+            assert moved <= errors[-1] * (1 + errors[-1])
+    assert errors[0] < 1e-5
+    assert errors[1] > 1e-4
 
 
 def test_probes_are_seeded():

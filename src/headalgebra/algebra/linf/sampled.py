@@ -2,7 +2,8 @@ r"""Estimators of the obstruction's root mean square over triples, from :mod:`.w
 
 No d×d product is formed. Which estimator when: :func:`census` for every triple of a basis, where
 that is affordable; :func:`weighted_triples` beyond; :func:`uniform_tuples` only to compare with the
-paper's form, whose interval is far too narrow on trained layers.
+paper's form, whose interval is far too narrow on trained layers. Where :mod:`.exact` is affordable,
+nothing needs to be estimated.
 """
 
 import math
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
@@ -18,6 +20,8 @@ from headalgebra.algebra.linf.words import ProbedWords
 from headalgebra.algebra.operators import HeadOperators
 
 CONFIDENCE = 0.95
+
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -49,27 +53,45 @@ def census(words: ProbedWords) -> Float[Tensor, "N p"]:
 
 def all_triples(squared_norms: Float[Tensor, "N p"]) -> Estimate:
     """Root mean square over a :func:`census`; the probes alone are random."""
-    per_probe = squared_norms.mean(0)
+    per_probe = squared_norms.double().mean(0)
     n_triples, n_probes = squared_norms.shape
-    mean = float(per_probe.mean())
-    standard_error = float(per_probe.std()) / math.sqrt(n_probes)
-    return _log_interval(mean, standard_error, n_probes - 1, n_triples, n_probes)
+    return _skewed_interval(
+        float(per_probe.mean()),
+        variance=float(per_probe.var()) / n_probes,
+        third_moment=_third_moment(per_probe) / n_probes**2,
+        freedom=n_probes - 1,
+        n_triples=n_triples,
+        n_probes=n_probes,
+    )
 
 
-def uniform_tuples(words: ProbedWords, n_drawn: int, seed: np.random.SeedSequence) -> Estimate:
+def uniform_tuples(
+    squared_norms: Float[Tensor, "N"], n_drawn: int, seed: np.random.SeedSequence
+) -> Estimate:
     """The paper's estimator: triples drawn uniformly, with repetition, and a normal interval.
 
-    Each triple's squared norm is its mean over the probes. For comparison only: the squared norms
-    of a trained layer's triples have heavy tails, and the interval covers far less than it says.
+    For comparison only: the squared norms of a trained layer's triples have heavy tails, and the
+    interval covers far less than it says.
+
+    Parameters
+    ----------
+    squared_norms
+        ``[N]``, of every triple: exact ones, or means over probes.
     """
-    n = len(words.coefficients)
-    pairs = n * (n - 1) // 2
-    drawn = np.random.default_rng(seed).integers(n * pairs, size=n_drawn)
-    squared = words.drawn_squared(torch.from_numpy(drawn)).mean(1)
-    mean, half = float(squared.mean()), float(squared.std()) / math.sqrt(n_drawn)
-    half *= stats.norm.ppf((1 + CONFIDENCE) / 2)
-    low, high = max(mean - half, 0.0), mean + half
-    return Estimate(math.sqrt(mean), math.sqrt(low), math.sqrt(high), n_drawn, words.n_probes)
+    value, low, high = _uniform_estimates(squared_norms, (1, n_drawn), seed)
+    return Estimate(float(value[0]), float(low[0]), float(high[0]), n_drawn, 0)
+
+
+def uniform_coverage(
+    squared_norms: Float[Tensor, "N"],
+    n_drawn: int,
+    repetitions: int,
+    seed: np.random.SeedSequence,
+) -> float:
+    """Share of repetitions whose interval of :func:`uniform_tuples` holds the exact value."""
+    exact = math.sqrt(float(squared_norms.mean()))
+    _, low, high = _uniform_estimates(squared_norms, (repetitions, n_drawn), seed)
+    return float(np.mean((low <= exact) & (exact <= high)))
 
 
 def weighted_triples(words: ProbedWords, n_drawn: int, seed: np.random.SeedSequence) -> Estimate:
@@ -88,13 +110,33 @@ def weighted_triples(words: ProbedWords, n_drawn: int, seed: np.random.SeedSeque
     weight = weight.double()  # probabilities that add up to 1 in numpy's arithmetic
     probability = (weight / weight.sum()).cpu().numpy()
     drawn = generator.choice(len(probability), size=n_drawn, p=probability)
-    squared = words.drawn_squared(torch.from_numpy(drawn))
+    squared = words.drawn_squared(torch.from_numpy(drawn)).double()
     n_total = len(probability)
     scaled = squared / torch.from_numpy(n_total * probability[drawn]).to(squared)[:, None]
-    variance = _crossed_variance(scaled)
-    return _log_interval(
-        float(scaled.mean()), math.sqrt(variance), words.n_probes - 1, n_drawn, words.n_probes
+    return _skewed_interval(
+        float(scaled.mean()),
+        variance=_crossed_variance(scaled),
+        third_moment=_third_moment(scaled.mean(0)) / words.n_probes**2
+        + _third_moment(scaled.mean(1)) / n_drawn**2,
+        freedom=words.n_probes - 1,
+        n_triples=n_drawn,
+        n_probes=words.n_probes,
     )
+
+
+def rounding_error(rounded: ProbedWords, exact: ProbedWords, n_compared: int | None) -> float:
+    """Relative error of the root mean square that words in a smaller dtype may have.
+
+    Both are on the same probes; the errors of all triples are added up without sign, so that none
+    makes up for another. So many triples are compared, evenly spaced, or all for None.
+    """
+    n = len(exact.coefficients)
+    n_triples = n * n * (n - 1) // 2
+    compared = min(n_compared or n_triples, n_triples)
+    triples = torch.linspace(0, n_triples - 1, compared, dtype=torch.float64).round().long()
+    squares = exact.drawn_squared(triples)
+    moved = (rounded.drawn_squared(triples).double() - squares).abs()
+    return float(moved.sum() / squares.sum()) / 2
 
 
 def spectral_norms(
@@ -126,6 +168,17 @@ def spectral_norms(
     return norms
 
 
+def _uniform_estimates(
+    squared_norms: Float[Tensor, "N"], shape: tuple[int, int], seed: np.random.SeedSequence
+) -> tuple[Values, Values, Values]:
+    """Root mean squares of repeated uniform draws, a row each, and the ends of their intervals."""
+    population = squared_norms.double().cpu().numpy()
+    drawn = population[np.random.default_rng(seed).integers(len(population), size=shape)]
+    mean = drawn.mean(1)
+    half = drawn.std(1, ddof=1) / math.sqrt(shape[1]) * stats.norm.ppf((1 + CONFIDENCE) / 2)
+    return np.sqrt(mean), np.sqrt(np.maximum(mean - half, 0.0)), np.sqrt(mean + half)
+
+
 def _crossed_variance(squared: Float[Tensor, "m p"]) -> float:
     """Variance of the grand mean of a triples × probes table, both margins random.
 
@@ -140,14 +193,51 @@ def _crossed_variance(squared: Float[Tensor, "m p"]) -> float:
     return float(columns.var()) / p + between_triples / m
 
 
-def _log_interval(
-    mean: float, standard_error: float, freedom: int, n_triples: int, n_probes: int
+def _third_moment(sample: Float[Tensor, "m"]) -> float:
+    """Third central moment of what a sample was drawn from, without bias."""
+    m = len(sample)
+    if m < 3:
+        return 0.0
+    return float((sample - sample.mean()).pow(3).sum()) * m / ((m - 1) * (m - 2))
+
+
+def _skewed_interval(
+    mean: float,
+    *,
+    variance: float,
+    third_moment: float,
+    freedom: int,
+    n_triples: int,
+    n_probes: int,
 ) -> Estimate:
-    """Interval of a root mean square, symmetric in the logarithm of the mean square."""
+    """Interval of a root mean square whose square is estimated by a skewed mean.
+
+    Student's t is put through the inverse of Hall's cubic transformation (Hall 1992, J. R.
+    Statist. Soc. B 54, 221), which takes the skewness out of a studentised mean and is monotone.
+
+    Parameters
+    ----------
+    mean
+        Of the squared norms.
+    variance, third_moment
+        Of that mean.
+    """
     if mean == 0.0:
         return Estimate(0.0, 0.0, 0.0, n_triples, n_probes)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * standard_error / mean
-    value = math.sqrt(mean)
-    return Estimate(
-        value, value * math.exp(-half / 2), value * math.exp(half / 2), n_triples, n_probes
+    standard_error = math.sqrt(variance)
+    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+    skewness = third_moment / standard_error**3 if standard_error > 0 else 0.0
+    low, high = (
+        mean - standard_error * _without_skewness(t, skewness) for t in (quantile, -quantile)
     )
+    return Estimate(math.sqrt(mean), math.sqrt(max(low, 0.0)), math.sqrt(high), n_triples, n_probes)
+
+
+def _without_skewness(t: float, skewness: float) -> float:
+    """The studentised mean of that skewness at which Hall's transformation is t."""
+    if abs(skewness) < torch.finfo(torch.float64).eps:
+        return t
+    moved = skewness * (t - skewness / 6)
+    # The cube root of 1 + moved, less 1, without cancellation for a small skewness.
+    root = math.expm1(math.log1p(moved) / 3) if moved > -1 else math.cbrt(1 + moved) - 1
+    return 3 / skewness * root

@@ -142,6 +142,11 @@ def probed_words(
     return ProbedWords(operators, coefficients, keyed, a, c, keyed_brackets, pair_squared)
 
 
+def probed_words_flops(*, d: int, heads: int, r: int, n: int, probes: int, triples: int) -> float:
+    """Flops of words in n elements, and of so many triples of them, on so many probes."""
+    return 2.0 * d * heads * r * probes * (1 + 2 * n + 2 * n * n + triples)
+
+
 def _prepend(
     operators: HeadOperators,
     coefficients: Float[Tensor, "s H"],
