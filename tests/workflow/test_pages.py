@@ -1,0 +1,378 @@
+"""Numbers and statements of a study stand in the pages as its tables have them."""
+
+import re
+import shutil
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from findings import MARKED, ROOT, names, rewritten, write_pages
+from headalgebra.claims.wording import ROUNDING
+from quantities import INITIAL, NUMBERS, STATEMENTS, Tables, between, number
+
+PATHS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PATHS}
+
+BY_HAND = {
+    "README.md": {
+        *("3.11", "3.12", "3.13"),  # Python
+        "11.2",  # a section
+        "0.1.0",  # this version
+    },
+    "docs/measured.md": set[str](),
+    "docs/method.md": {
+        *(f"11.{section}" for section in range(1, 12)),
+        # The paper's.
+        *("1.1", "0.05", "0.1", "0.8", "1e-3", "1e-1", "1e-6"),
+        # Percentages and quantiles of the normal law; the least p-value of 20 draws.
+        *("95 %", "2.5", "97.5", "1.96", "0.095"),
+        # Settings: guards, and the grid of t.
+        *("1e-8", "1e6", "1e-4", "1.5", "0.5", "0.25"),
+        # Of the formula beside it: commutators of normal factors, bytes of n and d, triples of n.
+        *("0.02", "1.4e-4", "4.6e-4", "0.56", "0.21", "0.15", "1.4", "500 times"),
+        # A section of Higham's, and the rounding error of one operation.
+        *("3.5", "0.42"),
+        # Measured once, on layers that no study has: Gaussian heads beside the closed form, widths
+        # and types of J, a corrupted ℓ₃, columns drawn afresh.
+        *("0.88", "0.91", "0.97", "0.99", "9.6", "0.6", "0.7", "0.03", "0.3", "8.0", "8.4"),
+    },
+}
+"""Numbers that are no study's. The other pages have none of a study: they are of benchmarks."""
+
+NOT_PROSE = re.compile(
+    r"^```.*?^```$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)|^## 14\..*", re.DOTALL | re.MULTILINE
+)
+"""Code, formulas, links and references."""
+
+DECIMAL = re.compile(
+    r"(?<![\w.])\d[\d,]*(?:(?:\.\d+)+(?:e-?\d+)?|e-?\d+| (?:of \d+|times|%|orders))"
+)
+"""A number that looks measured."""
+
+
+def by_hand(page: str) -> set[str]:
+    """What looks measured in a page's prose and is not marked."""
+    return set(DECIMAL.findall(NOT_PROSE.sub(" ", MARKED.sub(" ", page))))
+
+
+# ------ The pages as they are
+
+
+def test_every_mark_has_a_meaning_and_every_meaning_a_mark() -> None:
+    marks = [mark for page in PAGES.values() for mark in MARKED.findall(page)]
+    assert {name for check, name, _ in marks if not check} == set(NUMBERS)
+    assert {name for check, name, _ in marks if check} == set(STATEMENTS)
+    assert not set(NUMBERS) & set(STATEMENTS)
+
+
+def test_a_number_is_the_same_wherever_it_stands() -> None:
+    found: dict[str, set[str]] = {}
+    for page in PAGES.values():
+        for check, name, text in MARKED.findall(page):
+            if not check:
+                found.setdefault(name, set()).add(text)
+    assert {name: texts for name, texts in found.items() if len(texts) > 1} == {}
+    shown = {name: text for name, (text,) in found.items()}
+    for page in PAGES.values():
+        assert rewritten(page, shown, dict.fromkeys(STATEMENTS, True)) == page
+
+
+@pytest.mark.parametrize("page", BY_HAND)
+def test_no_number_of_a_study_is_written_by_hand(page: str) -> None:
+    assert by_hand(PAGES[page]) == BY_HAND[page]
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("ε is 0.97 to 1.26 times theirs", {"0.97", "1.26"}),
+        ("ε is <!-- of -->0.97 to 1.26<!-- --> times theirs", set()),
+        ("about 29 times, in 8 of 18, below 4e-13, over 12 orders", None),
+        ("n = 16, `0.3`, $0.3$ and [0.5](a/1.5)", {"0.5"}),
+    ],
+)
+def test_a_number_by_hand_is_noticed(told: str, found: set[str] | None) -> None:
+    assert by_hand(told) == (
+        {"29 times", "8 of 18", "4e-13", "12 orders"} if found is None else found
+    )
+
+
+# ------ Marks
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="<\r\n"), min_size=1)
+
+
+@given(texts, texts, texts, texts)
+def test_what_is_marked_is_replaced_and_nothing_else(
+    before: str, old: str, new: str, kept: str
+) -> None:
+    page = f"a{before}<!-- x -->{old}<!-- -->{kept}<!-- check y -->{old}\n{kept}<!-- -->{before}"
+    after = rewritten(page, {"x": new}, {"y": True})
+    assert after == page.replace(f"<!-- x -->{old}", f"<!-- x -->{new}")
+    assert rewritten(after, {"x": new}, {"y": True}) == after
+    assert names(page) == {"x", "y"}
+
+
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        ("a <!-- x -->1", "has a mark that is not closed or not of the form: <!-- x -->1"),
+        ("a <!-- x -->1<!-- --> b<!-- -->", "not closed or not of the form: <!-- -->"),
+        ("a <!-- x -->1<!-- x -->1<!-- -->", "not closed or not of the form: <!-- x -->1"),
+        ("a <!--x-->1<!-- -->", "not closed or not of the form: <!--x-->1<!-- -->"),
+        ("a <!-- z -->1<!-- -->", "has the mark z, which quantities.py does not know"),
+        ("a <!-- y -->1<!-- -->", "has the mark y, which quantities.py does not know"),
+        ("a <!-- check x -->1<!-- -->", "has the mark check x, which quantities.py does not know"),
+        ("<!-- x -->1<!-- -->", "has the mark x at the beginning of a line"),
+        ("a\n  - <!-- x -->1<!-- -->", "has the mark x at the beginning of a line"),
+        ("a\n3. <!-- x -->1<!-- -->", "has the mark x at the beginning of a line"),
+        ("a <!-- check y -->b\n<!-- --> c", "has the mark y at the beginning of a line"),
+        ("a <!-- check no -->b\n  c<!-- -->", "says “b c” (no), which is not true of this study"),
+    ],
+)
+def test_a_page_that_cannot_be_written_says_why(page: str, told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        rewritten(page, {"x": "1"}, {"y": True, "no": False})
+
+
+def test_a_table_stands_between_lines_of_its_own() -> None:
+    page = "a\n\n<!-- x -->\n\n| b |\n\n<!-- -->\n"
+    assert rewritten(page, {"x": "\n\n| c |\n\n"}, {}) == page.replace("b", "c")
+
+
+# ------ Words
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False), st.integers(1, 6))
+def test_a_number_is_rounded_to_the_nearest_of_its_digits(value: float, digits: int) -> None:
+    told = number(value, digits)
+    if 0 < abs(value) < ROUNDING:
+        digits = 1
+    shown = Decimal(told.replace(",", ""))
+    # A unit in the last of its digits; those of zero are as many as it is given.
+    unit = Decimal(1).scaleb(Decimal(f"{value:.{digits - 1}e}").adjusted() - digits + 1)
+    assert abs(shown - Decimal(value)) <= unit / 2
+    assert shown % unit == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "told"),
+    [
+        (1.264517, 3, "1.26"),
+        (1.0006, 3, "1.00"),
+        (0.9996, 3, "1.00"),
+        (450.22, 3, "450"),
+        (1e6, 2, "1,000,000"),
+        (-0.00710, 2, "-0.0071"),
+        (5.7e-16, 3, "6e-16"),
+        (2.5e-5, 2, "2.5e-5"),
+    ],
+)
+def test_a_number_in_words(value: float, digits: int, told: str) -> None:
+    assert number(value, digits) == told
+
+
+def test_ends_that_look_alike_are_told_once() -> None:
+    assert between(pd.Series([1.0012, 1.26, 0.968])) == "0.968 to 1.26"
+    assert between(pd.Series([1.0012, 1.0006])) == "1.00"
+
+
+# ------ A study
+
+
+@pytest.fixture
+def study(smoke: Path, tmp_path: Path) -> Path:
+    """The study of the smoke test, its initialised model under the name that the pages have."""
+    copy = tmp_path / "results/demo"
+    shutil.copytree(smoke / "results/smoke/tables", copy / "tables")
+    shutil.copytree(smoke / "results/smoke/figures", copy / "figures")
+    for table in copy.glob("tables/*.csv"):
+        text = table.read_text(encoding="utf-8")
+        table.write_text(text.replace("tiny-init", INITIAL), encoding="utf-8")
+    return copy
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Path:
+    """A root with the pages, the figures they show, and the command that writes them."""
+    shutil.copy(ROOT / "README.md", tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    """What the command may write."""
+    paths = [root / "README.md", *root.glob("docs/*.md"), *root.glob("docs/*.svg")]
+    return {path.relative_to(root): path.read_bytes() for path in paths}
+
+
+def change(study: Path, table: str, column: str, value: object, **where: object) -> None:
+    """Put a value into some rows of a table."""
+    path = study / f"tables/{table}.csv"
+    rows = pd.read_csv(path)
+    chosen = pd.Series(True, index=rows.index)
+    for name, wanted in where.items():
+        chosen &= rows[name] == wanted
+    assert chosen.any()
+    rows[column] = rows[column].mask(chosen, value)
+    rows.to_csv(path, index=False)
+
+
+def shown(root: Path, page: str, name: str) -> str:
+    """A number in a page."""
+    text = (root / page).read_text(encoding="utf-8")
+    return {marked: words for _, marked, words in MARKED.findall(text)}[name]
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_the_command_writes_a_study_into_the_pages_and_a_second_time_the_same(
+    study: Path, pages: Path
+) -> None:
+    before = contents(pages)
+    (command,) = re.findall(
+        r"`\.venv/bin/python (docs/findings\.py results/demo)`", PAGES["README.md"]
+    )
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, *command.split()],
+            cwd=pages,
+            env={"PYTHONPATH": str(ROOT / "src")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        after = contents(pages)
+        tables = Tables(study)
+        numbers = {name: quantity(tables) for name, quantity in NUMBERS.items()}
+        for path, page in before.items():
+            if path.suffix == ".svg":
+                assert after[path] == (study / "figures" / path.name).read_bytes()
+            else:
+                true = dict.fromkeys(STATEMENTS, True)
+                assert after[path].decode() == rewritten(page.decode(), numbers, true)
+    # The initialised model of this study is another one.
+    assert after != before
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_a_number_changed_in_a_table_is_changed_in_every_page(study: Path, pages: Path) -> None:
+    write_pages(study, pages)
+    low = shown(pages, "README.md", "epsilon_over_haar").split()[0]
+    change(study, "layers", "epsilon_null_ratio", 1.2854, model="minilm", layer=3)
+    write_pages(study, pages)
+    for page in ("README.md", "docs/method.md"):
+        assert shown(pages, page, "epsilon_over_haar") == f"{low} to 1.29"
+    change(study, "claims", "verdict", "reproduced", id="gauge")
+    write_pages(study, pages)
+    assert re.search(r"\| `gauge` \|.*\| reproduced \|", shown(pages, "README.md", "findings"))
+
+
+SPOILED = [
+    ("layers", "phase", "II", {"layer": 4}, "phase_one"),
+    ("layers", "epsilon", 1e-3, {"layer": 2}, "epsilon_falls"),
+    ("layers", "epsilon", 9.0, {"layer": 2}, "epsilon_falls"),
+    ("layers", "epsilon_relative", 0.5, {"layer": 4}, "commutes_beyond_pooled"),
+    ("layers", "epsilon_null_ratio", 1.4, {"layer": 4}, "commutes_as_haar"),
+    ("layers", "epsilon_null_ratio", 0.7, {"layer": 4}, "commutes_as_haar"),
+    ("layers", "closure_isotropy", 1.0, {"layer": 4}, "closes_beyond_pooled"),
+    (
+        "nulls",
+        "p_value",
+        1.0,
+        {"null": "pooled", "quantity": "closure_isotropy"},
+        "closes_beyond_pooled",
+    ),
+    ("nulls", "mean", 1.0, {"null": "layers", "layer": 3}, "others_close_beyond_pooled"),
+    ("layers", "closure_isotropy", 1e4, {"layer": 5}, "own_beside_others"),
+    ("layers", "rho3", 2.0, {"layer": 0}, "first_nearest_jacobi"),
+    ("nulls", "p_value", 1.0, {"null": "init", "quantity": "rho3"}, "first_nearest_jacobi"),
+    (
+        "precision",
+        "jacobi_mean",
+        1e-2,
+        {"dtype": "float32", "operand": "raw"},
+        "only_raw_in_16_bits",
+    ),
+    (
+        "precision",
+        "jacobi_mean",
+        1e-2,
+        {"dtype": "bfloat16", "operand": "basis"},
+        "only_raw_in_16_bits",
+    ),
+    (
+        "precision",
+        "jacobi_mean",
+        1e-9,
+        {"dtype": "float16", "operand": "raw"},
+        "only_raw_in_16_bits",
+    ),
+    ("layers", "coherence_residual", 1e-3, {"model": INITIAL}, "random_close_too"),
+    ("conditioning", "dense_error", 1.0, {"case": 3}, "dense_is_nearer"),
+    ("layers", "action", 1.0, {"layer": 0}, "action_of_both_signs"),
+    ("evidence", "value", 1.0, {"id": "jacobi-range", "n": 3}, "slope_under_one"),
+]
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+@pytest.mark.parametrize(("table", "column", "value", "where", "statement"), SPOILED)
+def test_a_statement_that_is_not_true_is_not_published(
+    study: Path,
+    pages: Path,
+    table: str,
+    column: str,
+    value: object,
+    where: dict[str, object],
+    statement: str,
+) -> None:
+    before = contents(pages)
+    if table in {"layers", "nulls", "precision"}:
+        where = {"model": "minilm"} | where
+    change(study, table, column, value, **where)
+    with pytest.raises(ValueError, match=rf"\.md says “.*” \({statement}\), which is not true"):
+        write_pages(study, pages)
+    assert contents(pages) == before
+
+
+def test_every_statement_is_among_those_that_were_spoiled() -> None:
+    assert {statement for *_, statement in SPOILED} == set(STATEMENTS)
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_what_a_study_lacks_is_named_and_nothing_is_written(study: Path, pages: Path) -> None:
+    before = contents(pages)
+
+    def refused(told: str) -> None:
+        with pytest.raises(ValueError, match=re.escape(told)):
+            write_pages(study, pages)
+        assert contents(pages) == before
+
+    change(study, "layers", "rho3", float("nan"), model="minilm", layer=2)
+    refused("tables/layers.csv has a rho3 that is not finite")
+    change(study, "layers", "rho3", float("inf"), model="minilm", layer=2)
+    refused("tables/layers.csv has a rho3 that is not finite")
+    change(study, "layers", "model", "other", model=INITIAL)
+    refused(f"tables/layers.csv has no row with model {INITIAL}")
+    layers = study / "tables/layers.csv"
+    layers.write_text(layers.read_text().replace("epsilon_null_ratio", "ratio"))
+    refused("tables/layers.csv has no column epsilon_null_ratio")
+    (study / "tables/claims.csv").unlink()
+    refused("results/demo/tables/claims.csv is not there: run the study first")
+    (study / "figures/epsilon.svg").unlink()
+    refused("results/demo/figures/epsilon.svg is not there: run the study first")
+    readme = pages / "README.md"
+    readme.write_text(readme.read_text().replace("<!-- shape -->", ""))
+    before = contents(pages)
+    refused("no page has shape of quantities.py: delete it")
