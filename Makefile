@@ -4,7 +4,7 @@ SHELL := bash
 PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell command -v python$(version))))
 BIN := .venv/bin
 
-.PHONY: results slurm test
+.PHONY: results slurm test mutants
 
 results: .venv/runtime
 	$(BIN)/snakemake --cores all
@@ -21,6 +21,10 @@ test: .venv/development
 	$(BIN)/snakemake --lint
 	$(BIN)/pytest -n 2 --dist loadgroup
 
+# Changes to the code that no test notices; hours, for the night. `make mutants SAMPLE=300 SEED=1`.
+mutants: .venv/mutation
+	$(BIN)/python tests/mutation.py $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
+
 # torch first: what depends on it must find this build and not fetch another.
 .venv/runtime: envs/requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -36,4 +40,8 @@ test: .venv/development
 
 .venv/development: .venv/slurm envs/requirements-dev.txt
 	$(BIN)/pip install --quiet -r envs/requirements-dev.txt
+	touch $@
+
+.venv/mutation: .venv/development envs/requirements-mutation.txt
+	$(BIN)/pip install --quiet -r envs/requirements-mutation.txt
 	touch $@

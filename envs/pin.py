@@ -66,10 +66,12 @@ def main() -> None:
     runtime = closure([*project["dependencies"], *local])
     slurm = closure(extras["slurm"]) - runtime
     development = closure(extras["dev"]) - runtime - slurm
+    mutation = closure(extras["mutation"]) - runtime - slurm - development
     requirements = HEADER + pins(runtime)
     (ENVS / "requirements.txt").write_text(requirements)
     (ENVS / "requirements-slurm.txt").write_text(HEADER + pins(slurm))
     (ENVS / "requirements-dev.txt").write_text(HEADER + pins(development))
+    (ENVS / "requirements-mutation.txt").write_text(HEADER + pins(mutation))
     (ENVS / "environment.yaml").write_text(conda_environment(requirements))
 
 

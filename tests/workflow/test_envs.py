@@ -21,7 +21,8 @@ def pinned(name: str) -> list[str]:
 
 
 def test_every_requirement_is_an_exact_pin() -> None:
-    for name in ("requirements.txt", "requirements-slurm.txt", "requirements-dev.txt"):
+    for extra in ("", "-slurm", "-dev", "-mutation"):
+        name = f"requirements{extra}.txt"
         assert pinned(name)
         assert all(PIN.fullmatch(line) for line in pinned(name))
 
@@ -33,6 +34,7 @@ def test_every_declared_dependency_is_pinned_to_a_version_it_allows() -> None:
         "requirements.txt": {"workflow", "plots", "train"},
         "requirements-slurm.txt": {"slurm"},
         "requirements-dev.txt": {"dev"},
+        "requirements-mutation.txt": {"mutation"},
     }
     assert set().union(*pinned_in.values()) == set(optional)
     pins: dict[str, str] = {}
