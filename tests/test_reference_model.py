@@ -151,7 +151,7 @@ def test_dense_obstruction_lies_in_the_sampled_interval(minilm_layer, layer):
     )
     for estimate in (
         all_triples(census(words)),
-        weighted_triples(words, 200, np.random.SeedSequence(layer)),
+        weighted_triples([words], 200, np.random.SeedSequence(layer)),
     ):
         assert estimate.low <= dense.obstruction_rms <= estimate.high
         assert estimate.high / estimate.low < 1.8

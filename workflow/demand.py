@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headalgebra.defaults import WORDS_HELD
+from headalgebra.defaults import PROBES_AT_ONCE, WORDS_HELD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,14 +127,18 @@ def _sampled(shape: Shape, settings: Settings) -> Cost:
         flops += min(exactly, one_word * settings["exact_up_to_probes"] * (triples + 4 * n * n))
     else:
         triples = settings["weighted_triples"]
-    words = n * n * probes
+    words = n * n * min(probes, PROBES_AT_ONCE)
     # In float32, on a few probes in float64 as well, and at the worst in float64 throughout.
     flops += 2.0 * shape.d * shape.width * 2 * probes * (triples + 4 * n * n)
     # Words are kept as the keys see them, beside their brackets, and formed block by block.
     block = min(words * max(shape.d, shape.width), WORDS_HELD)
     kept = 1.5 * words * shape.width + 5 * block
     if triples <= settings["census_max_triples"]:
-        kept = max(kept, n * shape.keys * shape.r * (min(shape.d, shape.width) + shape.width))
+        kept = max(
+            kept,
+            n * shape.keys * shape.r * min(shape.d, shape.keys * shape.r)
+            + 8 * shape.width * shape.d,
+        )
     return Cost(3 * shape.held + max(kept, 10 * shape.d**2), shape.layers * flops)
 
 

@@ -25,7 +25,7 @@ factors."""
 CANCELLATION_BELOW = 1e-4
 """A squared commutator below this times its terms is computed again from QR factors."""
 
-EXACT_UP_TO_PROBES = 256
+EXACT_UP_TO_PROBES = 320
 """The obstruction is computed exactly where that costs no more than so many random directions."""
 
 PROBES = 64
@@ -63,3 +63,6 @@ LIE_MAX_HEADS = 32
 
 WORDS_HELD = 2**26
 """Numbers of a block of words that sampled extraction holds at once, 0.5 GB in float64."""
+
+PROBES_AT_ONCE = 16
+"""Probes whose words are held together: wide enough for products at full speed."""

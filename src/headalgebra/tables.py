@@ -1,5 +1,6 @@
 """The tables of a study, gathered from the stages of its models."""
 
+import math
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import Any
@@ -138,6 +139,8 @@ def sampling_table(model: str, stages: Mapping[str, pd.DataFrame]) -> pd.DataFra
     )
     n = stages["basis"].set_index("layer")["basis_dim"]
     dense["n_triples"] = dense["layer"].map(n * n * (n - 1) // 2)
+    dense["dtype"] = dense["layer"].map(stages["literal"].set_index("layer")["dtype"])
+    dense["coverage"] = math.nan
     table = stack([stages["sampling"], dense[list(columns.SAMPLING)]])
     table.insert(0, "model", model)
     return table.sort_values("layer", kind="stable")

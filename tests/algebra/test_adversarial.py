@@ -45,7 +45,7 @@ N_SEEDS, N_CENSUSES, N_PROBES, N_DRAWN = 500, 2000, 64, 200
 
 ESTIMATORS = {
     "census": lambda words: all_triples(census(words)),
-    "weighted": lambda words: weighted_triples(words, 300, seed_of(1)),
+    "weighted": lambda words: weighted_triples([words], 300, seed_of(1)),
 }
 BY_ESTIMATOR = pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
 
@@ -168,7 +168,7 @@ def test_draws_in_proportion_have_no_variance(seed):
     assert truth == pytest.approx(2, rel=1e-13)
     words = words_of(layer, complete_directions(5))
     # Power iteration has to have converged, which on rank one it does at once.
-    values = [weighted_triples(words, 50, seed_of(k)).value for k in range(3)]
+    values = [weighted_triples([words], 50, seed_of(k)).value for k in range(3)]
     assert values == pytest.approx([truth] * 3, rel=1e-12)
     # Control: the weights of another layer's triples vary, and so do its estimates.
     other = words_of(gaussian_heads(seed, 3, 5, 2), complete_directions(5))
@@ -291,7 +291,7 @@ def weighted_estimates(layer, seeds, stream=0):
         for k in range(seeds):
             probes = sphere_probes(layer.d_model, N_PROBES, seed_of(stream, k, 0))
             words = probed_words(operators, coefficients, probes)
-            estimates.append(weighted_triples(words, N_DRAWN, seed_of(stream, k, 1)))
+            estimates.append(weighted_triples([words], N_DRAWN, seed_of(stream, k, 1)))
     return estimates
 
 

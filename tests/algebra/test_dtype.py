@@ -110,7 +110,7 @@ def test_probes(estimator):
         seed = np.random.SeedSequence(4)
         if estimator == "uniform":
             return uniform_tuples(census(words).mean(1), 100, seed).value
-        return weighted_triples(words, 100, seed).value
+        return weighted_triples([words], 100, seed).value
 
     tolerance = 9 * (D + HEADS * RANK) * SINGLE
     assert value(torch.float32) == pytest.approx(value(torch.float64), rel=tolerance)

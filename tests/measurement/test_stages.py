@@ -11,6 +11,7 @@ from scipy import stats
 
 from headalgebra import columns
 from headalgebra.algebra.gram import gram_blocks
+from headalgebra.algebra.linf import probed_words_flops, triple_squares, triple_squares_flops
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.measurement.associator import measure_associator
 from headalgebra.measurement.basis import decompose_basis
@@ -21,26 +22,36 @@ from headalgebra.measurement.linf_sampled import extract_linf_sampled
 from headalgebra.measurement.precision import measure_precision
 from headalgebra.measurement.tower import measure_gauge, measure_tower
 from headalgebra.tables import sampling_table
-from heads import gaussian_heads
+from heads import from_matrices, gaussian, gaussian_heads
 
 
 @pytest.mark.parametrize("layer", range(6))
-def test_six_leading_directions_go_dense_and_agree_with_the_sampled_route(
+def test_six_leading_directions_go_dense_and_agree_with_the_other_routes(
     minilm_layer: Callable[[int], HeadOperators], layer: int
 ) -> None:
     blocks = gram_blocks(minilm_layer(layer))
     basis, conditioned, _ = decompose_basis(layer, blocks, max_dim=6)
     assert (conditioned["route"], conditioned["basis_dim"]) == ("dense", 6)
     _, elsewhere, _ = decompose_basis(layer, blocks, max_dim=6, dense_max_dim=1)
-    assert elsewhere["route"] == "sampled"
+    assert elsewhere["route"] == "exact"
     dense, _ = extract_linf_dense(layer, blocks, basis.coefficients)
     sampled, _ = extract_linf_sampled(layer, blocks, basis.coefficients)
-    assert dense["obstruction_ci_low"] == dense["obstruction_rms"] == dense["obstruction_ci_high"]
-    # From 95 % to 99.9 %: symmetric in the logarithm, p - 1 degrees of freedom.
+    exact, estimates = extract_linf_sampled(layer, blocks, basis.coefficients, route="exact")
+    for row in (dense, exact):
+        assert row["obstruction_ci_low"] == row["obstruction_rms"] == row["obstruction_ci_high"]
+        assert row["n_probes"] == 0
+    assert exact["obstruction_rms"] == pytest.approx(dense["obstruction_rms"], rel=1e-12)
+    # From 95 % to 99.9 %: p - 1 degrees of freedom, and a little for what is skewed.
     free = sampled["n_probes"] - 1
-    widening = stats.t.ppf(0.9995, free) / stats.t.ppf(0.975, free)
-    half = math.log(sampled["obstruction_ci_high"] / sampled["obstruction_rms"]) * widening
-    assert abs(math.log(dense["obstruction_rms"] / sampled["obstruction_rms"])) <= half
+    widening = 1.2 * stats.t.ppf(0.9995, free) / stats.t.ppf(0.975, free)
+    off = dense["obstruction_rms"] - sampled["obstruction_rms"]
+    end = sampled["obstruction_ci_high" if off > 0 else "obstruction_ci_low"]
+    assert abs(off) <= widening * abs(end - sampled["obstruction_rms"])
+    rows = {row["estimator"]: row for row in estimates}
+    assert list(rows) == ["exact", "probes", "uniform"]
+    assert rows["probes"]["value"] == sampled["obstruction_rms"]
+    assert rows["probes"]["dtype"] == "float32"
+    assert 0 < rows["uniform"]["coverage"] < 1
     for column in ("n_triples", "jacobi_rms", "jacobi_noise", "hochschild_residual"):
         assert dense[column] == sampled[column]
 
@@ -49,10 +60,11 @@ def test_moderately_conditioned_layers_are_extracted_both_ways() -> None:
     blocks = gram_blocks(gaussian_heads(0, 4, 32, 8))
     basis, conditioned, _ = decompose_basis(0, blocks, well_below=1.01)
     assert (conditioned["route"], conditioned["conditioning"]) == ("mixed", "moderate")
-    dense, _ = extract_linf_dense(0, blocks, basis.coefficients)
-    _, estimates = extract_linf_sampled(0, blocks, basis.coefficients, probes=64)
+    dense, literal = extract_linf_dense(0, blocks, basis.coefficients)
+    _, estimates = extract_linf_sampled(0, blocks, basis.coefficients)
     frames = {
         "linf_dense": pd.DataFrame([dense], columns=list(columns.LINF)),
+        "literal": pd.DataFrame([literal], columns=list(columns.LITERAL)),
         "sampling": pd.DataFrame(estimates, columns=list(columns.SAMPLING)),
         "basis": pd.DataFrame([conditioned], columns=list(columns.BASIS)),
     }
@@ -72,6 +84,44 @@ def test_dense_extraction_in_float32_agrees_to_its_rounding() -> None:
     # Three products deep, of unit operators of width 64.
     difference = abs(narrow["obstruction_rms"] / wide["obstruction_rms"] - 1)
     assert 0 < difference < 20 * 64 * 2.0**-24
+
+
+def test_exact_is_what_costs_no_more_than_so_many_probes() -> None:
+    blocks = gram_blocks(gaussian_heads(0, 8, 32, 4))
+    # 8 d³ + 2nHd² flops a pair and what comes once, against words of 8 elements on p probes.
+    exactly = triple_squares_flops(d=32, heads=8, keys=8, r=4, n=8)
+    one_probe = probed_words_flops(d=32, heads=8, r=4, n=8, probes=1, triples=8 * 28)
+    enough = math.ceil(exactly / one_probe)
+    for probes, route in ((enough, "exact"), (enough - 1, "sampled"), (0, "sampled")):
+        _, conditioned, _ = decompose_basis(0, blocks, exact_up_to_probes=probes)
+        assert conditioned["route"] == route
+    _, conditioned, _ = decompose_basis(0, blocks, census_max_triples=8 * 28 - 1)
+    assert conditioned["route"] == "sampled"
+
+
+@pytest.mark.parametrize("census_max_triples", [200, 20])
+def test_words_in_float32_are_refused_where_they_would_show(census_max_triples: int) -> None:
+    commuting = torch.diag_embed(gaussian(0, 6, 16))
+    for distance, dtype in ((1.0, "float32"), (1e-6, "float64")):
+        blocks = gram_blocks(from_matrices(commuting + distance * gaussian(1, 6, 16, 16)))
+        basis, _, _ = decompose_basis(0, blocks)
+        linf, estimates = extract_linf_sampled(
+            0, blocks, basis.coefficients, census_max_triples=census_max_triples
+        )
+        assert estimates[0]["dtype"] == dtype
+        exact = math.sqrt(float(triple_squares(blocks.operators, basis.coefficients).mean()))
+        assert linf["obstruction_ci_low"] < exact < linf["obstruction_ci_high"]
+
+
+def test_blocks_of_probes_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = gram_blocks(gaussian_heads(0, 6, 24, 4))
+    coefficients = decompose_basis(0, blocks)[0].coefficients
+    whole, _ = extract_linf_sampled(0, blocks, coefficients, probes=17)
+    monkeypatch.setattr("headalgebra.measurement.linf_sampled.PROBES_AT_ONCE", 17)
+    together, _ = extract_linf_sampled(0, blocks, coefficients, probes=17)
+    # The rounding of float32 differs with the width of a product.
+    assert whole["obstruction_rms"] == pytest.approx(together["obstruction_rms"], rel=1e-6)
+    assert whole["n_probes"] == together["n_probes"] == 17
 
 
 def test_every_row_has_the_columns_of_its_table() -> None:

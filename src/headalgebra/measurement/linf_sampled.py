@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from headalgebra.defaults import (
     CENSUS_MAX_TRIPLES,
     JACOBI_TRIPLES,
     PROBES,
+    PROBES_AT_ONCE,
     UNIFORM_TUPLES,
     WEIGHTED_TRIPLES,
 )
@@ -130,21 +132,24 @@ def _estimated(
     def words_in(dtype: torch.dtype, probes: Float[Tensor, "d p"]) -> ProbedWords:
         return probed_words(operators.rounded(dtype), coefficients.to(dtype), probes.to(dtype))
 
-    def estimate(words: ProbedWords) -> tuple[sampled.Estimate, Float[Tensor, "N"] | None]:
+    def estimate(dtype: torch.dtype) -> tuple[sampled.Estimate, Float[Tensor, "N"] | None]:
+        n_blocks = math.ceil(directions.shape[1] / PROBES_AT_ONCE)
+        # Mapped, so that no block of words is held while the next one is formed.
+        words = map(partial(words_in, dtype), directions.tensor_split(n_blocks, dim=1))
         if drawn is not None:
             return sampled.weighted_triples(words, drawn, seed), None
-        squared = sampled.census(words)
-        return sampled.all_triples(squared), squared.double().mean(1)
+        squared = torch.cat(list(map(sampled.census, words)), dim=1).double()
+        return sampled.all_triples(squared), squared.mean(1)
 
     few = directions[:, :COMPARED_PROBES]
     error = sampled.rounding_error(
         words_in(torch.float32, few), words_in(torch.float64, few), drawn
     )
-    found, squares = estimate(words_in(torch.float32, directions))
+    found, squares = estimate(torch.float32)
     # Written so that what is not a number goes on to float64.
     if error * found.value <= ROUNDING_SHARE * (found.high - found.low) / 2:
         return found, torch.float32, squares
-    found, squares = estimate(words_in(torch.float64, directions))
+    found, squares = estimate(torch.float64)
     return found, torch.float64, squares
 
 

@@ -63,7 +63,7 @@ def repeated_estimates():
             squares = census(words)
             estimates["all"].append(all_triples(squares))
             estimates["uniform"].append(uniform_tuples(squares.mean(1), N_DRAWN, seed_of(k, 1)))
-            estimates["weighted"].append(weighted_triples(words, N_DRAWN, seed_of(k, 2)))
+            estimates["weighted"].append(weighted_triples([words], N_DRAWN, seed_of(k, 2)))
     return estimates, extract_dense(elements_of(layer)).obstruction_rms
 
 
@@ -208,7 +208,7 @@ def test_weighted_interval_covers_when_the_draws_decide(n_drawn):
         for k in range(100):
             probes = sphere_probes(operators.d_model, 128, seed_of(k, 0))
             words = probed_words(operators, coefficients, probes)
-            estimates.append(weighted_triples(words, n_drawn, seed_of(k, 2)))
+            estimates.append(weighted_triples([words], n_drawn, seed_of(k, 2)))
     assert coverage(estimates, truth) >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / 100)
 
 
@@ -235,7 +235,7 @@ def test_dense_lies_in_the_interval():
     layer = gaussian_heads(3, heads=6, d=24, r=4)
     truth = extract_dense(elements_of(layer)).obstruction_rms
     words = words_of(layer, sphere_probes(24, N_PROBES, seed_of(0)))
-    for estimate in (all_triples(census(words)), weighted_triples(words, 300, seed_of(1))):
+    for estimate in (all_triples(census(words)), weighted_triples([words], 300, seed_of(1))):
         assert estimate.low < estimate.value < estimate.high
         assert estimate.low <= truth <= estimate.high
         assert (estimate.high - estimate.low) / truth < 0.5
@@ -258,7 +258,7 @@ def test_the_same_seed_gives_the_same_bits(estimator):
 
     def estimate(seed):
         if estimator == "weighted":
-            return weighted_triples(words, 50, seed)
+            return weighted_triples([words], 50, seed)
         return uniform_tuples(squares, 50, seed)
 
     seed = seed_of(7)
@@ -328,5 +328,5 @@ def test_without_pairs_or_spread_nothing_is_sampled(n, p):
 def test_commuting_elements_have_no_obstruction():
     layer = from_matrices(torch.diag_embed(gaussian(0, 4, 6)))
     words = words_of(layer, sphere_probes(6, 4, seed_of(0)))
-    for estimate in (all_triples(census(words)), weighted_triples(words, 20, seed_of(1))):
+    for estimate in (all_triples(census(words)), weighted_triples([words], 20, seed_of(1))):
         assert estimate.value < 1e-14

@@ -5,8 +5,8 @@ A bracket :math:`X = [E_c, E_a]` is needed only as the keys and queries of the h
 
 .. math:: [A_h, X] = Q_h (K_h^\top X) - (X Q_h) K_h^\top ,
 
-a product of inner size 2r. All b share these, so that a pair (a, c) costs about ``8 d² H r`` flops
-(H heads of size r, own keys, Hr ≤ d) where its n dense brackets cost ``4 n d³``.
+a product of inner size 2r. All b share these, so that a pair (a, c) costs about ``10 d³`` flops
+(H heads of size r on keys of their own, Hr = d) where its n dense brackets cost ``4 n d³``.
 """
 
 from itertools import combinations
@@ -26,10 +26,10 @@ def triple_squares(
 ) -> Float[Tensor, "n pairs"]:
     r""":math:`||[E_b,[E_c,E_a]]||_F^2` for every triple (b; a < c), b first, the pairs in order.
 
-    Queries and keys enter through their triangular factors, which changes no Frobenius norm and
-    leaves ``q × k`` matrices where d×d ones were, q = min(d, Hr), k = min(d, Gr) for G keys. No
-    square is a difference of larger ones, so that the norms of a layer that nearly commutes are as
-    good as those of dense brackets. Held are about ``n Gr (k + Hr)`` numbers.
+    With orthonormal bases U of the queries and V of the keys, a bracket X is known by
+    :math:`U^\top X V`, of size q × k, q = min(d, Hr), k = min(d, Gr) for G keys, and no Frobenius
+    norm changes. No square is a difference of larger ones, so that the norms of a layer that nearly
+    commutes are as good as those of dense brackets. Held are about ``n Gr k`` numbers.
 
     Parameters
     ----------
@@ -39,41 +39,42 @@ def triple_squares(
         ``[n, H]``, the basis elements over the heads.
     """
     n, r = len(coefficients), operators.d_head
-    _, queries = torch.linalg.qr(operators.query_matrix, mode="r")
-    _, keys = torch.linalg.qr(operators.key_matrix, mode="r")
+    of_queries, queries = torch.linalg.qr(operators.query_matrix)
+    of_keys, keys = torch.linalg.qr(operators.key_matrix)
     # Rows of K^T Y, the keys side by side, as they belong to each head.
     of_head = (operators.key_of_head[:, None] * r + torch.arange(r, device=keys.device)).flatten()
-    keys_by_head = keys[:, of_head]
-    cross = operators.key_matrix.T @ operators.query_matrix
+    keys_by_head = keys.T[of_head]
+    between = of_keys.T @ of_queries  # V^T U
+    keyed_queries = keys.T @ between  # K^T U
+    queries_in_keys = between @ queries  # V^T Q
     weights = coefficients.repeat_interleave(r, dim=1)
-    weighted = cross * weights[:, None]
-    keyed = weighted @ keys_by_head.T  # K^T E_a
-    keyed_queries = weighted @ cross[of_head]  # K^T E_a Q
-    del weighted
-
-    def commutator(a: int, c: int, of_keys: Float[Tensor, "n Gr m"]) -> Float[Tensor, "Hr m"]:
-        """What the queries are multiplied with in ``[E_c, E_a]``, from ``K^T E``."""
-        return weights[c][:, None] * of_keys[a][of_head] - weights[a][:, None] * of_keys[c][of_head]
+    cross = keyed_queries @ queries  # K^T Q
+    keyed = torch.stack([(cross * weight) @ keys_by_head for weight in weights])  # K^T E_a V
 
     pairs = list(combinations(range(n), 2))
     squares = coefficients.new_empty(n, len(pairs))
     for place, (a, c) in enumerate(pairs):
-        keyed_bracket = (cross @ commutator(a, c, keyed))[of_head]
-        bracket_queries = queries @ commutator(a, c, keyed_queries)
+        by_head = weights[c][:, None] * keyed[a][of_head]
+        bracket = queries @ by_head.addcmul_(weights[a][:, None], keyed[c][of_head], value=-1)
         squares[:, place] = _squared_brackets(
-            *(queries, bracket_queries, keyed_bracket, keys_by_head.T), coefficients
+            queries,
+            bracket @ queries_in_keys,
+            (keyed_queries @ bracket)[of_head],
+            keys_by_head,
+            coefficients,
         )
     return squares
 
 
 def triple_squares_flops(*, d: int, heads: int, keys: int, r: int, n: int) -> float:
-    """Flops of :func:`triple_squares` for H heads of size r on so many different keys."""
+    """Flops of the products in :func:`triple_squares`, for H heads of size r on so many keys."""
     wide, of_keys = heads * r, keys * r
     q, k = min(d, wide), min(d, of_keys)
-    brackets = 2.0 * of_keys * wide * k + 2.0 * q * wide**2
-    nested = (4.0 * wide + 2.0 * n * heads) * q * k
-    once = 2.0 * n * of_keys * wide * (k + wide) + 2.0 * d * of_keys * wide
-    return n * (n - 1) / 2 * (brackets + nested) + once
+    once = 2.0 * (k * d * q + of_keys * k * q + k * q * wide + of_keys * q * wide)
+    elements = 2.0 * n * of_keys * wide * k
+    brackets = 2.0 * q * k * (2 * wide + of_keys)
+    nested = q * k * (4.0 * wide + 2.0 * n * heads)
+    return once + elements + n * (n - 1) / 2 * (brackets + nested)
 
 
 def _squared_brackets(

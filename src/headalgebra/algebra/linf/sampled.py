@@ -7,6 +7,7 @@ nothing needs to be estimated.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,34 +95,53 @@ def uniform_coverage(
     return float(np.mean((low <= exact) & (exact <= high)))
 
 
-def weighted_triples(words: ProbedWords, n_drawn: int, seed: np.random.SeedSequence) -> Estimate:
+def weighted_triples(
+    words: Iterable[ProbedWords], n_drawn: int, seed: np.random.SeedSequence
+) -> Estimate:
     r"""Triples drawn in proportion to :math:`||[E_c,E_a]||^2 ||E_b||_2^2`, crossed with the probes.
 
     Hansen and Hurwitz (1943): unbiased for the mean square whatever the weights; the interval adds
     the variance between probes and that between triples. Calibrated from about 200 draws; takes
     two at least.
+
+    Parameters
+    ----------
+    words
+        In one basis, of one block of probes after another; the first decides the weights.
     """
-    pair_weight = words.pair_squared[words.c, words.a]
-    generator = np.random.default_rng(seed)
-    element_weight = spectral_norms(words.operators, words.coefficients, generator) ** 2
-    weight = torch.outer(element_weight, pair_weight).flatten()
-    if not weight.sum() > 0:  # every commutator is exactly zero, and so is every triple
-        return Estimate(0.0, 0.0, 0.0, n_drawn, words.n_probes)
-    weight = weight.double()  # probabilities that add up to 1 in numpy's arithmetic
-    probability = (weight / weight.sum()).cpu().numpy()
+    blocks = iter(words)
+    block = next(blocks)
+    probability = _weights(block, generator := np.random.default_rng(seed))
+    if probability is None:  # every commutator is exactly zero, and so is every triple
+        n_probes = block.n_probes + sum(other.n_probes for other in blocks)
+        return Estimate(0.0, 0.0, 0.0, n_drawn, n_probes)
     drawn = generator.choice(len(probability), size=n_drawn, p=probability)
-    squared = words.drawn_squared(torch.from_numpy(drawn)).double()
-    n_total = len(probability)
-    scaled = squared / torch.from_numpy(n_total * probability[drawn]).to(squared)[:, None]
+    triples = torch.from_numpy(drawn)
+    squares = [block.drawn_squared(triples).double()]
+    del block  # before the next one is formed
+    squares += map(lambda other: other.drawn_squared(triples).double(), blocks)
+    squared = torch.cat(squares, dim=1)
+    scale = torch.from_numpy(len(probability) * probability[drawn]).to(squared)
+    scaled = squared / scale[:, None]
+    n_probes = scaled.shape[1]
     return _skewed_interval(
         float(scaled.mean()),
         variance=_crossed_variance(scaled),
-        third_moment=_third_moment(scaled.mean(0)) / words.n_probes**2
+        third_moment=_third_moment(scaled.mean(0)) / n_probes**2
         + _third_moment(scaled.mean(1)) / n_drawn**2,
-        freedom=words.n_probes - 1,
+        freedom=n_probes - 1,
         n_triples=n_drawn,
-        n_probes=words.n_probes,
+        n_probes=n_probes,
     )
+
+
+def _weights(words: ProbedWords, generator: np.random.Generator) -> Values | None:
+    """Probability of every triple to be drawn; none where every commutator is zero."""
+    pair_weight = words.pair_squared[words.c, words.a]
+    element_weight = spectral_norms(words.operators, words.coefficients, generator) ** 2
+    # In double, for probabilities that add up to 1 in numpy's arithmetic.
+    weight = torch.outer(element_weight, pair_weight).flatten().double()
+    return (weight / weight.sum()).cpu().numpy() if weight.sum() > 0 else None
 
 
 def rounding_error(rounded: ProbedWords, exact: ProbedWords, n_compared: int | None) -> float:

@@ -26,7 +26,7 @@ COLUMNS = ("model", "layer", "n_heads", "kappa", "kappa_used", "basis_dim", "rou
 BANDS = {"well": "white", "moderate": "0.93", "poor": "0.84"}
 """Names and shades of the bands of κ, from the lowest."""
 
-ROUTES = {"dense": "s", "mixed": "D", "sampled": "o"}
+ROUTES = {"dense": "s", "mixed": "D", "exact": "^", "sampled": "o"}
 
 JOINING_LOOK: dict[str, Any] = {"linewidth": 0.8, "zorder": 2}
 ROUTE_LOOK: dict[str, Any] = {"linestyle": "none", "markeredgecolor": INK, "zorder": 3}

@@ -66,6 +66,8 @@ def obstruction_by_depth(
             },
         )
     label_outside(panels, x="layer", y="rms over triples")
+    low, high = (numbers(layers[name]) for name in OBSTRUCTION[1:])
+    estimated = bool((high > low).any())  # and not exact throughout
     legend_below(
         figure,
         [
@@ -76,7 +78,7 @@ def obstruction_by_depth(
                 label=r"obstruction $\|[E_b,[E_c,E_a]]\|_F$",
                 **OBSTRUCTION_LOOK,
             ),
-            Line2D([], [], label="its 95 % interval", **INTERVAL_LOOK),
+            *([Line2D([], [], label="its 95 % interval", **INTERVAL_LOOK)] if estimated else []),
             Line2D([], [], color="0.5", label=r"projected Jacobiator $\|J_P\|$", **PROJECTED_LOOK),
             *zero_legend(layers["obstruction_rms"], layers["jacobi_projected_rms"]),
         ],
