@@ -139,8 +139,11 @@ def beyond_every_draw(study: Tables, kind: str, quantity: str) -> pd.Series:
 
 def jacobiator(study: Tables, operand: str) -> pd.DataFrame:
     """‖J‖ of the trained model by layer and floating-point type."""
-    rows = study.rows("precision", model=TRAINED, operand=operand)
-    return rows.pivot(index="layer", columns="dtype", values="jacobi_mean")
+    where = {"model": TRAINED, "operand": operand}
+    types, norms = (
+        study.column("precision", column, **where) for column in ("dtype", "jacobi_mean")
+    )
+    return norms.to_frame().assign(dtype=types).pivot(columns="dtype", values="jacobi_mean")
 
 
 def orders_of_magnitude(study: Tables) -> float:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from findings import MARKED, ROOT, names, rewritten, write_pages
+from headalgebra.claims.readme import findings_table
 from headalgebra.claims.wording import ROUNDING
 from quantities import INITIAL, NUMBERS, STATEMENTS, Tables, between, number
 
@@ -275,6 +276,101 @@ def test_a_number_changed_in_a_table_is_changed_in_every_page(study: Path, pages
     change(study, "claims", "verdict", "reproduced", id="gauge")
     write_pages(study, pages)
     assert re.search(r"\| `gauge` \|.*\| reproduced \|", shown(pages, "README.md", "findings"))
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_numbers_are_those_of_their_columns(study: Path) -> None:
+    trained, initial = {"model": "minilm"}, {"model": INITIAL}
+    closure, rho3 = {"quantity": "closure_isotropy"}, {"quantity": "rho3"}
+    for table, column, value, where in (
+        ("layers", "closure_isotropy", 100.0, trained),
+        ("layers", "closure_isotropy", 400.0, trained | {"layer": 0}),
+        ("layers", "closure_isotropy", 3.0, initial),
+        ("nulls", "mean", 20.0, trained | closure | {"null": "pooled"}),
+        ("nulls", "mean", 50.0, trained | closure | {"null": "pooled", "layer": 5}),
+        ("nulls", "mean", 5.0, trained | closure | {"null": "haar"}),
+        ("nulls", "mean", 60.0, trained | closure | {"null": "layers"}),
+        ("nulls", "mean", 1.4, trained | rho3 | {"null": "pooled"}),
+        ("nulls", "mean", 1.3, trained | rho3 | {"null": "haar"}),
+        ("nulls", "mean", 1.01, trained | rho3 | {"null": "layers", "layer": 0}),
+        ("nulls", "mean", 0.12, {"quantity": "epsilon_relative", "null": "pooled"}),
+        ("layers", "rho3", 0.9, trained),
+        ("layers", "epsilon_relative", 0.08, trained),
+        ("layers", "epsilon_null_ratio", 1.0, initial),
+        ("layers", "obstruction_rms", 0.01, trained),
+        ("layers", "obstruction_rms", 0.005, initial),
+        ("layers", "hochschild_residual", 2e-16, trained),
+        ("layers", "jacobi_bound", 3e-13, trained),
+        ("layers", "jacobi_noise", 1e-18, {}),
+        ("layers", "jacobi_rms", 4e-18, trained),
+        ("layers", "jacobi_rms", 7e-18, initial),
+        ("precision", "jacobi_mean", 1e-15, {"dtype": "float64"}),
+        ("precision", "jacobi_mean", 1e-2, {"dtype": "bfloat16", "operand": "raw"}),
+        ("precision", "jacobi_mean", 1e-3, {"dtype": "bfloat16", "operand": "basis"}),
+        (
+            "evidence",
+            "value",
+            0.9,
+            {"statistic": "slope of ‖J‖ in the unit roundoff, raw operands"},
+        ),
+        (
+            "evidence",
+            "value",
+            0.8,
+            {"statistic": "slope of ‖J‖ in the unit roundoff, basis operands"},
+        ),
+        ("conditioning", "dense_error", 3e-10, {}),
+        ("conditioning", "sampled_error", 0.2, {"case": 3}),
+        ("conditioning", "exact", 9.0, {}),
+        ("conditioning", "uniform_low", 8.0, {}),
+        ("conditioning", "uniform_high", 8.9, {}),
+        ("conditioning", "uniform_high", 9.0, {"case": 2}),
+        ("conditioning", "uniform_low", 9.0, {"case": 3}),
+        ("conditioning", "uniform_high", 9.1, {"case": 3}),
+        ("conditioning", "uniform_low", 9.1, {"case": 4}),
+        ("conditioning", "uniform_high", 9.2, {"case": 4}),
+    ):
+        change(study, table, column, value, **where)
+    tables = Tables(study)
+    assert {name: quantity(tables) for name, quantity in NUMBERS.items()} == {
+        "findings": f"\n\n{findings_table(tables['claims'])}\n",
+        "shape": "6 layers, 12 heads and d = 384",
+        "epsilon_over_haar": between(tables["layers"]["epsilon_null_ratio"][:6]),
+        "epsilon_over_haar_initial": "1.00",
+        "epsilon_relative": "0.0800",
+        "epsilon_relative_pooled": "0.120",
+        "closure": "400, 100, 100, 100, 100, 100",
+        "closure_initial": "3.00",
+        "closure_pooled": "20.0, 20.0, 20.0, 20.0, 20.0, 50.0",
+        "closure_haar": "5.00",
+        "closure_layers": "60.0",
+        "closure_over_haar": "20 to 80",
+        "closure_over_haar_first": "80",
+        "closure_over_haar_last": "20",
+        "closure_over_pooled_first": "20",
+        "closure_over_pooled_last": "2.0",
+        "pooled_closure_over_haar": "4.0 to 10",
+        "rho3": "0.900, 0.900, 0.900, 0.900, 0.900, 0.900",
+        "rho3_pooled": "1.40",
+        "rho3_haar": "1.30",
+        "rho3_layers_first": "1.01",
+        "jacobi_over_noise": "4 to 7",
+        "jacobi_bound": "3e-13",
+        "jacobi_orders": "12",
+        "jacobi_slope_raw": "0.90",
+        "jacobi_slope_basis": "0.80",
+        "obstruction": "0.010",
+        "obstruction_initial": "0.0050",
+        "obstruction_haar": "0.0052",
+        "hochschild_residual": "2e-16",
+        "constructed": "36",
+        "constructed_kappa": "10 to 1,000,000",
+        "constructed_dense_error": "3e-10",
+        "constructed_sampled_error": "0.20",
+        "uniform_covers_even": "2 of 18",
+        "uniform_covers_uneven": "0 of 18",
+    }
 
 
 SPOILED = [
