@@ -9,6 +9,7 @@ from headalgebra.algebra.constructed import ELEMENTS, conditioned_layer, gaussia
 from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf import census, extract_dense, probed_words
 from headalgebra.defaults import BALANCE_ABOVE, GRAM_FLOOR, RANK_CUTOFF
+from heads import to_matrices
 from thresholds import U
 
 N, D = 5, 24
@@ -35,6 +36,17 @@ def test_the_condition_number_and_the_basis_are_those_asked_for(
     found = basis_elements(blocks.operators, basis.coefficients).reshape(N, -1)
     overlap = (found @ flat.T).abs()
     assert torch.allclose(overlap, torch.eye(N, dtype=torch.float64), atol=1e-6)
+
+
+@pytest.mark.parametrize("elements", ELEMENTS)
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_singular_values_fall_evenly_on_a_logarithmic_scale(elements: str, n: int) -> None:
+    kappa = 1e3
+    operators = conditioned_layer(kappa, n, D, elements=elements, seed=seed(n)).operators
+    stacked = to_matrices(operators).reshape(n, -1)
+    expected = [kappa ** (-k / (n - 1)) for k in range(n)]
+    # The smallest of them is known to the rounding of the largest, as the elements are.
+    assert torch.linalg.svdvals(stacked).tolist() == pytest.approx(expected, abs=1e4 * U)
 
 
 def test_triples_of_uneven_elements_differ_more() -> None:

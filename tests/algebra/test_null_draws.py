@@ -185,6 +185,23 @@ def test_foreign_groups_are_spread_evenly_and_never_repeated(n_layers, n_groups,
     assert all(0 <= group < n_groups for _, group in drawn)
 
 
+def test_every_foreign_layer_and_group_is_as_likely_in_every_place():
+    """Otherwise the first layers' heads would stand for all others where there are many layers."""
+    own, n_layers, n_groups, n_draws = 2, 7, 4, 600
+    layers, groups = np.zeros((n_groups, n_layers)), np.zeros((n_groups, n_groups))
+    for seed in range(n_draws):
+        drawn = draw_foreign_groups(own, range(n_layers), n_groups, generator(seed))
+        for place, (layer, group) in enumerate(drawn):
+            layers[place, layer] += 1
+            groups[place, group] += 1
+    others = np.delete(layers, own, axis=1)
+    for counts in (others, groups):
+        p = 1 / counts.shape[1]
+        # Five standard deviations of a binomial count.
+        bound = 5 * math.sqrt(n_draws * p * (1 - p))
+        np.testing.assert_allclose(counts, n_draws * p, rtol=0, atol=bound)
+
+
 def test_a_single_layer_has_no_foreign_heads():
     with pytest.raises(ValueError, match="layer 3 is the only one"):
         draw_foreign_groups(3, [3], 2, generator(0))

@@ -223,6 +223,26 @@ def test_below_three_dimensions_there_is_no_ratio(n):
     assert math.isnan(jacobiator_ratio(f)) and math.isnan(projected_jacobiator_rms(f))
 
 
+def test_what_rounding_may_make_of_a_vanishing_bracket_has_no_ratio():
+    """Elements from the Gram matrix carry u κ², those of the stacked operators u κ.
+
+    The first are taken while κ² is at most 1/gram_floor.
+    """
+
+    def has_ratio(nested, kappa, gram_floor):
+        """For [e1,e2] = e3 and [e1,e3] = t e2, ||ℓ₂∘ℓ₂|| / ||ℓ₂||² is 2t / 2(1 + t²)."""
+        f = torch.zeros(3, 3, 3, dtype=torch.float64)
+        f[0, 1, 2], f[0, 2, 1] = 1, nested
+        return not math.isnan(jacobiator_ratio(f - f.transpose(0, 1), kappa, gram_floor=gram_floor))
+
+    for gram_floor in (1e-8, 1e-4):
+        for kappa in (1.0, 10.0, 1e3, 1e5, 1e7):
+            loss = kappa**2 if kappa**2 <= 1 / gram_floor else kappa * gram_floor**-0.5
+            rounding = 100 * U * loss
+            assert has_ratio(1.1 * rounding, kappa, gram_floor)
+            assert not has_ratio(0.9 * rounding, kappa, gram_floor)
+
+
 def test_ratio_is_free_of_scale():
     f = skew_bracket(0, 5)
     for scale in (1e-60, 1e-20, 1e20):
