@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headalgebra.algebra.coherence import chance
 from headalgebra.algebra.coherence.chance import QUANTITIES, compared_with_chance
 from headalgebra.algebra.nulls import (
     draw_foreign_groups,
@@ -18,7 +19,16 @@ from headalgebra.algebra.nulls import (
     with_norms_of,
 )
 from headalgebra.algebra.operators import HeadOperators
-from heads import SEEDS, gaussian, gaussian_heads, layers, numbers_of, pairs_of, to_matrices
+from heads import (
+    SEEDS,
+    basis_of,
+    gaussian,
+    gaussian_heads,
+    layers,
+    numbers_of,
+    pairs_of,
+    to_matrices,
+)
 from thresholds import U
 
 
@@ -225,6 +235,48 @@ def test_compared_numbers_are_those_of_the_stages(layer):
         assert found[name] == expected[name] or (
             math.isnan(found[name]) and math.isnan(expected[name])
         )
+
+
+def test_every_guard_reaches_the_stages_that_heed_it(monkeypatch):
+    """And the condition number reaches those whose rounding it multiplies."""
+    told = {}
+    for name in ("gram_blocks", "pair_commutators", "orthonormal_basis", "structure_constants"):
+        stage = getattr(chance, name)
+
+        def noted(*operands, stage=stage, name=name, **guards):
+            told[name] = guards
+            return stage(*operands, **guards)
+
+        monkeypatch.setattr(chance, name, noted)
+
+    def ratio(f, kappa, *, gram_floor):
+        told["jacobiator_ratio"] = {"gram_floor": gram_floor}
+        assert kappa == pytest.approx(kappa_used, rel=1e-12)
+        return 0.5
+
+    monkeypatch.setattr(chance, "jacobiator_ratio", ratio)
+    layer = gaussian_heads(0, 4, 16, 3)
+    kappa_used = basis_of(layer, 3).kappa_used
+    guards = {
+        "balance_above": 2e6,
+        "cancellation_below": 3e-4,
+        "rank_cutoff": 4e-8,
+        "gram_floor": 5e-8,
+        "well_below": 60.0,
+    }
+    assert compared_with_chance(layer, max_dim=3, **guards)["rho3"] == 0.5
+
+    def of(*names):
+        return {name: guards[name] for name in names}
+
+    assert told["structure_constants"].pop("kappa_used") == pytest.approx(kappa_used, rel=1e-12)
+    assert told == {
+        "gram_blocks": of("balance_above"),
+        "pair_commutators": of("cancellation_below"),
+        "orthonormal_basis": of("rank_cutoff", "gram_floor") | {"max_dim": 3},
+        "structure_constants": of("well_below", "cancellation_below"),
+        "jacobiator_ratio": of("gram_floor"),
+    }
 
 
 def test_compared_numbers_heed_the_truncation():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from algebras import commutators, direct_sum, heisenberg, sl2, so3, su2
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.algebra.tower import generated, generated_algebra, lie_span, operator_spectra
+from headalgebra.algebra.tower.lie import LIE_TOLERANCE, LieSpan
 from heads import (
     SEEDS,
     blocks_of,
@@ -59,6 +60,9 @@ def test_spectra_are_those_of_dense_operators(layer):
         atol = 1e-11 * scale**power
         torch.testing.assert_close(found.real, traces, rtol=0, atol=atol)
         assert (found.imag.abs() <= atol).all()
+    moduli = spectra.eigenvalues.abs()
+    assert (moduli.diff(dim=1) <= 0).all()
+    torch.testing.assert_close(spectra.spectral_radii, moduli.amax(1), rtol=0, atol=0)
 
 
 def test_normality_and_radius_by_hand():
@@ -242,6 +246,11 @@ def test_span_of_generic_heads_is_full_and_of_dependent_ones_is_not():
 def test_span_is_free_of_scale(seed, scale):
     layer = gaussian_heads(seed, heads=4, d=9, r=2)
     assert lie_span(blocks_of(rescaled(layer, scale))) == lie_span(blocks_of(layer))
+
+
+def test_heads_that_are_zero_span_nothing():
+    layer = rescaled(gaussian_heads(0, heads=3, d=6, r=2), 0.0)
+    assert lie_span(blocks_of(layer)) == LieSpan(0, 0, LIE_TOLERANCE, 0)
 
 
 def test_brackets_lost_to_cancellation_are_counted():
