@@ -40,18 +40,17 @@ def module_of(mutant: str) -> str:
 
 
 def spread_sample(mutants: Iterable[str], size: int, seed: int) -> list[str]:
-    """So many mutants, in turn from every module that has any left, at random within each."""
-    by_module = defaultdict(list)
-    for mutant in sorted(mutants):
-        by_module[module_of(mutant)].append(mutant)
-    generator = random.Random(seed)
-    queues = [generator.sample(found, len(found)) for found in by_module.values()]
-    chosen: list[str] = []
-    while queues and len(chosen) < size:
-        generator.shuffle(queues)
-        chosen += [queue.pop() for queue in queues[: size - len(chosen)]]
-        queues = [queue for queue in queues if queue]
-    return chosen
+    """So many mutants, in turn from every module that has any left, at random within each.
+
+    The order of two mutants depends on them and the seed alone, whatever others there are.
+    """
+    lot = {mutant: random.Random(f"{seed} {mutant}").random() for mutant in mutants}
+    drawn: Counter[str] = Counter()
+    turn = {}
+    for mutant in sorted(lot, key=lot.__getitem__):
+        turn[mutant] = drawn[module_of(mutant)]
+        drawn[module_of(mutant)] += 1
+    return sorted(turn, key=lambda mutant: (turn[mutant], lot[mutant]))[:size]
 
 
 def summary(known: Mapping[str, str]) -> str:
