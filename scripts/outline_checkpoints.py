@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from headalgebra.checkpoints import Checkpoint, Outline, outline_hub
-from sources import convention_of, layers_to_read, open_source, sizes_of
+from sources import convention_of, layers_to_read, open_source, reading_of, sizes_of
 from stage import aside, job
 
 if TYPE_CHECKING:
@@ -15,8 +15,12 @@ with job(snakemake):
     for source in snakemake.params.sources:
         found: Checkpoint | Outline
         if source["source"] == "hub":
-            convention = convention_of(source)
-            found = outline_hub(source["id"], source["revision"], convention=convention)
+            found = outline_hub(
+                source["id"],
+                source["revision"],
+                convention=convention_of(source),
+                reading=reading_of(source),
+            )
         else:
             found = open_source(source, snakemake.params.seed)
         layers = layers_to_read(found, source["layers"], source["name"])

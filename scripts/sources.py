@@ -15,6 +15,7 @@ from headalgebra.checkpoints import (
     open_package,
 )
 from headalgebra.checkpoints.convention import Convention
+from headalgebra.checkpoints.reading import Reading
 
 
 def convention_of(source: Mapping[str, Any]) -> Convention:
@@ -22,16 +23,23 @@ def convention_of(source: Mapping[str, Any]) -> Convention:
     return Convention(**{field.name: source[field.name] for field in fields(Convention)})
 
 
+def reading_of(source: Mapping[str, Any]) -> Reading:
+    """What a model file says of how a checkpoint's files are read."""
+    return Reading(**{field.name: source[field.name] for field in fields(Reading)})
+
+
 def open_source(source: Mapping[str, Any], seed: int) -> Checkpoint:
     """The checkpoint that a model file names."""
-    convention = convention_of(source)
+    convention, reading = convention_of(source), reading_of(source)
     match source:
         case {"source": "hub", "id": id_, "revision": revision, "sha256": sha256}:
-            return open_hub(id_, revision, sha256=sha256, convention=convention)
+            return open_hub(id_, revision, sha256=sha256, convention=convention, reading=reading)
         case {"source": "path", "path": path, "sha256": sha256}:
-            return open_folder(path, sha256=sha256, convention=convention)
+            return open_folder(path, sha256=sha256, convention=convention, reading=reading)
         case {"source": "package", "package": package, "folder": folder, "sha256": sha256}:
-            return open_package(package, folder, sha256=sha256, convention=convention)
+            return open_package(
+                package, folder, sha256=sha256, convention=convention, reading=reading
+            )
         case {"source": "init", "config": dict(config)}:
             return initialise(config, seed=seed, convention=convention)
         case {"source": "init", "id": id_, "revision": revision}:

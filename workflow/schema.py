@@ -184,11 +184,12 @@ class Resources(Group):
     """time of a job in minutes"""
 
 
+READING = ("sha256", "adapters")
 # source: the keys it needs, those it takes one of, and those it may have
 SOURCES = {
-    "hub": (("id",), ("revision", "revisions"), ("sha256",)),
-    "path": (("path",), (), ("sha256",)),
-    "package": (("package", "folder"), (), ("sha256",)),
+    "hub": (("id",), ("revision", "revisions"), READING),
+    "path": (("path",), (), READING),
+    "package": (("package", "folder"), (), READING),
     "init": ((), ("config", "id"), ("revision",)),
 }
 KNOWN_TO_BE_TRAINED = {"hub": True, "path": None, "package": True, "init": False}
@@ -218,6 +219,8 @@ class Model(Group):
     """init: an architecture in place of an id"""
     sha256: kinds.Digests = {}
     """hub, path, package: files that must have these digests"""
+    adapters: Literal["ignore"] | None = None
+    """ignore: read a model without the adapter beside it; null refuses the two"""
     trained: bool | None = None
     """whether it is known to be trained; null: hub and package are, init is not, path is unknown"""
     layers: kinds.Layers | None = None

@@ -117,8 +117,8 @@ def test_models_with_adapters_are_refused(bert: Any) -> None:
     del bert.peft_config
     bert.get_submodule(QUERY).lora_A = torch.nn.ModuleDict({"default": torch.nn.Linear(12, 2)})
     assert refusal(bert) == (
-        f"live BertModel: tensor {QUERY}.lora_A.default.bias is in the module of "
-        f"{QUERY}.weight, and what it changes there is not known{mend}"
+        f"live BertModel: tensor {QUERY}.lora_A.default.bias belongs to an adapter that is not "
+        f"merged into {QUERY}.weight{mend}"
     )
 
 
@@ -174,7 +174,27 @@ def test_pruned_modules_are_refused(bert: Any) -> None:
     from torch.nn.utils import prune
 
     prune.l1_unstructured(bert.get_submodule(QUERY), "weight", amount=2)
-    assert f"tensor {QUERY}.weight_mask is in the module of {QUERY}.weight" in refusal(bert)
+    assert f"tensor {QUERY}.weight_mask makes {QUERY}.weight anew whenever" in refusal(bert)
+
+
+def test_parametrised_modules_are_refused(bert: Any) -> None:
+    """Of every kind that torch has, in any layer."""
+    from torch.nn.utils import parametrizations, spectral_norm
+
+    for change in (
+        parametrizations.weight_norm,
+        parametrizations.spectral_norm,
+        parametrizations.orthogonal,
+        spectral_norm,
+    ):
+        changed = copy.deepcopy(bert)
+        change(changed.get_submodule(QUERY))
+        text = refusal(changed)
+        assert re.search(
+            rf"tensor {QUERY}\.(parametrizations\.weight|weight_[ouv]).* makes {QUERY}\.weight "
+            "anew whenever the model runs; make it a plain weight first",
+            text,
+        )
 
 
 def test_a_configuration_that_is_not_understood_is_refused(bert: Any) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -78,9 +79,9 @@ def test_ids_of_the_hub_are_looked_up_there(
     folder = shared_model("gpt2").folder
     asked = []
 
-    def open_hub(*given: object, convention: Convention) -> Checkpoint:
+    def open_hub(*given: object, **settings: Any) -> Checkpoint:
         asked.append(given)
-        return open_folder(folder, convention=convention)
+        return open_folder(folder, **settings)
 
     monkeypatch.setattr(front_door, "open_hub", open_hub)
     monkeypatch.chdir(tmp_path)

@@ -206,21 +206,6 @@ def test_quantised_weights_are_refused(bert: Path, kind: str) -> None:
         open_folder(bert)
 
 
-@pytest.mark.parametrize("replaced", [False, True], ids=["beside", "around"])
-def test_weights_with_an_adapter_are_refused(bert: Path, replaced: bool) -> None:
-    """Beside a projection, or with the projection inside it."""
-    module = "encoder.layer.0.attention.self.query"
-
-    def adapt(weights: dict[str, Tensor]) -> None:
-        weights[f"{module}.lora_A.default.weight"] = torch.ones(2, 12)
-        if replaced:
-            weights[f"{module}.base_layer.weight"] = weights.pop(f"{module}.weight")
-
-    edit_weights(bert, adapt)
-    with pytest.raises(CheckpointError, match=r"query\.(base_layer|lora_A).*; merge the adapter"):
-        open_folder(bert)
-
-
 def test_a_folder_without_a_configuration_is_refused(bert: Path) -> None:
     """The weights alone do not say what they are."""
     (bert / "config.json").unlink()

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headalgebra.checkpoints._assembly import Weights, copy_heads, refuse_meaningless
+from headalgebra.checkpoints._changes import MERGE_ADAPTER, refuse_changes
 from headalgebra.checkpoints._checkpoint import Checkpoint
 from headalgebra.checkpoints._config import recognise
 from headalgebra.checkpoints._digest import Provenance
@@ -16,10 +17,8 @@ from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._factors import FLOAT_DTYPES
 from headalgebra.checkpoints._families import Norm, Projection
 from headalgebra.checkpoints._names import (
-    MERGE_ADAPTER,
     find_prefix,
     find_quantised,
-    refuse_companions,
     refuse_mixed_types,
     wanted_tensors,
 )
@@ -99,8 +98,8 @@ def live_checkpoint(model: Any, convention: Convention) -> LiveCheckpoint:
             origin, f"tensor {quantised}: the weights are quantised", BEFORE_QUANTISING
         )
     wanted = wanted_tensors(architecture.attention, convention)
+    refuse_changes(wanted, architecture.attention, where)
     prefix = find_prefix(wanted, found, architecture.attention.other_parts, origin)
-    refuse_companions({prefix + name for name in wanted.shapes}, where)
     tensors = {
         name: _sound(prefix + name, shape, found, origin) for name, shape in wanted.shapes.items()
     }

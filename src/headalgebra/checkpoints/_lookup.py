@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 import torch
 
+from headalgebra.checkpoints._changes import BEFORE_QUANTISING, refuse_changes
 from headalgebra.checkpoints._config import read_json
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
@@ -14,7 +15,6 @@ from headalgebra.checkpoints._names import (
     WantedTensors,
     find_prefix,
     find_quantised,
-    refuse_companions,
     refuse_mixed_types,
     wanted_tensors,
 )
@@ -143,12 +143,11 @@ def _find(
         raise CheckpointError(
             where[quantised],
             f"tensor {quantised}: the weights are quantised",
-            "use the checkpoint they were quantised from",
+            BEFORE_QUANTISING,
         )
     wanted = wanted_tensors(attention, convention)
-    prefix = find_prefix(wanted, where, attention.other_parts, files.origin)
-    refuse_companions({prefix + name for name in wanted.shapes}, where)
-    return wanted, prefix
+    refuse_changes(wanted, attention, where)
+    return wanted, find_prefix(wanted, where, attention.other_parts, files.origin)
 
 
 def _holder(tensor: str, file_of_tensor: Mapping[str, str], files: CheckpointFiles) -> str:
@@ -194,6 +193,6 @@ def _stored(
         raise CheckpointError(
             file.where,
             f"tensor {tensor} is stored as {entry.dtype}, not as one of {', '.join(STORED_DTYPES)}",
-            "use the checkpoint it was quantised from",
+            BEFORE_QUANTISING,
         )
     return StoredTensor(file_name, file, tensor, STORED_DTYPES[entry.dtype])

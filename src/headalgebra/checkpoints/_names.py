@@ -18,7 +18,6 @@ QUANTISED = (
     ".weight_scale",
     ".weight_scale_inv",
 )
-MERGE_ADAPTER = "merge the adapter first: model = model.merge_and_unload()"
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def find_prefix(
     Raises
     ------
     CheckpointError
-        If the first wanted tensor is missing, replaced, or there under two prefixes; `where` is the
+        If the first wanted tensor is missing or there under two prefixes; `where` is the
         model.
     """
     suffix = next(iter(wanted.projections))
@@ -80,12 +79,6 @@ def find_prefix(
         or (name.endswith(f".{suffix}") and other_parts.isdisjoint(name.split(".")))
     )
     if not matches:
-        module = suffix.rpartition(".")[0]
-        inside = (name for name in names if f".{module}." in f".{name}")
-        if replacing := min((n for n in inside if not n.endswith(f"{module}.bias")), default=None):
-            raise CheckpointError(
-                where, f"tensor {suffix} is missing, and {replacing} in its place", MERGE_ADAPTER
-            )
         raise CheckpointError(
             where, f"tensor {suffix} is missing", "use a checkpoint with this family's own names"
         )
@@ -101,39 +94,6 @@ def find_prefix(
 def find_quantised(names: Iterable[str]) -> str | None:
     """The first tensor, by name, that only quantised models have."""
     return min((name for name in names if name.endswith(QUANTISED)), default=None)
-
-
-def refuse_companions(wanted: Collection[str], where: Mapping[str, str]) -> None:
-    """Raise if a module that has a wanted tensor has others than its weight and its bias.
-
-    Adapters keep theirs there, and change what the module computes.
-
-    Parameters
-    ----------
-    wanted
-        Full names of the wanted tensors.
-    where
-        Where each tensor of the model is, by full name.
-
-    Raises
-    ------
-    CheckpointError
-        Names the first such tensor.
-    """
-    modules = {name.rpartition(".")[0]: name for name in wanted}
-    for name in sorted(where):
-        around, _, kind = name.rpartition(".")
-        if around in modules and kind in ("weight", "bias"):
-            continue
-        while around and around not in modules:
-            around = around.rpartition(".")[0]
-        if around:
-            raise CheckpointError(
-                where[name],
-                f"tensor {name} is in the module of {modules[around]}, and what it changes there "
-                "is not known",
-                MERGE_ADAPTER,
-            )
 
 
 def refuse_mixed_types(types: Mapping[str, torch.dtype], where: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from headalgebra.checkpoints._live import is_live_model, live_checkpoint
 from headalgebra.checkpoints._lookup import CONVERSION, PICKLED, weights_files
 from headalgebra.checkpoints._sources import folder_files, open_folder, open_hub
 from headalgebra.checkpoints.convention import PAPER, Convention
+from headalgebra.checkpoints.reading import AS_IT_IS, Reading
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", re.ASCII)
 WEIGHTS = (".safetensors", ".gguf", *PICKLED)
@@ -26,6 +27,7 @@ def open_checkpoint(
     *,
     revision: str = "main",
     convention: Convention = PAPER,
+    reading: Reading = AS_IT_IS,
 ) -> Checkpoint:
     """Open a checkpoint wherever it is.
 
@@ -39,6 +41,8 @@ def open_checkpoint(
         Of a model of the hub: a branch, a tag or a commit.
     convention
         How operators are built from the weights.
+    reading
+        What is read of a checkpoint's files.
 
     Raises
     ------
@@ -48,14 +52,14 @@ def open_checkpoint(
     """
     path = Path(source) if isinstance(source, str | PathLike) else None
     if path and isinstance(source, str) and _names_hub_model(source):
-        return _open_hub(source, revision, convention)
+        return _open_hub(source, revision, convention, reading)
     name = str(path or type(source).__name__)
     if revision != "main":
         raise CheckpointError(
             name, f"revision {revision!r} is asked of what is no model of the hub", "leave it out"
         )
     if path:
-        return open_folder(_folder_of(path), convention=convention)
+        return open_folder(_folder_of(path), convention=convention, reading=reading)
     if isinstance(source, Checkpoint):
         if convention not in (PAPER, source.convention):
             raise CheckpointError(
@@ -75,10 +79,10 @@ def _names_hub_model(source: str) -> bool:
     return not path.exists() and path.suffix not in WEIGHTS and bool(HUB_ID.fullmatch(source))
 
 
-def _open_hub(model: str, revision: str, convention: Convention) -> Checkpoint:
+def _open_hub(model: str, revision: str, convention: Convention, reading: Reading) -> Checkpoint:
     """A model of the hub; what goes wrong may be that a folder was meant."""
     try:
-        return open_hub(model, revision, convention=convention)
+        return open_hub(model, revision, convention=convention, reading=reading)
     except CheckpointError as error:
         where, problem, mend = error.args
         raise CheckpointError(

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from headalgebra.checkpoints._adapters import refuse_adapters
 from headalgebra.checkpoints._config import CONFIG, read_architecture
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families import AttentionShape
 from headalgebra.checkpoints._lookup import files_to_open
 from headalgebra.checkpoints.convention import Convention
+from headalgebra.checkpoints.reading import Reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +36,13 @@ def outline(
     revision: str,
     sizes: Mapping[str, int | None],
     convention: Convention,
+    reading: Reading,
 ) -> Outline:
     """Outline the checkpoint that these files make up, fetching none that holds weights.
 
     Parameters
     ----------
-    files, revision, convention
+    files, revision, convention, reading
         As in `stored_checkpoint`.
     sizes
         Bytes of each file, as far as they are known.
@@ -50,6 +53,7 @@ def outline(
         As `stored_checkpoint`, as far as no weights are needed to see it; or if the size of a file
         is not known.
     """
+    refuse_adapters(files, reading)
     architecture = read_architecture(files, convention)
     fetched: dict[str, int] = {}
     for name in sorted({CONFIG, *files_to_open(files, architecture.attention, convention)}):

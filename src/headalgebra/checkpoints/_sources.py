@@ -17,6 +17,7 @@ from headalgebra.checkpoints._hub import hub_files
 from headalgebra.checkpoints._outline import Outline, outline
 from headalgebra.checkpoints._stored import stored_checkpoint
 from headalgebra.checkpoints.convention import PAPER, Convention
+from headalgebra.checkpoints.reading import AS_IT_IS, Reading
 
 
 def open_hub(
@@ -25,6 +26,7 @@ def open_hub(
     *,
     sha256: Mapping[str, str] = {},
     convention: Convention = PAPER,
+    reading: Reading = AS_IT_IS,
 ) -> Checkpoint:
     """Open a model of the Hugging Face hub.
 
@@ -41,6 +43,8 @@ def open_hub(
         Expected digests, in hex, by file name.
     convention
         How operators are built from the weights.
+    reading
+        What is read of its files.
 
     Raises
     ------
@@ -49,10 +53,16 @@ def open_hub(
         the convention has no meaning for it.
     """
     files, commit, _ = hub_files(id, revision, sha256)
-    return stored_checkpoint(files, commit, convention)
+    return stored_checkpoint(files, commit, convention, reading)
 
 
-def outline_hub(id: str, revision: str, *, convention: Convention = PAPER) -> Outline:
+def outline_hub(
+    id: str,
+    revision: str,
+    *,
+    convention: Convention = PAPER,
+    reading: Reading = AS_IT_IS,
+) -> Outline:
     """Say what a model of the Hugging Face hub is, and what opening it fetches.
 
     Of the model itself config.json is fetched and, where the weights are in several files, their
@@ -60,7 +70,7 @@ def outline_hub(id: str, revision: str, *, convention: Convention = PAPER) -> Ou
 
     Parameters
     ----------
-    id, revision, convention
+    id, revision, convention, reading
         As in `open_hub`.
 
     Raises
@@ -68,7 +78,7 @@ def outline_hub(id: str, revision: str, *, convention: Convention = PAPER) -> Ou
     CheckpointError
         As in `open_hub`, as far as no weights are needed to see it.
     """
-    return outline(*hub_files(id, revision, {}), convention)
+    return outline(*hub_files(id, revision, {}), convention, reading)
 
 
 def open_folder(
@@ -76,6 +86,7 @@ def open_folder(
     *,
     sha256: Mapping[str, str] = {},
     convention: Convention = PAPER,
+    reading: Reading = AS_IT_IS,
 ) -> Checkpoint:
     """Open a checkpoint folder, as written by `save_pretrained` of transformers.
 
@@ -92,13 +103,15 @@ def open_folder(
         Expected digests, in hex, by file name.
     convention
         How operators are built from the weights.
+    reading
+        What is read of its files.
 
     Raises
     ------
     CheckpointError
         If there is no such folder, it cannot be read, or the convention has no meaning for it.
     """
-    return stored_checkpoint(folder_files(Path(path), sha256), None, convention)
+    return stored_checkpoint(folder_files(Path(path), sha256), None, convention, reading)
 
 
 def open_package(
@@ -107,6 +120,7 @@ def open_package(
     *,
     sha256: Mapping[str, str] = {},
     convention: Convention = PAPER,
+    reading: Reading = AS_IT_IS,
 ) -> Checkpoint:
     """Open a checkpoint folder inside an installed Python package, without importing it.
 
@@ -122,6 +136,8 @@ def open_package(
         Expected digests, in hex, by file name.
     convention
         How operators are built from the weights.
+    reading
+        What is read of its files.
 
     Raises
     ------
@@ -137,7 +153,7 @@ def open_package(
         ) from error
     revision = f"{distribution.name}=={distribution.version}"
     location = _folder_in_package(distribution.name, folder)
-    return stored_checkpoint(folder_files(location, sha256), revision, convention)
+    return stored_checkpoint(folder_files(location, sha256), revision, convention, reading)
 
 
 def initialise(

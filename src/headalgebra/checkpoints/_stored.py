@@ -7,6 +7,7 @@ from functools import partial
 from jaxtyping import Float
 from torch import Tensor
 
+from headalgebra.checkpoints._adapters import refuse_adapters
 from headalgebra.checkpoints._assembly import Weights, copy_heads
 from headalgebra.checkpoints._checkpoint import Checkpoint
 from headalgebra.checkpoints._config import read_architecture
@@ -15,6 +16,7 @@ from headalgebra.checkpoints._families import Norm, Projection
 from headalgebra.checkpoints._lookup import locate
 from headalgebra.checkpoints._safetensors import StoredTensor
 from headalgebra.checkpoints.convention import Convention
+from headalgebra.checkpoints.reading import Reading
 
 
 class StoredWeights(Weights):
@@ -57,7 +59,7 @@ class StoredCheckpoint(Checkpoint):
 
 
 def stored_checkpoint(
-    files: CheckpointFiles, revision: str | None, convention: Convention
+    files: CheckpointFiles, revision: str | None, convention: Convention, reading: Reading
 ) -> StoredCheckpoint:
     """Open the checkpoint that these files make up.
 
@@ -69,12 +71,15 @@ def stored_checkpoint(
         Its revision; by default a digest of the weights.
     convention
         How operators are built from the weights.
+    reading
+        What is read of the files.
 
     Raises
     ------
     CheckpointError
         If the files are no checkpoint of a known family, or the convention has no meaning for it.
     """
+    refuse_adapters(files, reading)
     architecture = read_architecture(files, convention)
     tensors, dtype = locate(files, architecture.attention, convention)
     weights = {tensor.file_name: tensor.file for tensor in tensors.values()}
