@@ -194,7 +194,7 @@ def _choices(
     if "models" in user:
         chosen["study"] = "custom", "--config models"
     if "study" in user:
-        chosen["study"] = str(user["study"]), f"--config study={user['study']}"
+        chosen["study"] = _name("study", user["study"]), f"--config study={user['study']}"
     for override in overrides:
         if override.key == "analysis":
             chosen["analysis"] = override.value, _argument(override.line)
@@ -208,9 +208,16 @@ def _choices(
 
 
 def _names(value: Any) -> list[str]:
-    """The names in a string with commas, a number, or a list of these."""
+    """The names in a string with commas, or a list of these."""
     items = value if isinstance(value, list) else [value]
-    return [name.strip() for item in items for name in str(item).split(",")]
+    return [name.strip() for item in items for name in _name("models", item).split(",")]
+
+
+def _name(key: str, value: Any) -> str:
+    """A name; what a file of configuration has without quotes may have been another."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"--config {key}={value}", "is no name; put it in quotes")
+    return value
 
 
 def _check_models(names: list[str], folder: _Folder) -> None:

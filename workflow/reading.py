@@ -47,8 +47,9 @@ def _in_words(
     words = allowed(schema.model_json_schema()["properties"][key])
     if key not in raw:
         return SchemaError((path,), f"{path}: missing; it must be {words}")
-    number = fault["type"] == "string_type" and isinstance(fault["input"], int | float)
-    quotes = "; put it in quotes" if number else ""
+    given = fault["input"]
+    bare = isinstance(given, int | float) or (given is None and len(loc) > 1)
+    quotes = "; put it in quotes" if fault["type"] == "string_type" and bare else ""
     return SchemaError((path,), f"{path}: {shown(raw[key])} is not {words}{quotes}")
 
 

@@ -21,7 +21,8 @@ from snakemake.cli import parse_config
 import reference
 from configuration import RESERVED, Configuration, ConfigurationError, compose
 from headalgebra import defaults
-from schema import SOURCES, Analysis, Figures, Model, plain
+from schema import READING, SOURCES, Analysis, Figures, Model, plain
+from typed import as_typed
 
 SHIPPED = Path(__file__).parents[2] / "config"
 STUDIES = sorted(file.stem for file in SHIPPED.glob("study/*.yaml"))
@@ -308,6 +309,7 @@ ANALYSIS_FAULTS = [
 ]
 
 OWN = "belongs to another source; source"
+READ = ", ".join(READING)
 MODEL_FAULTS = [
     ("", "source: missing; it must be one of hub, path, package, init"),
     ("source: git", "source: 'git' is not one of hub, path, package, init"),
@@ -335,16 +337,16 @@ MODEL_FAULTS = [
     ),
     (
         "source: hub\nrevision: main",
-        "id: missing; source hub takes id, revision, revisions, sha256",
+        f"id: missing; source hub takes id, revision, revisions, {READ}",
     ),
-    ("source: path", "path: missing; source path takes path, sha256"),
+    ("source: path", f"path: missing; source path takes path, {READ}"),
     (
         "source: package\npackage: a",
-        "folder: missing; source package takes package, folder, sha256",
+        f"folder: missing; source package takes package, folder, {READ}",
     ),
-    (f"{HERE}id: a/b", f"id: {OWN} path takes path, sha256"),
-    (f"{HERE}revision: main", f"revision: {OWN} path takes path, sha256"),
-    (f"{HERE}config: {{model_type: a}}", f"config: {OWN} path takes path, sha256"),
+    (f"{HERE}id: a/b", f"id: {OWN} path takes path, {READ}"),
+    (f"{HERE}revision: main", f"revision: {OWN} path takes path, {READ}"),
+    (f"{HERE}config: {{model_type: a}}", f"config: {OWN} path takes path, {READ}"),
     (
         f"{INIT}sha256: {{a: {DIGEST}}}",
         f"sha256: {OWN} init takes config, id, revision",
@@ -578,9 +580,9 @@ ARGUMENT_FAULTS = [
             ("../model/gpt2", "../model/gpt2", "../model/gpt2"),
             ("a,,b", "a,,b", "a"),
             ("gpt2,,minilm", "gpt2,,minilm", ""),
-            ("", "None", "None"),
+            ("", "", ""),
             ("true", "true", "true"),
-            ("{gpt2: 1}", "{'gpt2': '1'}", "{'gpt2': '1'}"),
+            ("{gpt2: 1}", "{gpt2: 1}", "{gpt2: 1}"),
         ]
     ),
     (["models=[]"], f"--config models=[]: {NAMES_NONE}"),
@@ -593,7 +595,7 @@ ARGUMENT_FAULTS = [
         f"--config study=papr: no such study; {HAS_STUDIES}; did you mean 'paper'?",
     ),
     (["study=demo,paper"], f"--config study=demo,paper: no such study; {HAS_STUDIES}"),
-    (["study="], f"--config study=None: no such study; {HAS_STUDIES}"),
+    (["study="], f"--config study=: no such study; {HAS_STUDIES}"),
     (["study=custom"], f"config/study/custom.yaml: {NAMES_NONE}"),
     (["study=demo", "models=gpt2"], BOTH),
     (
@@ -617,7 +619,8 @@ ARGUMENT_FAULTS = [
 @pytest.mark.parametrize(("arguments", "message"), ARGUMENT_FAULTS)
 def test_fault_in_an_argument(arguments: list[str], message: str) -> None:
     """The message names the argument and what is allowed."""
-    assert refusal(parse_config(arguments), SHIPPED).startswith(message)
+    user = as_typed(parse_config(arguments), arguments)
+    assert refusal(user, SHIPPED).startswith(message)
 
 
 OVERRIDE_FAULTS = [
@@ -723,17 +726,38 @@ def test_models_in_every_form(argument: str) -> None:
     assert (composed.study, list(composed.models)) == ("custom", ["gpt2", "bert-base"])
 
 
-@pytest.mark.parametrize("user", [{"models": 70}, {"models": [70]}, {"models": "70"}])
-def test_models_named_by_numbers(config: Path, user: dict[str, Any]) -> None:
-    """A name that arrives as a number is the string again."""
-    (config / "model/70.yaml").write_text(HERE)
-    assert list(compose(user, config).models) == ["70"]
+# What Python or YAML take for a number, a truth value or nothing.
+BARE = ("1.10", "70", "1e5", "1_000", "0x10", "010", "NaN", "inf", "on", "True", "yes", "null")
 
 
-def test_study_named_by_a_number(config: Path) -> None:
-    """The same for a study."""
-    shutil.copy(config / "study/smoke.yaml", config / "study/7.yaml")
-    assert compose({"study": 7}, config).study == "7"
+@pytest.mark.parametrize("name", BARE)
+def test_names_are_names(config: Path, name: str) -> None:
+    """As they were typed, whatever Snakemake makes of them, alone, in a list, or in quotes."""
+    shutil.copy(config / "study/smoke.yaml", config / f"study/{name}.yaml")
+    for model in (name, "1.1", "1000", "100000.0", "None"):
+        (config / f"model/{model}.yaml").write_text(HERE)
+
+    def composed(argument: str) -> Configuration:
+        # A job is given the same arguments as the run that started it.
+        return compose(as_typed(parse_config([argument]), [argument]), config)
+
+    for typed in (name, f"[{name}]", f"'{name}'", f'["{name}"]'):
+        assert list(composed(f"models={typed}").models) == [name]
+    for typed in (f"minilm,{name}", f"[minilm, {name}]"):
+        assert list(composed(f"models={typed}").models) == ["minilm", name]
+    assert composed(f"study={name}").study == name
+
+
+@pytest.mark.parametrize("name", sorted({*BARE} - {"NaN", "inf"}))
+def test_bare_names_in_a_file_are_refused(config: Path, name: str) -> None:
+    """What YAML has made of them may be the name of another model."""
+    (config / "study/smoke.yaml").write_text(f"title: t\nmodels: [{name}]")
+    assert refusal({"study": "smoke"}, config).endswith("; put it in quotes")
+
+
+@pytest.mark.parametrize("user", [{"models": 1.1}, {"models": [True]}, {"study": 7}])
+def test_bare_names_in_a_configfile_are_refused(user: dict[str, Any]) -> None:
+    assert re.fullmatch(r"--config \w+=.*: is no name; put it in quotes", refusal(user, SHIPPED))
 
 
 @pytest.mark.parametrize(

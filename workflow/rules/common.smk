@@ -16,9 +16,10 @@ from configuration import ConfigurationError, compose
 from figures import Figure, gpt2_medium, of_source
 from spans import spans_of
 from stages import Stage, tables
+from typed import as_typed
 
 try:
-    STUDY = compose(config, paths.ROOT / "config")
+    STUDY = compose(as_typed(config, workflow.config_settings.config_args), paths.ROOT / "config")
     if workflow.is_main_process:
         refuse_absent(STUDY)
 except ConfigurationError as error:
