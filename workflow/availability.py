@@ -49,14 +49,14 @@ def _of_package(package: str, folder: str) -> str | None:
     recorded = [Path(*file.parts[1:]) for file in distribution.files or ()]
     if any(file.is_relative_to(folder) for file in recorded):
         return None
-    if any((root / folder).is_dir() for root in _roots(distribution.name)):
+    if any((root / folder).is_dir() for root in roots_of_package(distribution.name)):
         return None
     return (
         f"model.folder: {package} {distribution.version} has no folder {folder}; write one it has"
     )
 
 
-def _roots(distribution: str) -> Iterable[Path]:
+def roots_of_package(distribution: str) -> Iterable[Path]:
     """Folders of the import packages that a distribution installed, in editable mode too."""
     for name, owners in metadata.packages_distributions().items():
         spec = util.find_spec(name) if distribution in owners else None

@@ -373,6 +373,30 @@ def test_a_new_model_file_runs_that_model_alone(smoke: Path) -> None:
     assert all(jobs[stage] == 1 for stage in stages)
 
 
+def test_a_checkpoint_with_another_content_is_read_again(smoke: Path, tmp_path: Path) -> None:
+    """Though its files are older than what was made from the former ones."""
+    for name, width in (("wide", 32), ("narrow", 16)):
+        torch.manual_seed(0)
+        GPT2Model(GPT2Config(n_embd=width, n_head=4, n_layer=1, vocab_size=8)).save_pretrained(
+            tmp_path / name
+        )
+        for file in (tmp_path / name).iterdir():
+            os.utime(file, ns=(10**18, 10**18))
+    link, copied = tmp_path / "link", tmp_path / "copied"
+    link.symlink_to(tmp_path / "wide")
+    shutil.copytree(tmp_path / "wide", copied)
+    for model in (link, copied):
+        (smoke / f"config/model/{model.name}.yaml").write_text(f"source: path\npath: {model}\n")
+    weights = ("weights", "--config", "models=link,copied")
+    run(smoke, *weights)
+    assert not planned(smoke, *weights)
+    shutil.copytree(tmp_path / "narrow", copied, dirs_exist_ok=True)
+    assert planned(smoke, *weights) == {"extract_weights": 1}
+    link.unlink()
+    link.symlink_to(tmp_path / "narrow")
+    assert planned(smoke, *weights) == {"extract_weights": 2}
+
+
 def test_a_split_model_has_the_rows_of_the_whole_one(smoke: Path) -> None:
     whole = (smoke / "config/model/tiny-init.yaml").read_text()
     split = whole + "layers: 0-3\nlayers_per_job: 3\n"

@@ -11,6 +11,7 @@ import locks
 import paths
 from captions import provenance_lines, read_provenance
 from code_inputs import modules_behind
+from content import content_of, files_read
 from availability import refuse_absent
 from configuration import ConfigurationError, compose
 from figures import Figure, gpt2_medium, of_source
@@ -155,12 +156,8 @@ def seed_of_weights(wildcards):
 
 
 def checkpoint_files(model):
-    """Files of a local checkpoint folder, so that a changed checkpoint is read again."""
-    source = checkpoint_source(model)
-    if source["source"] != "path":
-        return []
-    folder = Path(source["path"])
-    return sorted(map(str, [*folder.glob("*.json"), *folder.glob("*.safetensors")]))
+    """Files of a local checkpoint, so that a changed checkpoint is read again."""
+    return files_read(checkpoint_source(model))
 
 
 def outlined_shapes(outlines):

@@ -21,6 +21,7 @@ rule outline_checkpoints:
     params:
         sources=[checkpoint_source(model) for model in STUDY.models],
         seed=ANALYSIS["seed"],
+        content=[content_of(checkpoint_files(model)) for model in STUDY.models],
     script:
         "../../scripts/outline_checkpoints.py"
 

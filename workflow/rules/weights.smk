@@ -40,5 +40,6 @@ rule extract_weights:
     params:
         source=lambda wildcards: checkpoint_source(wildcards.model),
         seed=seed_of_weights,
+        content=lambda wildcards: content_of(checkpoint_files(wildcards.model)),
     script:
         "../../scripts/extract_weights.py"
