@@ -118,28 +118,27 @@ def _sampled(shape: Shape, settings: Settings) -> Cost:
 
     n, probes = shape.n, settings["probes"]
     triples = n * n * (n - 1) // 2
+    one_word = 2.0 * shape.d * shape.width
     flops = shape.gram_flops + settings["jacobi_triples"] * _literal_flops(shape)
+    exact_numbers = 0
     if triples <= settings["census_max_triples"]:
+        # Elements as the keys see them, and a few brackets as queries and keys see them.
+        keys = shape.keys * shape.r
+        exact_numbers = n * keys * min(shape.d, keys) + 8 * shape.width * shape.d
         exactly = triple_squares_flops(
             d=shape.d, heads=shape.heads, keys=shape.keys, r=shape.r, n=n
         )
-        one_word = 2.0 * shape.d * shape.width
         flops += min(exactly, one_word * settings["exact_up_to_probes"] * (triples + 4 * n * n))
     else:
         triples = settings["weighted_triples"]
-    words = n * n * min(probes, PROBES_AT_ONCE)
     # In float32, on a few probes in float64 as well, and at the worst in float64 throughout.
-    flops += 2.0 * shape.d * shape.width * 2 * probes * (triples + 4 * n * n)
+    flops += one_word * 2 * probes * (triples + 4 * n * n)
     # Words are kept as the keys see them, beside their brackets, and formed block by block.
+    words = n * n * min(probes, PROBES_AT_ONCE)
     block = min(words * max(shape.d, shape.width), WORDS_HELD)
     kept = 1.5 * words * shape.width + 5 * block
-    if triples <= settings["census_max_triples"]:
-        kept = max(
-            kept,
-            n * shape.keys * shape.r * min(shape.d, shape.keys * shape.r)
-            + 8 * shape.width * shape.d,
-        )
-    return Cost(3 * shape.held + max(kept, 10 * shape.d**2), shape.layers * flops)
+    numbers = max(kept, exact_numbers, 10 * shape.d**2)
+    return Cost(3 * shape.held + numbers, shape.layers * flops)
 
 
 def _dense(shape: Shape, settings: Settings) -> Cost:

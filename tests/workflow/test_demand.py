@@ -33,7 +33,7 @@ MINILM = Shape(d=384, heads=12, keys=12, r=32, layers=6, n=12, trained=True)
 MEASURED = [
     ("decompose_basis", GPT2_MEDIUM, 420, 0.1),
     ("measure_epsilon", GPT2_MEDIUM, 389, 0.1),
-    ("extract_linf_sampled", GPT2_MEDIUM, 849, 2.4),
+    ("extract_linf_sampled", GPT2_MEDIUM, 774, 10.5),
     ("measure_precision", GPT2_MEDIUM, 568, 0.7),
     ("measure_associator", GPT2_MEDIUM, 584, 0.3),
     ("verify_coherence", GPT2_MEDIUM, 454, 0.3),
