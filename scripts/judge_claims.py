@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 TABLES = ("layers", "sampling", "precision", "literal", "tower", "conditioning", "feasibility")
 
 with job(snakemake):
-    earlier = {model for series in snakemake.params.series.values() for model in series[:-1]}
+    params = snakemake.params
+    firsts = {series[0] for series in params.series.values()}
+    earlier = {model for series in params.series.values() for model in series[:-1]}
     models = []
-    for index, (model, trained) in enumerate(snakemake.params.trained.items()):
+    for index, (model, trained) in enumerate(params.trained.items()):
         provenance = json.loads(Path(snakemake.input.provenance[index]).read_text())
         source = provenance["source"]
         models.append(
@@ -28,15 +30,20 @@ with job(snakemake):
                 "model": model,
                 "source": source["source"],
                 "id": source.get("id", ""),
+                "revision": source.get("revision", ""),
+                "commit": provenance["revision"],
+                "organisation": params.organisations[model],
                 "family": provenance["family"],
                 "trained": trained,
+                "first_of_series": model in firsts,
                 "last_of_series": model not in earlier,
             }
         )
     claims, evidence = ledger(
         {table: read_csv(snakemake.input[table]) for table in TABLES},
         pd.DataFrame(models, columns=list(columns.DESCRIBED_MODELS)),
-        Thresholds(**snakemake.params.thresholds),
+        Thresholds(**params.thresholds),
+        seed=params.seed,
     )
     for claim in claims.itertuples():
         print(f"{claim.id}: {claim.verdict}")

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pandas as pd
 
 from headalgebra import columns
-from headalgebra.claims.ledger import ledger
-from headalgebra.claims.study import Thresholds
+from headalgebra.claims.ledger import CLAIMS, as_table, claim_row, ledger
+from headalgebra.claims.linf.gpt2_medium import COMMIT
+from headalgebra.claims.study import Study, Thresholds
 from schema import Claims
 
 THRESHOLDS = Thresholds(**Claims().model_dump())
@@ -16,11 +17,14 @@ THRESHOLDS = Thresholds(**Claims().model_dump())
 
 NAN = math.nan
 
-AS_CLAIMED = (0.2, 0.5, 0.6, 1.2, 1.3, 1.9)
-"""ε of six layers that are as the paper has them."""
+AS_CLAIMED = (0.2, 0.3, 0.4, 0.6, 0.7, 0.9, 1.2, 1.3, 1.9)
+"""ε of nine layers that are as the paper has them."""
+
+N = len(AS_CLAIMED)
 
 GPT2_MEDIUM = {"n_layers": 24, "n_heads": 16, "d_model": 1024, "d_head": 64}
 GPT2_MEDIUM_ID = "openai-community/gpt2-medium"
+PUBLISHED = {"source": "hub", "id": GPT2_MEDIUM_ID, "commit": COMMIT}
 GPT2_MEDIUM_EPSILON = (*[0.1] * 8, *[0.8] * 8, *[1.7] * 8)
 """ε of its layers as the paper has them."""
 
@@ -74,24 +78,13 @@ def phase_of(epsilon: float) -> str:
     return "I" if epsilon < 0.1 else "III" if epsilon > 1 else "II"
 
 
-def described(
-    model: str = "m",
-    source: str = "path",
-    id: str = "",
-    family: str = "bert",
-    trained: bool | None = True,
-    last_of_series: bool = True,
-) -> pd.DataFrame:
-    """What the claims are told of one model."""
-    of_model = {
-        "model": model,
-        "source": source,
-        "id": id,
-        "family": family,
-        "trained": trained,
-        "last_of_series": last_of_series,
-    }
-    return pd.DataFrame([of_model], columns=list(columns.DESCRIBED_MODELS))
+def described(model: str = "m", **other: object) -> pd.DataFrame:
+    """What the claims are told of one model: a trained one of a local folder, if nothing else."""
+    of_model = dict.fromkeys(columns.DESCRIBED_MODELS, "")
+    of_model |= {"model": model, "source": "path", "family": "bert", "organisation": "someone"}
+    of_model |= {"trained": True, "first_of_series": False, "last_of_series": True}
+    assert set(other) <= set(of_model)
+    return pd.DataFrame([of_model | other], columns=list(columns.DESCRIBED_MODELS))
 
 
 def together(*models: pd.DataFrame) -> pd.DataFrame:
@@ -153,12 +146,14 @@ def conditioning_table(poor: str = "sampled", uniform_inside: int = 38) -> pd.Da
     return pd.DataFrame(rows, columns=list(columns.CONDITIONING))
 
 
-def feasibility_table(dense_s: float = 3.0, probes_s: float = 0.5) -> pd.DataFrame:
+def feasibility_table(dense_s: float = 3.0, triple_s: float = 0.03) -> pd.DataFrame:
     """Random layers at the sizes the paper calls feasible and not; all runs complete."""
     dense = {"route": "dense", "d_model": 512, "n_probes": 0, "literal_residual": 1e-17}
     runs = [
         {"route": "probes", "n": 10, "d_model": 512, "n_triples": 450, "n_probes": 16}
-        | {"cpu_s": probes_s},
+        | {"cpu_s": 0.5},
+        {"route": "triple", "n": 10, "d_model": 512, "n_triples": 1, "n_probes": 0}
+        | {"cpu_s": triple_s},
         dense | {"n": 6, "n_triples": 90, "bytes": 6e7, "cpu_s": dense_s},
         dense | {"n": 10, "n_triples": 450, "bytes": 1.5e8, "cpu_s": 15.0},
     ]
@@ -217,13 +212,21 @@ def claim(
     id: str, tables: Tables, models: pd.DataFrame = TRAINED, **thresholds: float
 ) -> pd.Series:
     """The row of one claim."""
-    return found(tables, models, **thresholds)[0].loc[id]
+    study = Study(tables, models, replace(THRESHOLDS, **thresholds), 0)
+    row = claim_row("linf", CLAIMS[id], CLAIMS[id].judge(study), study)
+    return as_table([row], columns.CLAIMS).set_index("id").loc[id]
+
+
+def verdict_of(id: str, tables: Tables, models: pd.DataFrame = TRAINED, **thresholds: float) -> str:
+    """The verdict on one claim."""
+    return str(claim(id, tables, models, **thresholds)["verdict"])
 
 
 def evidence_of(id: str, tables: Tables, models: pd.DataFrame = TRAINED) -> pd.DataFrame:
     """The numbers behind one claim, by what they are of and what they are."""
-    evidence = found(tables, models)[1]
-    return evidence[evidence["id"] == id].set_index(["on", "statistic"])
+    evidence = CLAIMS[id].judge(Study(tables, models, THRESHOLDS, 0)).evidence
+    rows = [{"id": id, **asdict(measured)} for measured in evidence]
+    return as_table(rows, columns.EVIDENCE).set_index(["on", "statistic"])
 
 
 def judged(tables: Tables, models: pd.DataFrame = TRAINED, **thresholds: float) -> dict[str, str]:

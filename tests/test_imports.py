@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "measurement": {
         *("defaults", "columns", "rounding", "seeds", "checkpoints", "algebra", "tables"),
     },
-    "claims": {"columns"},
+    "claims": {"columns", "seeds"},
     "plots": {"defaults", "algebra", "claims"},
     "": {"defaults", "checkpoints", "measurement"},
     "command": {"", "defaults", "columns"},

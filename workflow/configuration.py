@@ -118,6 +118,8 @@ def _members(name: str, model: Model) -> dict[str, dict[str, Any]]:
     settings = plain(model) | {"name": name}
     if model.trained is None:
         settings["trained"] = KNOWN_TO_BE_TRAINED[model.source]
+    owner, slash, _ = (model.id or "").partition("/")
+    settings["organisation"] = model.organisation or (owner if slash else "")
     if (revisions := settings.pop("revisions")) is None:
         return {name: settings}
     # A revision may have a slash, a name that is a folder's may not.

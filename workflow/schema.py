@@ -69,26 +69,30 @@ class Claims(Group):
     """What statistics are held against when the paper's claims are judged."""
 
     ascending = (("near_one_from", "near_one_to"), ("slope_from", "slope_to"))
-    share: kinds.Fraction = 0.8
-    """of layers or cases that must be as claimed, at the least"""
-    rank_correlation: kinds.Fraction = 0.7
-    """something grows from this Spearman's ρ on"""
-    sizes: Annotated[int, Field(ge=3)] = 3
-    """different sizes of a family that show an order"""
-    classical_up_to: kinds.Fraction = 1e-14
+    share: kinds.Fraction = defaults.SHARE
+    """of layers that must be as claimed, at the least"""
+    rank_correlation: kinds.Fraction = defaults.RANK_CORRELATION
+    """something grows from this Spearman's ρ on, if it passes the test besides"""
+    layers: Annotated[int, Field(ge=5)] = defaults.ORDERED_LAYERS
+    """layers of a model, from which their order is judged; of four none passes the test"""
+    sizes: Annotated[int, Field(ge=5)] = defaults.ORDERED_SIZES
+    """sizes of a family, from which their order is judged; of four none passes the test"""
+    cases: kinds.Count = defaults.COVERED_CASES
+    """known values, from which the coverage of intervals is judged"""
+    classical_up_to: kinds.Fraction = defaults.CLASSICAL_UP_TO
     """ε̂ of a layer up to this is rounding"""
-    near_one_from: kinds.Positive = 0.5
+    near_one_from: kinds.Positive = defaults.NEAR_ONE[0]
     """ε of order one begins here"""
-    near_one_to: kinds.Positive = 2.0
+    near_one_to: kinds.Positive = defaults.NEAR_ONE[1]
     """and ends here"""
-    slope_from: kinds.Positive = 0.9
+    slope_from: kinds.Positive = defaults.ROUNDING_SLOPE[0]
     """rounding grows with the unit roundoff to this power or more"""
-    slope_to: kinds.Positive = 1.05
+    slope_to: kinds.Positive = defaults.ROUNDING_SLOPE[1]
     """and to this power or less"""
-    identity_residual: kinds.Fraction = 1e-10
+    identity_residual: kinds.Fraction = defaults.IDENTITY_RESIDUAL
     """relative residual up to which an identity is borne out"""
-    significance: kinds.Fraction = 0.01
-    """level of the test whether intervals cover as often as they say"""
+    significance: kinds.Fraction = defaults.SIGNIFICANCE
+    """level of the permutation test of an order, and of the test whether intervals cover"""
 
 
 class Analysis(Group):
@@ -223,6 +227,8 @@ class Model(Group):
     """ignore: read a model without the adapter beside it; null refuses the two"""
     trained: bool | None = None
     """whether it is known to be trained; null: hub and package are, init is not, path is unknown"""
+    organisation: kinds.Line | None = None
+    """who made it; null: the owner of the id on the hub, unknown where there is none"""
     layers: kinds.Layers | None = None
     """layers to study; null is all"""
     dtype: Literal["float64", "float32", "float16", "bfloat16"] | None = None

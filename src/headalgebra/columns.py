@@ -189,10 +189,23 @@ FEASIBILITY = (
 )
 """Extraction of random layers of the sizes that the paper speaks of."""
 
-DESCRIBED_MODELS = ("model", "source", "id", "family", "trained", "last_of_series")
+DESCRIBED_MODELS = (
+    "model",
+    "source",
+    "id",
+    "revision",
+    "commit",
+    "organisation",
+    "family",
+    "trained",
+    "first_of_series",
+    "last_of_series",
+)
 """What the claims need to know of a model beyond its layers.
 
-``trained`` is True, False, or None where its file does not say.
+``revision`` is what its file asks for, ``commit`` what that was when it was read. ``organisation``
+is who made it, empty where nothing says. ``trained`` is True, False, or None where its file does
+not say. The last two tell where in a training run it stands, if it is of one.
 """
 
 CLAIMS = (

@@ -66,3 +66,33 @@ WORDS_HELD = 2**26
 
 PROBES_AT_ONCE = 16
 """Probes whose words are held together: wide enough for products at full speed."""
+
+SHARE = 0.8
+"""Of a model's layers that must be as a claim has them, at the least."""
+
+RANK_CORRELATION = 0.7
+"""Something grows from this Spearman's ρ on, if chance seldom orders it so."""
+
+ORDERED_LAYERS = 8
+"""Layers of a model, from which their order is judged."""
+
+ORDERED_SIZES = 5
+"""Sizes of a family, from which their order is judged: of four, one order in 24 is theirs."""
+
+COVERED_CASES = 20
+"""Known values, from which the coverage of intervals is judged."""
+
+CLASSICAL_UP_TO = 1e-14
+"""ε̂ of a layer up to this is rounding."""
+
+NEAR_ONE = (0.5, 2.0)
+"""ε of order one."""
+
+ROUNDING_SLOPE = (0.9, 1.05)
+"""Power with which rounding grows with the unit roundoff, 16-bit products rounding once."""
+
+IDENTITY_RESIDUAL = 1e-10
+"""Relative residual up to which an identity is borne out."""
+
+SIGNIFICANCE = 0.01
+"""Level of the tests that verdicts rest on."""

@@ -21,6 +21,7 @@ PURPOSES = (
     "feasibility",
     "pooled_null",
     "uniform_coverage",
+    "rank_permutations",
 )
 """New ones go to the end: the place of a purpose is part of its seed."""
 

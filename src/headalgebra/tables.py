@@ -179,14 +179,14 @@ def cost_table(jobs: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_csv(path: str | PathLike[str]) -> pd.DataFrame:
-    """A table of a study from its CSV file: an empty text is empty, an empty number missing."""
+    """A table of a study from its CSV file: an empty text is empty, a NaN or no number missing."""
     names = pd.read_csv(path, nrows=0).columns
     text = [name for name in names if name in columns.TEXT]
     return pd.read_csv(
         path,
         dtype=dict.fromkeys(text, str),
         keep_default_na=False,
-        na_values={name: [""] for name in names if name not in text},
+        na_values={name: ["", "nan", "NaN"] for name in names if name not in text},
     )
 
 

@@ -1,22 +1,28 @@
 """The Jacobiator is rounding, and what then holds of any matrices."""
 
+import math
+
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from claim_studies import (
     GPT2_MEDIUM,
     GPT2_MEDIUM_EPSILON,
     GPT2_MEDIUM_ID,
     NAN,
+    PUBLISHED,
+    N,
     claim,
     described,
     evidence_of,
-    judged,
     model_layers,
     of_model,
     precision_rows,
     study_tables,
     together,
+    verdict_of,
 )
 from headalgebra import columns
 from headalgebra.claims.finding import (
@@ -34,7 +40,7 @@ def test_a_jacobiator_below_its_bound_is_rounding(id: str) -> None:
     tables = of_model()
     tables["layers"].loc[2, "jacobi_rms"] = 2e-17
     row = claim(id, tables)
-    assert (row["verdict"], row["value"], row["n"]) == (CONTRADICTED, 2e-17, 6)
+    assert (row["verdict"], row["value"], row["n"]) == (CONTRADICTED, 2e-17, N)
     numbers = evidence_of(id, tables)
     assert numbers.loc[("m", "largest bound of rounding"), "value"] == 1e-13
     for operand in ("raw", "basis"):
@@ -58,26 +64,60 @@ def test_a_jacobiator_that_does_not_follow_the_roundoff_is_not_rounding(
     id: str, slope: float
 ) -> None:
     tables = of_model() | {"precision": pd.DataFrame(precision_rows("m", slope))}
-    assert judged(tables)[id] == NOT_MEASURED
+    assert verdict_of(id, tables) == NOT_MEASURED
 
 
 @pytest.mark.parametrize("id", JACOBI)
 def test_without_precisions_or_triples_there_is_no_evidence(id: str) -> None:
     precision = pd.DataFrame(precision_rows("m"))
     for left in (precision[:0], precision.assign(jacobi_mean=NAN), precision.query("layer > 0")):
-        assert judged(of_model() | {"precision": left})[id] == NOT_MEASURED
+        assert verdict_of(id, of_model() | {"precision": left}) == NOT_MEASURED
     two = precision[precision["unit_roundoff"] > 1e-4]
-    assert judged(of_model() | {"precision": two})[id] == NOT_MEASURED
+    assert verdict_of(id, of_model() | {"precision": two}) == NOT_MEASURED
+    # The slope of the one kind of operand says nothing of the other.
+    for operand in ("raw", "basis"):
+        one = precision[precision["operand"] == operand]
+        assert verdict_of(id, of_model() | {"precision": one}) == NOT_MEASURED
     row = claim(id, of_model(jacobi_rms=NAN, jacobi_bound=NAN))
     assert row["verdict"] == NOT_MEASURED
     assert pd.isna(row["value"])
+
+
+@pytest.mark.parametrize("id", JACOBI)
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_the_slope_of_one_model_does_not_vouch_for_another(id: str, first: str) -> None:
+    tables = study_tables(model_layers("a"), model_layers("b"))
+    models = together(described(first), described("b" if first == "a" else "a"))
+    assert verdict_of(id, tables, models) == CONTRADICTED
+    alone = tables["precision"].query("model == 'a'")
+    row = claim(id, tables | {"precision": alone}, models)
+    assert row["verdict"] == NOT_MEASURED
+    assert "b: no Jacobiator in several precisions" in row["note"] and "a: " not in row["note"]
+
+
+@settings(max_examples=20)
+@given(st.lists(st.tuples(st.floats(0.5, 1.5), st.floats(-20, 5)), min_size=1, max_size=4))
+def test_the_slope_is_the_mean_of_the_layers_slopes(layers: list[tuple[float, float]]) -> None:
+    # Powers of u, each with a slope and a factor of its own: in logarithms the mean is linear.
+    precision = pd.DataFrame(
+        [
+            row | {"layer": layer, "jacobi_mean": math.exp(offset) * row["unit_roundoff"] ** slope}
+            for layer, (slope, offset) in enumerate(layers)
+            for row in precision_rows("m")
+        ]
+    )
+    mean = sum(slope for slope, _ in layers) / len(layers)
+    numbers = evidence_of("jacobi-range", of_model() | {"precision": precision})
+    for operand in ("raw", "basis"):
+        slope = numbers.loc[("m", f"slope of ‖J‖ in the unit roundoff, {operand} operands")]
+        assert (slope["value"], slope["n"]) == (pytest.approx(mean, rel=1e-9), len(layers))
 
 
 def test_the_largest_jacobiator_is_that_of_all_models_over_all_layers() -> None:
     models = together(described("a"), described("b"))
     tables = study_tables(model_layers("a"), model_layers("b", (0.1, 0.2), jacobi_rms=3e-17))
     row = claim("jacobi-range", tables, models)
-    assert (row["models"], row["value"], row["n"]) == ("a, b", 3e-17, 8)
+    assert (row["models"], row["value"], row["n"]) == ("a, b", 3e-17, N + 2)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +145,7 @@ def test_the_literal_relations_hold_of_anything_or_not_at_all(rms: float, verdic
     assert claim("coherence", tables)["verdict"] == verdict
     if verdict != NOT_MEASURED:
         largest = evidence_of("coherence", tables).loc[("m", "largest residual")]
-        assert (largest["value"], largest["n"]) == (pytest.approx(2**0.5 * rms, rel=1e-15), 6)
+        assert (largest["value"], largest["n"]) == (pytest.approx(2**0.5 * rms, rel=1e-15), N)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +156,7 @@ def test_dense_residuals_count_for_the_literal_relations(residual: float, verdic
     literal = pd.DataFrame([dense], columns=list(columns.MODEL_LITERAL))
     tables = of_model() | {"literal": literal}
     # Of the model once, though two numbers are over its layers; 40 constructed, 2 random.
-    assert claim("coherence", tables)["n"] == 6 + 40 + 2
+    assert claim("coherence", tables)["n"] == N + 40 + 2
     for on, changed in (
         ("m", {"literal": literal}),
         *(
@@ -135,6 +175,7 @@ def test_dense_residuals_count_for_the_literal_relations(residual: float, verdic
 
 def test_gpt2_medium_has_a_bound_of_its_own_on_the_literal_relations() -> None:
     tables = study_tables(model_layers("m", GPT2_MEDIUM_EPSILON, **GPT2_MEDIUM, jacobi_rms=5e-6))
-    real, other = (described(source="hub", id=id) for id in (GPT2_MEDIUM_ID, "x/y"))
-    assert judged(tables, real)["coherence"] == TRUE_OF_ANYTHING
-    assert judged(tables, other)["coherence"] == NOT_REPRODUCED
+    assert verdict_of("coherence", tables, described(**PUBLISHED)) == TRUE_OF_ANYTHING
+    for other in ({"id": "x/y"}, {"id": GPT2_MEDIUM_ID}):
+        models = described(**(PUBLISHED | {"commit": "0" * 40} | other))
+        assert verdict_of("coherence", tables, models) == NOT_REPRODUCED

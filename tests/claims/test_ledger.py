@@ -1,8 +1,14 @@
 """Every claim once, from the tables alone, on the models that count."""
 
+from tempfile import TemporaryDirectory
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytest import MonkeyPatch
 
 from claim_studies import (
     AS_CLAIMED,
@@ -20,8 +26,10 @@ from claim_studies import (
     of_model,
     study_tables,
     together,
+    verdict_of,
 )
 from headalgebra import columns
+from headalgebra.claims.claim import Claim
 from headalgebra.claims.finding import (
     CONTRADICTED,
     NOT_MEASURED,
@@ -30,6 +38,7 @@ from headalgebra.claims.finding import (
     TRUE_OF_ANYTHING,
     VERDICTS,
     Evidence,
+    Finding,
     largest,
     smallest,
     weakest,
@@ -75,8 +84,7 @@ def test_the_ledger_has_every_claim_once_by_section() -> None:
 def test_a_study_as_the_paper_has_it() -> None:
     verdicts = judged(of_model())
     expected = {
-        REPRODUCED: {"eps-depth", "eps-monotone", "obstruction-range", "gauge"}
-        | {"conditioning", "sampling"},
+        REPRODUCED: {"eps-depth", "eps-monotone", "obstruction-range", "gauge", "sampling"},
         CONTRADICTED: {"jacobi-range", "jacobi-phase", "obstruction-class"},
         TRUE_OF_ANYTHING: {"coherence", "higher-small", "never-classical"},
         NOT_REPRODUCED: {"dense-limit", "cost"},
@@ -91,7 +99,8 @@ def test_a_study_as_the_paper_has_it() -> None:
         of_model() | {"sampling": both_ways(3)},
         of_model(AS_CLAIMED[::-1], hochschild_residual=1e-3, jacobi_rms=1e-3),
         of_model((0.2, 0.0, 0.3), epsilon_relative=0.0, coherence_residual=NAN),
-        of_model((1.0,) * 5, jacobi_rms=NAN, jacobi_bound=NAN, obstruction_rms=NAN),
+        of_model((1.0,) * 5, jacobi_rms=NAN, jacobi_bound=NAN, obstruction_rms=NAN, basis_dim=1),
+        of_model((NAN,) * 6, epsilon_relative=NAN, n_heads=1),
         of_model((NAN,) * 6, epsilon_relative=NAN),
     ],
 )
@@ -135,6 +144,67 @@ def test_the_same_tables_give_the_same_ledger_in_any_order_of_rows() -> None:
     }
     for first, second in zip(found(tables), found(shuffled), strict=True):
         pd.testing.assert_frame_equal(first, second)
+
+
+words = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1, max_size=20)
+
+
+@st.composite
+def numbers_of(draw: st.DrawFn) -> Evidence:
+    """A number behind a verdict, with an interval or without."""
+    finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
+    low, value, high = sorted(draw(st.lists(finite, min_size=3, max_size=3, unique=True)))
+    bounds = {"low": low, "high": high} if draw(st.booleans()) else {}
+    return Evidence(
+        on=draw(words), statistic=draw(words), value=value, n=draw(st.integers(1, 10**6)), **bounds
+    )
+
+
+@st.composite
+def findings(draw: st.DrawFn) -> dict[str, Any]:
+    """Whatever a rule might find."""
+    return {
+        "verdict": draw(st.sampled_from(VERDICTS)),
+        "deciding": draw(st.none() | numbers_of()),
+        "evidence": tuple(draw(st.lists(numbers_of(), max_size=3))),
+        "note": draw(st.just("") | words),
+    }
+
+
+@settings(max_examples=10)
+@given(st.lists(findings(), min_size=len(CLAIMS), max_size=len(CLAIMS)))
+def test_every_finding_is_read_from_the_files_as_it_was(drawn: list[dict[str, Any]]) -> None:
+    made = [Finding(**finding) for finding in drawn]
+    rules = dict(zip(CLAIMS, made, strict=True))
+    with TemporaryDirectory() as folder, MonkeyPatch.context() as patch:
+        patch.setattr(Claim, "judge", lambda claim, _: rules[claim.id])
+        written = ledger(of_model(), TRAINED, THRESHOLDS)
+        paths = [f"{folder}/{name}.csv" for name in ("claims", "evidence")]
+        for path, table, names in zip(
+            paths, written, (columns.CLAIMS, columns.EVIDENCE), strict=True
+        ):
+            write_csv(path, table, names)
+        claims, evidence = map(read_csv, paths)
+    assert list(claims["id"]) == list(CLAIMS)
+    for row, finding in zip(claims.to_dict("records"), made, strict=True):
+        assert (row["verdict"], row["note"]) == (finding.verdict, finding.note)
+        if finding.deciding is None:
+            assert (row["statistic"], row["models"]) == ("", "")
+            assert all(np.isnan(row[name]) for name in ("value", "low", "high", "n"))
+        else:
+            assert_the_same_number(row | {"on": row["models"]}, finding.deciding)
+    every = [(id, measured) for id, finding in rules.items() for measured in finding.evidence]
+    assert list(evidence["id"]) == [id for id, _ in every]
+    for row, (_, measured) in zip(evidence.to_dict("records"), every, strict=True):
+        assert_the_same_number(row, measured)
+
+
+def assert_the_same_number(row: dict[Any, Any], measured: Evidence) -> None:
+    """A row of a file, to half a unit in its twelfth digit."""
+    assert (row["on"], row["statistic"], row["n"]) == (measured.on, measured.statistic, measured.n)
+    for name in ("value", "low", "high"):
+        expected = pytest.approx(getattr(measured, name), rel=5e-12, abs=0, nan_ok=True)
+        assert row[name] == expected, name
 
 
 NAMES = ("1", "NA", "null", "1e5")
@@ -196,7 +266,7 @@ def test_a_model_that_is_not_known_to_be_trained_is_no_evidence(trained: bool | 
     assert_same_claims(both, found(of_model())[0])
     # Were it known, it would count.
     known = together(TRAINED, described("mine"))
-    assert judged(tables, known)["eps-monotone"] == NOT_REPRODUCED
+    assert verdict_of("eps-monotone", tables, known) == NOT_REPRODUCED
     others = [id for id in IDS if id not in ON_TRAINED]
     for claims in (alone, both):
         told = claims["note"].str.contains("add 'trained: true' to config/model/mine.yaml")
@@ -224,6 +294,29 @@ def test_of_a_training_run_the_last_counts() -> None:
     assert (row["verdict"], row["models"], row["value"]) == (REPRODUCED, "run.b", 1.0)
     row = claim("eps-monotone", tables, together(described("run.a", source="hub"), last))
     assert (row["verdict"], row["models"], row["value"]) == (NOT_REPRODUCED, "run.a, run.b", -1.0)
+
+
+BEFORE_TRAINING = ("step0", "step-0", "step_000", "stage1-step0-tokens0B", "main/step0")
+AFTER_SOME = ("step1", "step10", "step1000", "step-0500", "main", "", "misstep0", "v0.step0.5")
+
+
+@pytest.mark.parametrize("revision", [*BEFORE_TRAINING, *AFTER_SOME])
+def test_step_zero_is_no_trained_model_whatever_its_file_says(revision: str) -> None:
+    models = described("m", source="hub", revision=revision, trained=True)
+    claims = found(of_model(), models)[0].loc[ON_TRAINED]
+    if revision in BEFORE_TRAINING:
+        assert set(claims["verdict"]) == {NOT_MEASURED}
+        assert f"m: revision {revision}, before training" in claims.loc["eps-depth", "note"]
+    else:
+        assert claims.loc["eps-depth", "verdict"] == REPRODUCED
+
+
+def test_where_a_series_begins_is_no_trained_model() -> None:
+    # A series of one: its first revision is its last.
+    models = described("m", source="hub", revision="a", first_of_series=True)
+    claims = found(of_model(), models)[0].loc[ON_TRAINED]
+    assert set(claims["verdict"]) == {NOT_MEASURED}
+    assert "m: where a training run begins" in claims.loc["eps-depth", "note"]
 
 
 def test_a_model_without_rows_does_not_count() -> None:

@@ -1,18 +1,21 @@
 """ε by depth: by thirds, and its growth."""
 
+import math
+
 import pytest
 
 from claim_studies import (
     AS_CLAIMED,
     NAN,
+    N,
     claim,
     described,
     evidence_of,
-    judged,
     model_layers,
     of_model,
     study_tables,
     together,
+    verdict_of,
 )
 from headalgebra.claims.finding import NOT_MEASURED, NOT_REPRODUCED, REPRODUCED
 
@@ -27,6 +30,7 @@ from headalgebra.claims.finding import NOT_MEASURED, NOT_REPRODUCED, REPRODUCED
         ((0.8, 0.1, 0.3, 1.5, 9.0, 9.0), 1, REPRODUCED),  # ends belong to the ranges
         ((0.2, 0.6), NAN, NOT_MEASURED),  # no third layer
         ((NAN, NAN, 0.6, 1.2, 1.3, 1.9), NAN, NOT_MEASURED),
+        ((0.2, 0.5, 0.6, 1.2, 1.3, math.inf), NAN, NOT_MEASURED),
     ],
 )
 def test_thirds_of_depth(epsilon: tuple[float, ...], value: float, verdict: str) -> None:
@@ -44,8 +48,11 @@ def test_a_share_of_a_third_is_enough() -> None:
     assert claim("eps-depth", tables, share=0.9)["verdict"] == NOT_REPRODUCED
 
 
-def test_layers_without_epsilon_are_not_counted() -> None:
-    numbers = evidence_of("eps-depth", of_model((0.2, NAN, 0.6, 1.2, 1.3, 1.9)))
+def test_layers_of_a_single_head_are_not_counted() -> None:
+    tables = of_model((0.2, NAN, 0.6, 1.2, 1.3, 1.9))
+    assert claim("eps-depth", tables)["note"] == "m: epsilon is not finite in layers 1"
+    tables["layers"].loc[1, "n_heads"] = 1
+    numbers = evidence_of("eps-depth", tables)
     assert numbers.loc[("m", "share of the early third's layers inside"), "n"] == 1
     for statistic, value in (("smallest ε", 0.2), ("largest ε", 1.9)):
         assert tuple(numbers.loc[("m", statistic), ["value", "n"]]) == (value, 5)
@@ -56,9 +63,11 @@ def test_layers_without_epsilon_are_not_counted() -> None:
     [
         (AS_CLAIMED, 1, REPRODUCED),
         (AS_CLAIMED[::-1], -1, NOT_REPRODUCED),
-        ((0.2,) * 6, NAN, NOT_MEASURED),  # constant: no rank correlation
-        ((0.2, 0.5), NAN, NOT_MEASURED),
-        ((NAN,) * 6, NAN, NOT_MEASURED),
+        ((0.2,) * N, NAN, NOT_MEASURED),  # constant: no rank correlation
+        ((0.2, 0.5, 0.6), NAN, NOT_MEASURED),  # which lie in order once in six times
+        (AS_CLAIMED[:7], NAN, NOT_MEASURED),
+        (AS_CLAIMED[:8], 1, REPRODUCED),
+        ((NAN,) * N, NAN, NOT_MEASURED),
     ],
 )
 def test_growth_with_depth(epsilon: tuple[float, ...], value: float, verdict: str) -> None:
@@ -68,11 +77,27 @@ def test_growth_with_depth(epsilon: tuple[float, ...], value: float, verdict: st
 
 
 def test_the_threshold_of_growth_belongs_to_it() -> None:
-    # One pair of neighbours changed over in four layers: ρ = 1 − 6·2/60 = 0.8.
-    tables = of_model((0.1, 0.2, 0.4, 0.3))
-    assert claim("eps-monotone", tables)["value"] == pytest.approx(0.8, rel=1e-14)
-    assert judged(tables, rank_correlation=0.79)["eps-monotone"] == REPRODUCED
-    assert judged(tables, rank_correlation=0.81)["eps-monotone"] == NOT_REPRODUCED
+    # Neighbours changed over in nine layers, three times: ρ = 1 − 6·6/720 = 0.95.
+    tables = of_model((0.2, 0.1, 0.4, 0.3, 0.6, 0.5, 0.7, 0.8, 0.9))
+    assert claim("eps-monotone", tables)["value"] == pytest.approx(0.95, rel=1e-14)
+    assert verdict_of("eps-monotone", tables, rank_correlation=0.94) == REPRODUCED
+    assert verdict_of("eps-monotone", tables, rank_correlation=0.96) == NOT_REPRODUCED
+
+
+def test_an_order_that_chance_may_give_is_no_growth() -> None:
+    # ρ = 1 − 6·22/504 is 0.74, which chance gives eight layers once in fifty times.
+    tables = of_model((0.4, 0.2, 0.3, 0.1, 0.6, 0.5, 0.8, 0.7))
+    row = claim("eps-monotone", tables, significance=0.05)
+    assert (row["verdict"], row["value"]) == (REPRODUCED, pytest.approx(1 - 6 * 22 / 504))
+    row = claim("eps-monotone", tables)
+    assert row["verdict"] == NOT_REPRODUCED
+    assert "by chance" in row["note"]
+
+
+def test_the_fewest_layers_of_an_order_are_a_setting() -> None:
+    six = of_model(AS_CLAIMED[:6])
+    assert claim("eps-monotone", six)["note"] == "m: 6 layers, and an order is judged from 8 on"
+    assert verdict_of("eps-monotone", six, layers=6) == REPRODUCED
 
 
 def test_one_model_against_is_enough() -> None:
@@ -80,16 +105,16 @@ def test_one_model_against_is_enough() -> None:
     tables = study_tables(model_layers("a"), model_layers("b", AS_CLAIMED[::-1]))
     row = claim("eps-monotone", tables, models)
     assert (row["verdict"], row["models"]) == (NOT_REPRODUCED, "a, b")
-    assert (row["value"], row["n"]) == (pytest.approx(-1), 6)
+    assert (row["value"], row["n"]) == (pytest.approx(-1), N)
     numbers = evidence_of("eps-monotone", tables, models)
     for model, rho in (("a", 1), ("b", -1)):
         measured = numbers.loc[(model, "Spearman's ρ of ε and layer")]
-        assert (measured["value"], measured["n"]) == (pytest.approx(rho), 6)
+        assert (measured["value"], measured["n"]) == (pytest.approx(rho), N)
 
 
 def test_a_model_that_cannot_be_judged_is_named_beside_those_that_can() -> None:
     models = together(described("a"), described("flat"))
-    tables = study_tables(model_layers("a"), model_layers("flat", (0.2,) * 6))
+    tables = study_tables(model_layers("a"), model_layers("flat", (0.2,) * N))
     row = claim("eps-monotone", tables, models)
     assert (row["verdict"], row["models"]) == (REPRODUCED, "a")
     assert "flat: " in row["note"]

@@ -11,11 +11,11 @@ from headalgebra.claims.linf.tower import OBSERVABLES
 @pytest.mark.parametrize(
     ("values", "value", "verdict"),
     [
-        ((1.0, -2.0, 3.0, -4.0, 5.0, 6.0), 1, REPRODUCED),  # of either sign
-        ((6.0, 5.0, 4.0, 3.0, 2.0, 1.0), -1, NOT_REPRODUCED),
-        ((1.0,) * 6, NAN, NOT_MEASURED),
-        ((1.0, 2.0), NAN, NOT_MEASURED),
-        ((NAN,) * 6, NAN, NOT_MEASURED),
+        ((1.0, -2.0, 3.0, -4.0, 5.0, 6.0, -7.0, 8.0), 1, REPRODUCED),  # of either sign
+        ((8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0), -1, NOT_REPRODUCED),
+        ((1.0,) * 8, NAN, NOT_MEASURED),
+        ((1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0), NAN, NOT_MEASURED),
+        ((NAN,) * 8, NAN, NOT_MEASURED),
     ],
 )
 def test_growth_of_gauge_observables(values: tuple[float, ...], value: float, verdict: str) -> None:
@@ -39,6 +39,16 @@ def test_each_gauge_observable_must_grow(quantity: str) -> None:
 
 
 def test_layers_without_an_observable_are_not_counted() -> None:
-    tower = pd.DataFrame(gauge_rows("m", (1.0, NAN, 2.0, 3.0, NAN, 4.0)))
-    row = claim("gauge", of_model() | {"tower": tower})
-    assert (row["verdict"], row["n"]) == (REPRODUCED, 4)
+    # A zero head, on which the other heads depend, has no loop; nor has a single head a pair.
+    values = (1.0, NAN, 2.0, 3.0, NAN, 4.0, 5.0, 6.0, 7.0, 8.0)
+    tables = of_model(values, n_heads=12)
+    tables["tower"] = pd.DataFrame(gauge_rows("m", values))
+    tables["layers"].loc[[1, 4], ["n_heads", "rank"]] = 1
+    row = claim("gauge", tables)
+    assert (row["verdict"], row["n"]) == (REPRODUCED, 8)
+    tables["layers"].loc[[1, 4], ["n_heads", "rank"]] = [12, 11]
+    row = claim("gauge", tables)
+    assert (row["verdict"], row["note"]) == (
+        NOT_MEASURED,
+        "m: value is not finite in layers 1, 4",  # of the action, which needs no such loop
+    )

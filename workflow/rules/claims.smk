@@ -76,8 +76,10 @@ rule judge_claims:
         "../../envs/environment.yaml"
     params:
         trained={name: model["trained"] for name, model in STUDY.models.items()},
+        organisations={name: model["organisation"] for name, model in STUDY.models.items()},
         series=STUDY.series,
         thresholds=ANALYSIS["claims"],
+        seed=ANALYSIS["seed"],
     script:
         "../../scripts/judge_claims.py"
 

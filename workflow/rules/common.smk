@@ -142,7 +142,7 @@ def analysis(*keys):
 def checkpoint_source(model):
     """What of a model's file decides its weights."""
     settings = STUDY.models[model]
-    others = ("threads", "layers_per_job", "resources", "trained")
+    others = ("threads", "layers_per_job", "resources", "trained", "organisation")
     source = {key: value for key, value in settings.items() if key not in others}
     if source["path"] is not None:
         source["path"] = str(Path(source["path"]).expanduser())
@@ -230,8 +230,11 @@ def provenance_caption(wildcards, input):
 
 
 def families(provenance):
-    """The family of each model, by the records of what it was read from."""
-    return {model: record["family"] for model, record in read_provenance(provenance).items()}
+    """The family of each model: the architecture that was read, and who made the model."""
+    return {
+        model: " of ".join(filter(None, (record["family"], STUDY.models[model]["organisation"])))
+        for model, record in read_provenance(provenance).items()
+    }
 
 
 def training_run(series):

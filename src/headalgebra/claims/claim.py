@@ -1,21 +1,24 @@
-"""What a claim is, and the rules that several claims are judged by."""
+"""What a claim of a paper is."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-import numpy as np
-
+from headalgebra.claims.doubt import Reads
 from headalgebra.claims.finding import (
-    NOT_MEASURED,
-    Evidence,
     Finding,
-    largest,
     not_measured,
-    verdict_if,
-    weakest,
 )
-from headalgebra.claims.statistics import numbers
-from headalgebra.claims.study import Study, listed
+from headalgebra.claims.study import Study
+
+
+def counted_models(study: Study) -> list[str]:
+    """The models that claims on trained models rest on."""
+    return list(study.counted["model"])
+
+
+def all_models(study: Study) -> list[str]:
+    """Every model of a study, trained or not: what claims on methods may rest on."""
+    return list(study.models["model"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +33,17 @@ class Claim:
         What the paper says, in our words, and its figure.
     criterion
         When it is reproduced; a format string over :class:`~headalgebra.claims.study.Thresholds`.
-    rests_on
-        Table and columns, or the identity.
+    identity
+        The identity that settles it, where one does.
+    reads
+        Tables and columns that it is judged by, beside which model and layer; the rule is shown no
+        others. Where a number of theirs is not finite and ought to be, there is no verdict.
+    models
+        Gives those of a study's models that it rests on.
     figures
         Figures of a study that show it, the most telling first.
-    judge
-        The rule.
+    rule
+        What gives its finding where all that it is judged by is sound.
     of_trained_models
         Whether only trained models can be evidence of it.
     """
@@ -46,10 +54,25 @@ class Claim:
     statement: str
     paper_value: str
     criterion: str
-    rests_on: str
+    identity: str = ""
+    reads: Reads = field(default_factory=dict)
+    models: Callable[[Study], list[str]] = counted_models
     figures: tuple[str, ...] = ()
-    judge: Callable[[Study], Finding]
+    rule: Callable[[Study], Finding]
     of_trained_models: bool = True
+
+    @property
+    def rests_on(self) -> str:
+        """The identity, and the columns of each table."""
+        parts = [f"identity {self.identity}"] if self.identity else []
+        parts += [f"{table}.csv: {', '.join(names)}" for table, names in self.reads.items()]
+        return "; ".join(parts) or "none"
+
+    def judge(self, study: Study) -> Finding:
+        """What a study says of it."""
+        if doubts := study.doubts(self.reads, self.models(study)):
+            return not_measured("; ".join(doubts))
+        return self.rule(study.showing(self.reads))
 
 
 def awaiting_experiment(
@@ -63,99 +86,6 @@ def awaiting_experiment(
         statement=statement,
         paper_value=paper_value,
         criterion="none here: no experiment of this kind",
-        rests_on="none",
-        judge=lambda _: not_measured(f"no {missing}"),
+        rule=lambda _: not_measured(f"no {missing}"),
         of_trained_models=False,
     )
-
-
-def on_every_model(
-    statistic: str,
-    deciding: Mapping[str, Evidence],
-    threshold: float,
-    *,
-    beside: Sequence[Evidence] = (),
-    not_judged: Mapping[str, str],
-    nothing: Finding,
-) -> Finding:
-    """Reproduced if every model judged reaches a threshold; `nothing` where there is none.
-
-    Parameters
-    ----------
-    statistic
-        What the smallest number over the models is called.
-    deciding
-        By model, the number that is held against the threshold.
-    beside
-        Numbers to show with these.
-    not_judged
-        By model, why it was not.
-    """
-    note = "; ".join(f"{model}: {reason}" for model, reason in not_judged.items())
-    if not deciding:
-        return not_measured(note or nothing.note, beside)
-    least = weakest(list(deciding.values()), statistic)
-    return Finding(
-        verdict=verdict_if(least.value >= threshold),
-        deciding=least,
-        evidence=(*deciding.values(), *beside),
-        note=note,
-    )
-
-
-def on_identity(
-    study: Study,
-    verdict: str,
-    statistic: str,
-    deciding: Sequence[Evidence],
-    *,
-    doubts: Sequence[str] = (),
-    beside: Sequence[Evidence] = (),
-    nothing: str,
-) -> Finding:
-    """The verdict that mathematics gives, where the computation bears its identity out.
-
-    Parameters
-    ----------
-    statistic
-        What the largest number over the models is called.
-    deciding
-        By model, how far the identity is from holding.
-    doubts
-        Where it does not hold to rounding.
-    nothing
-        What is missing where no model could be judged.
-    """
-    if study.counted.empty:
-        return study.nothing_counts
-    if not deciding:
-        return not_measured(nothing)
-    most = largest(deciding, statistic)
-    evidence = (*deciding, *beside)
-    if not doubts:
-        return Finding(verdict=verdict, deciding=most, evidence=evidence)
-    note = "the computation failed its own check: " + "; ".join(doubts)
-    return Finding(verdict=NOT_MEASURED, deciding=most, evidence=evidence, note=note)
-
-
-def residuals(study: Study, column: str, statistic: str) -> tuple[list[Evidence], list[str]]:
-    """Largest residual of each model that has one, and where it is no rounding."""
-    found, doubts = [], []
-    tolerance = study.thresholds.identity_residual
-    for model, rows in study.rows("layers"):
-        residual = numbers(rows[column])
-        exists = np.isfinite(residual)
-        if not exists.any():
-            continue
-        if (beyond := exists & (residual > tolerance)).any():
-            layers = listed([str(layer) for layer in rows["layer"][beyond]])
-            doubts.append(f"{model}: residual above {tolerance:g} in layers {layers}")
-        found.append(
-            Evidence(
-                on=model,
-                statistic=statistic,
-                value=float(residual[exists].max()),
-                n=int(exists.sum()),
-            )
-        )
-    return found, doubts

@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 
 from headalgebra import columns
+from headalgebra.claims.claim import Claim
+from headalgebra.claims.finding import Finding
 from headalgebra.claims.linf import (
     brackets,
     extraction,
@@ -34,12 +36,17 @@ CLAIMS = {claim.id: claim for claims in PAPERS.values() for claim in claims}
 
 
 def ledger(
-    tables: Mapping[str, pd.DataFrame], models: pd.DataFrame, thresholds: Thresholds
+    tables: Mapping[str, pd.DataFrame],
+    models: pd.DataFrame,
+    thresholds: Thresholds,
+    *,
+    seed: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Judge every claim by a study's tables.
 
     Claims on trained models rest on those that are known to be trained, whose operators are built
-    as the paper builds them, and, of a training run, on the last checkpoint alone.
+    as the paper builds them, and, of a training run, on the last checkpoint alone. A claim that
+    would rest on a number that is not finite, and ought to be, is not measured.
 
     Parameters
     ----------
@@ -51,6 +58,8 @@ def ledger(
         :data:`headalgebra.columns.DESCRIBED_MODELS`.
     thresholds
         What statistics are held against.
+    seed
+        Of the orders that a rank correlation is held against.
 
     Returns
     -------
@@ -60,48 +69,38 @@ def ledger(
         A row for each number of a model behind a claim, in the columns of
         :data:`headalgebra.columns.EVIDENCE`.
     """
-    study = Study(tables, models, thresholds)
+    study = Study(tables, models, thresholds, seed)
     rows: list[dict[str, Any]] = []
     evidence: list[dict[str, Any]] = []
     for paper, claims in PAPERS.items():
         for claim in claims:
             finding = claim.judge(study)
-            deciding = finding.deciding
-            line_to_add = study.line_to_add if claim.of_trained_models else ""
-            rows.append(
-                {
-                    "paper": paper,
-                    "id": claim.id,
-                    "section": claim.section,
-                    "statement": claim.statement,
-                    "paper_value": claim.paper_value,
-                    "criterion": claim.criterion.format(**asdict(thresholds)),
-                    "statistic": deciding.statistic if deciding else "",
-                    "value": deciding.value if deciding else None,
-                    "low": deciding.low if deciding else None,
-                    "high": deciding.high if deciding else None,
-                    "n": deciding.n if deciding else None,
-                    "models": deciding.on if deciding else "",
-                    "verdict": finding.verdict,
-                    "note": "; ".join(filter(None, (finding.note, line_to_add))),
-                    "rests_on": claim.rests_on,
-                }
-            )
-            evidence += [
-                {
-                    "id": claim.id,
-                    "on": measured.on,
-                    "statistic": measured.statistic,
-                    "value": measured.value,
-                    "low": measured.low,
-                    "high": measured.high,
-                    "n": measured.n,
-                }
-                for measured in finding.evidence
-            ]
-    return _table(rows, columns.CLAIMS), _table(evidence, columns.EVIDENCE)
+            rows.append(claim_row(paper, claim, finding, study))
+            evidence += [{"id": claim.id, **asdict(measured)} for measured in finding.evidence]
+    return as_table(rows, columns.CLAIMS), as_table(evidence, columns.EVIDENCE)
 
 
-def _table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> pd.DataFrame:
+def claim_row(paper: str, claim: Claim, finding: Finding, study: Study) -> dict[str, Any]:
+    """The row of a claim, in the columns of :data:`headalgebra.columns.CLAIMS`."""
+    number = dict.fromkeys(("statistic", "value", "low", "high", "n", "on"))
+    number |= asdict(finding.deciding) if finding.deciding else {"statistic": "", "on": ""}
+    line_to_add = study.line_to_add if claim.of_trained_models else ""
+    return {
+        "paper": paper,
+        "id": claim.id,
+        "section": claim.section,
+        "statement": claim.statement,
+        "paper_value": claim.paper_value,
+        "criterion": claim.criterion.format(**asdict(study.thresholds)),
+        "models": number.pop("on"),
+        **number,
+        "verdict": finding.verdict,
+        "note": "; ".join(filter(None, (finding.note, line_to_add))),
+        "rests_on": claim.rests_on,
+    }
+
+
+def as_table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> pd.DataFrame:
+    """Rows of the claims or of the evidence as a table, with numbers where numbers belong."""
     numbers = dict.fromkeys(("value", "low", "high"), "float64")
     return pd.DataFrame(rows, columns=list(names)).astype({**numbers, "n": "Int64"})

@@ -1,12 +1,19 @@
 """What was measured, and on which models a claim may rest."""
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
 
+from headalgebra import columns
+from headalgebra.claims.doubt import Reads, doubts
 from headalgebra.claims.finding import Finding, not_measured
+from headalgebra.claims.statistics import listed
+
+STEP_ZERO = re.compile(r"(?:^|[^a-z])step[-_]?0+(?![0-9.])", re.IGNORECASE)
+"""In a revision's name: before the first step of training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,11 +23,15 @@ class Thresholds:
     Attributes
     ----------
     share
-        Of layers, or of constructed cases, that must be as claimed.
+        Of layers that must be as claimed.
     rank_correlation
         Spearman's ρ from which something grows.
+    layers
+        Layers of a model, from which an order of them is judged.
     sizes
-        Different sizes of one family, from which they can be ordered.
+        Different sizes of one family, from which their order is judged.
+    cases
+        Known values, from which the coverage of intervals is judged.
     classical_up_to
         A layer's ε̂ up to this is rounding.
     near_one_from, near_one_to
@@ -30,12 +41,15 @@ class Thresholds:
     identity_residual
         Relative residual up to which an identity holds.
     significance
-        Level of the binomial test of an interval's coverage.
+        Level of the permutation test of a rank correlation, and of the binomial test of an
+        interval's coverage.
     """
 
     share: float
     rank_correlation: float
+    layers: int
     sizes: int
+    cases: int
     classical_up_to: float
     near_one_from: float
     near_one_to: float
@@ -57,11 +71,14 @@ class Study:
         The models, in the columns of :data:`headalgebra.columns.DESCRIBED_MODELS`.
     thresholds
         What statistics are held against.
+    seed
+        Of the orders that a rank correlation is held against.
     """
 
     tables: Mapping[str, pd.DataFrame]
     models: pd.DataFrame
     thresholds: Thresholds
+    seed: int
 
     @cached_property
     def left_out(self) -> dict[str, str]:
@@ -75,6 +92,10 @@ class Study:
             name = model["model"]
             if model["source"] == "init":
                 reasons[name] = "at initialisation"
+            elif STEP_ZERO.search(model["revision"]):
+                reasons[name] = f"revision {model['revision']}, before training"
+            elif model["first_of_series"]:
+                reasons[name] = "where a training run begins"
             elif model["trained"] is False:
                 reasons[name] = "not trained, as its file says"
             elif model["trained"] is not True:
@@ -89,6 +110,28 @@ class Study:
     def counted(self) -> pd.DataFrame:
         """The models that count: trained, read as the paper does, the last of a training run."""
         return self.models[~self.models["model"].isin(list(self.left_out))]
+
+    def showing(self, reads: Reads) -> "Study":
+        """The study with no more of its tables than a claim says that it is judged by."""
+        kept = {"layers": (), **reads}
+        return replace(
+            self,
+            tables={
+                table: self.tables[table][
+                    [
+                        name
+                        for name in self.tables[table]
+                        if name in ("model", "layer", *named)
+                        or (table == "layers" and name in columns.CONVENTION)
+                    ]
+                ]
+                for table, named in kept.items()
+            },
+        )
+
+    def doubts(self, reads: Reads, models: list[str]) -> list[str]:
+        """What a claim on these models is judged by and that is not finite, and where."""
+        return doubts(self.tables, reads, models, self.thresholds.classical_up_to)
 
     def rows(self, table: str) -> Iterator[tuple[str, pd.DataFrame]]:
         """The rows of each model that counts, by layer; models without any left out."""
@@ -112,9 +155,3 @@ class Study:
             by_reason.setdefault(reason, []).append(model)
         present = "; ".join(f"{listed(names)}: {reason}" for reason, names in by_reason.items())
         return not_measured("no trained model" + (present and f" ({present})"))
-
-
-def listed(names: list[str], at_most: int = 4) -> str:
-    """Names, those beyond a few only counted."""
-    more = len(names) - at_most
-    return ", ".join(names[:at_most]) + (f" and {more} more" if more > 0 else "")

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from headalgebra.claims.claim import Claim, on_identity, residuals
+from headalgebra.claims.claim import Claim
+from headalgebra.claims.doubt import MADE_HERE
 from headalgebra.claims.finding import (
     CONTRADICTED,
     NOT_REPRODUCED,
@@ -14,22 +15,37 @@ from headalgebra.claims.finding import (
     not_measured,
 )
 from headalgebra.claims.linf.gpt2_medium import published
-from headalgebra.claims.linf.paper import COHERENCE_RESIDUAL, GPT2_MEDIUM_COHERENCE_RESIDUAL
-from headalgebra.claims.statistics import Values, numbers
-from headalgebra.claims.study import Study, listed
+from headalgebra.claims.linf.paper import (
+    COHERENCE_RESIDUAL,
+    GPT2_MEDIUM_COHERENCE_RESIDUAL,
+    JACOBIATOR_RANGE,
+    in_words,
+)
+from headalgebra.claims.rules import on_identity, residuals
+from headalgebra.claims.statistics import Values, listed, numbers
+from headalgebra.claims.study import Study
 
 FEWEST_PRECISIONS = 3
 """Through two a line always goes."""
 
+OPERANDS = ("raw", "basis")
+"""Heads, and basis elements: the Jacobiator of either follows the unit roundoff."""
+
+VANISHING_READS = {
+    "layers": ("jacobi_rms", "jacobi_bound"),
+    "precision": ("operand", "unit_roundoff", "jacobi_mean"),
+}
+"""What :func:`vanishing` is judged by."""
+
 
 def vanishing(study: Study) -> Finding:
     """Whether what is computed for J is rounding: below its bound, and proportional to u."""
-    found, beside, doubts, sloped = [], [], [], False
+    found, beside, doubts = [], [], []
     precision = dict(study.rows("precision"))
     low, high = study.thresholds.slope_from, study.thresholds.slope_to
     for model, rows in study.rows("layers"):
         rms, bound = numbers(rows["jacobi_rms"]), numbers(rows["jacobi_bound"])
-        exists = np.isfinite(rms)
+        exists = ~np.isnan(rms)
         if not exists.any():
             continue
         if (beyond := ~(rms <= bound) & exists).any():
@@ -37,17 +53,16 @@ def vanishing(study: Study) -> Finding:
             doubts.append(f"{model}: J above the bound of rounding in layers {layers}")
         found.append(_most(model, "largest ‖J‖", rms[exists]))
         beside.append(_most(model, "largest bound of rounding", bound[exists]))
-        if model not in precision:
-            continue
-        precision_layers = precision[model]["layer"].nunique()
-        for operand, slope in _slopes(precision[model]).items():
-            sloped = True
+        slopes = _slopes(precision[model]) if model in precision else {}
+        for operand in OPERANDS:
+            if operand not in slopes:
+                doubts.append(f"{model}: no Jacobiator in several precisions ({operand})")
+                continue
+            slope, n = slopes[operand], precision[model]["layer"].nunique()
             statistic = f"slope of ‖J‖ in the unit roundoff, {operand} operands"
-            beside.append(Evidence(on=model, statistic=statistic, value=slope, n=precision_layers))
+            beside.append(Evidence(on=model, statistic=statistic, value=slope, n=n))
             if not low <= slope <= high:
                 doubts.append(f"{model}: slope {slope:.3g} ({operand})")
-    if not sloped:
-        doubts.append("no Jacobiator in several precisions")
     return on_identity(
         study,
         CONTRADICTED,
@@ -84,13 +99,13 @@ def literal(study: Study) -> Finding:
     for model, rows in study.rows("layers"):
         # The basis has unit norm; of a few triples the largest is at most √n times their rms.
         residual = numbers(rows["jacobi_rms"]) * np.sqrt(numbers(rows["n_triples"]))
-        residual = residual[np.isfinite(residual)]
+        residual = residual[~np.isnan(residual)]
         if not len(residual):
             continue
         of_model = [_most(model, "largest residual", residual)]
         if model in dense:
             everywhere = numbers(dense[model]["residual"])
-            everywhere = everywhere[np.isfinite(everywhere)]
+            everywhere = everywhere[~np.isnan(everywhere)]
             if len(everywhere):
                 of_model.append(_most(model, "largest residual over every triple", everywhere))
         limit = GPT2_MEDIUM_COHERENCE_RESIDUAL if model in real else COHERENCE_RESIDUAL
@@ -100,9 +115,9 @@ def literal(study: Study) -> Finding:
         return study.nothing_counts
     if not found:
         return not_measured("no layer with a relation: it takes three basis elements")
-    for table, what in (("conditioning", "constructed layers"), ("feasibility", "random layers")):
+    for table, (what, _) in MADE_HERE.items():
         made = numbers(study.tables[table]["literal_residual"])
-        made = made[np.isfinite(made)]
+        made = made[~np.isnan(made)]
         if len(made):
             measured = _most(what, "largest residual over every triple", made)
             beyond += [measured] * (not measured.value < COHERENCE_RESIDUAL)
@@ -143,27 +158,33 @@ CLAIMS = (
         title="The Jacobiator is not zero",
         section="3",
         statement="the Jacobiator of basis elements is small, and systematically not zero",
-        paper_value="norm in [0.001, 0.1]",
+        paper_value=f"norm in {in_words(JACOBIATOR_RANGE)}",
         criterion="J vanishes for matrices, whose product is associative; borne out where what is "
-        "computed for it stays below the bound of rounding in every layer, with a slope in "
-        "[{slope_from:g}, {slope_to:g}] in the unit roundoff",
-        rests_on="identity J = 0; layers.csv: jacobi_rms, jacobi_bound; precision.csv: jacobi_mean",
+        "computed for it stays below the bound of rounding in every layer, and follows the unit "
+        "roundoff with a slope in [{slope_from:g}, {slope_to:g}] in every trained model",
+        identity="J = 0",
+        reads=VANISHING_READS,
         figures=("jacobiator",),
-        judge=vanishing,
+        rule=vanishing,
     ),
     Claim(
         id="coherence",
         title="The literal L∞ relations hold",
         section="3, 4",
         statement="ℓ₁ = 0, the commutator for ℓ₂ and −J for ℓ₃ make an L∞-algebra",
-        paper_value="residual of the relations below 1e-6 in dense extraction, below 1e-5 for "
-        "GPT-2 Medium",
+        paper_value=f"residual of the relations below {COHERENCE_RESIDUAL:g} in dense extraction, "
+        f"below {GPT2_MEDIUM_COHERENCE_RESIDUAL:g} for GPT-2 Medium",
         criterion="the residual, by the norms of the arguments, below that in every layer of every "
         "trained model and in every layer made here; true of anything, for ℓ₃ vanishes",
-        rests_on="identity ℓ₃ = −J = 0; literal.csv: residual; layers.csv: jacobi_rms; "
-        "conditioning.csv, feasibility.csv: literal_residual",
+        identity="ℓ₃ = −J = 0",
+        reads={
+            "literal": ("residual",),
+            "layers": ("jacobi_rms", "n_triples"),
+            "conditioning": ("case", "literal_residual"),
+            "feasibility": ("n", "literal_residual"),
+        },
         figures=("jacobiator",),
-        judge=literal,
+        rule=literal,
     ),
     Claim(
         id="higher-small",
@@ -174,8 +195,9 @@ CLAIMS = (
         criterion="ℓ_k = 0 for k ≥ 4 by degree in the two-term structure, so true of anything; "
         "borne out where its relations hold to {identity_residual:g} in every layer of every "
         "trained model",
-        rests_on="identity ℓ_k = 0 for k ≥ 4; layers.csv: coherence_residual",
+        identity="ℓ_k = 0 for k ≥ 4",
+        reads={"layers": ("coherence_residual",)},
         figures=("tower",),
-        judge=higher,
+        rule=higher,
     ),
 )

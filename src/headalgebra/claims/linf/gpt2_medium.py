@@ -10,23 +10,38 @@ if TYPE_CHECKING:
 IDS = ("openai-community/gpt2-medium", "gpt2-medium")
 """Of one hub repository, by its name and its former one."""
 
+COMMIT = "6dcaa7a952f72f9298047fd5137cd6e4f05f41da"
+"""Of that repository, with the weights as they were published."""
+
 SHAPE = {"n_layers": 24, "n_heads": 16, "d_model": 1024, "d_head": 64}
 """Of its attention, by the columns of the layer table."""
 
 
-def published(study: "Study") -> set[str]:
-    """Models that count and come from GPT-2 Medium's repository on the hub."""
+def published(study: "Study") -> list[str]:
+    """Models that count and were read from the published commit, whatever they are called."""
     models = study.counted
-    return set(models["model"][(models["source"] == "hub") & models["id"].isin(IDS)])
+    theirs = (models["source"] == "hub") & models["id"].isin(IDS) & (models["commit"] == COMMIT)
+    return list(models["model"][theirs])
 
 
-def what_it_lacks(rows: "pd.DataFrame") -> str:
-    """What the layers of a model lack of GPT-2 Medium's; empty where they lack nothing."""
-    first = rows.iloc[0]
-    if wrong := [name for name, size in SHAPE.items() if first[name] != size]:
-        sizes = ", ".join(f"{name} {first[name]} for {SHAPE[name]}" for name in wrong)
-        return f"not its shape, {sizes}"
-    found = set(rows["layer"][rows["epsilon"].notna()])
-    if missing := sorted(set(range(SHAPE["n_layers"])) - found):
-        return f"no ε of layers {', '.join(map(str, missing))}"
-    return ""
+def taken_for_it(study: "Study") -> list[str]:
+    """Models that have its id or its name and are not it, each with what it is instead."""
+    models, real = study.models, published(study)
+    named = models["id"].isin(IDS) | models["model"].str.startswith("gpt2-medium")
+    return [
+        f"{model['model']}: {study.left_out.get(model['model']) or _read_from(model)}"
+        for model in models[named].to_dict("records")
+        if model["model"] not in real
+    ]
+
+
+def _read_from(model: dict[str, str]) -> str:
+    if model["source"] == "hub" and model["id"] in IDS:
+        return f"another commit, {model['commit'][:12]}"
+    return f"of source {model['source']}" + (f", {model['id']}" if model["id"] else "")
+
+
+def missing_layers(rows: "pd.DataFrame") -> str:
+    """The layers of GPT-2 Medium that rows lack, in words; empty where they lack none."""
+    missing = sorted(set(range(SHAPE["n_layers"])) - set(rows["layer"]))
+    return f"no layers {', '.join(map(str, missing))}" if missing else ""

@@ -1,13 +1,12 @@
 """Section 1: ε of attention layers, by depth."""
 
-import math
-
 import numpy as np
 
-from headalgebra.claims.claim import Claim, on_every_model
+from headalgebra.claims.claim import Claim
 from headalgebra.claims.finding import Evidence, Finding, weakest
-from headalgebra.claims.linf.paper import EPSILON_BY_THIRD
-from headalgebra.claims.statistics import inside, numbers, share, spearman
+from headalgebra.claims.linf.paper import EPSILON_BY_THIRD, in_words
+from headalgebra.claims.rules import on_every_model, on_every_order
+from headalgebra.claims.statistics import inside, numbers, rank_correlation, share
 from headalgebra.claims.study import Study
 
 THIRDS = ("early", "middle", "deep")
@@ -48,17 +47,11 @@ def by_depth(study: Study) -> Finding:
 
 def monotone(study: Study) -> Finding:
     """Rank correlation of ε with the layer."""
-    deciding, beside, not_judged = {}, [], {}
+    correlations, beside = {}, []
     for model, rows in study.rows("layers"):
         epsilon = numbers(rows["epsilon"])
-        n = int(np.isfinite(epsilon).sum())
-        rho = spearman(numbers(rows["layer"]), epsilon)
-        if math.isnan(rho):
-            not_judged[model] = f"no rank correlation of ε over {n} layers"
-            continue
-        deciding[model] = Evidence(
-            on=model, statistic="Spearman's ρ of ε and layer", value=rho, n=n
-        )
+        found = rank_correlation(numbers(rows["layer"]), epsilon, study.seed)
+        correlations[model] = {"ε and layer": found}
         third = 3 * rows["layer"] // rows["n_layers"]
         early, deep = rows["phase"][third == 0], rows["phase"][third == 2]
         for statistic, phases in (
@@ -67,12 +60,13 @@ def monotone(study: Study) -> Finding:
         ):
             if len(phases):
                 beside.append(share(model, statistic, int(phases.sum()), len(phases)))
-    return on_every_model(
+    return on_every_order(
+        study,
         "smallest Spearman's ρ of ε and layer",
-        deciding,
-        study.thresholds.rank_correlation,
+        correlations,
+        fewest=study.thresholds.layers,
         beside=beside,
-        not_judged=not_judged,
+        not_judged={},
         nothing=study.nothing_counts,
     )
 
@@ -84,12 +78,12 @@ CLAIMS = (
         section="1",
         statement="ε lies in one range in the early third of a model's layers, in a higher one in "
         "the middle third, and above 1 in the deep third",
-        paper_value="[0.1, 0.8], [0.3, 1.5], above 1",
+        paper_value=in_words(*EPSILON_BY_THIRD),
         criterion="at least {share:.0%} of the layers of every third inside, in every trained "
         "model; tested as stated, though the paper's ranges for GPT-2 Medium are others",
-        rests_on="layers.csv: epsilon",
+        reads={"layers": ("epsilon", "n_layers")},
         figures=("epsilon", "phases"),
-        judge=by_depth,
+        rule=by_depth,
     ),
     Claim(
         id="eps-monotone",
@@ -97,9 +91,11 @@ CLAIMS = (
         section="1, 5",
         statement="ε grows with depth, whatever the architecture",
         paper_value="early third mostly in phase I or II, last third mostly in phase III",
-        criterion="Spearman's ρ of ε and layer ≥ {rank_correlation:g} in every trained model",
-        rests_on="layers.csv: epsilon, phase",
+        criterion="Spearman's ρ of ε and layer ≥ {rank_correlation:g}, and such an order less "
+        "likely than {significance:g} by chance, in every trained model of at least {layers} "
+        "layers",
+        reads={"layers": ("epsilon", "phase", "n_layers")},
         figures=("epsilon", "phases"),
-        judge=monotone,
+        rule=monotone,
     ),
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from headalgebra.claims.claim import Claim, on_identity, residuals
+from headalgebra.claims.claim import Claim
 from headalgebra.claims.finding import (
     CONTRADICTED,
     NOT_REPRODUCED,
@@ -11,11 +11,11 @@ from headalgebra.claims.finding import (
     Finding,
     not_measured,
     smallest,
-    verdict_if,
 )
-from headalgebra.claims.linf.paper import OBSTRUCTION_RANGE
-from headalgebra.claims.statistics import inside, numbers, share
-from headalgebra.claims.study import Study, listed
+from headalgebra.claims.linf.paper import OBSTRUCTION_RANGE, in_words
+from headalgebra.claims.rules import on_every_model, on_identity, residuals
+from headalgebra.claims.statistics import classical, inside, listed, numbers, share
+from headalgebra.claims.study import Study
 
 
 def never_classical(study: Study) -> Finding:
@@ -24,8 +24,9 @@ def never_classical(study: Study) -> Finding:
     for model, rows in study.rows("layers"):
         # ε has the scale of the weights; what is rounding shows in ε̂, where it exists.
         epsilon, relative = numbers(rows["epsilon"]), numbers(rows["epsilon_relative"])
-        classical = (epsilon == 0) | (relative <= study.thresholds.classical_up_to)
-        judged = classical | np.isfinite(relative)
+        up_to = study.thresholds.classical_up_to
+        commute = classical(rows["epsilon"], rows["epsilon_relative"], up_to).to_numpy()
+        judged = commute | ~np.isnan(relative)
         if not judged.any():
             notes.append(f"{model}: no layer has ε̂")
             continue
@@ -37,8 +38,8 @@ def never_classical(study: Study) -> Finding:
         )
         least = float(epsilon[judged].min())
         beside.append(Evidence(on=model, statistic="smallest ε of a layer", value=least, n=n))
-        if classical.any():
-            layers = listed([str(layer) for layer in rows["layer"][classical]])
+        if commute.any():
+            layers = listed([str(layer) for layer in rows["layer"][commute]])
             notes.append(f"{model}: layers {layers} are classical")
         if not judged.all():
             notes.append(f"{model}: {int((~judged).sum())} layers without ε̂ are not judged")
@@ -55,37 +56,34 @@ def never_classical(study: Study) -> Finding:
 
 
 def strength(study: Study) -> Finding:
-    """Share of the layers with ε of order one whose obstruction is in the range claimed."""
+    """Share of each model's layers with ε of order one whose obstruction is as claimed."""
     low, high = study.thresholds.near_one_from, study.thresholds.near_one_to
-    found, beside = [], []
-    largest_epsilon = 0.0
+    deciding, beside, not_judged = {}, [], {}
     for model, rows in study.rows("layers"):
         epsilon, rms = numbers(rows["epsilon"]), numbers(rows["obstruction_rms"])
-        near_one = inside(epsilon, (low, high)) & np.isfinite(rms)
-        largest_epsilon = max(largest_epsilon, *epsilon[np.isfinite(epsilon)], 0.0)
+        near_one = inside(epsilon, (low, high)) & ~np.isnan(rms)
         if not near_one.any():
+            reaches = np.fmax.reduce(epsilon)
+            not_judged[model] = f"no layer has ε in [{low:g}, {high:g}] and an obstruction; " + (
+                "it has no ε" if np.isnan(reaches) else f"ε reaches {reaches:.3g}"
+            )
             continue
         here = rms[near_one]
         within = int(inside(here, OBSTRUCTION_RANGE).sum())
-        found.append(share(model, "share of layers with ε of order one inside", within, len(here)))
+        statistic = "share of layers with ε of order one inside"
+        deciding[model] = share(model, statistic, within, len(here))
         extremes = (("smallest obstruction", here.min()), ("largest obstruction", here.max()))
         beside += [
             Evidence(on=model, statistic=name, value=float(value), n=len(here))
             for name, value in extremes
         ]
-    if study.counted.empty:
-        return study.nothing_counts
-    if not found:
-        none = f"no layer of a trained model has ε in [{low:g}, {high:g}] and an obstruction"
-        return not_measured(f"{none}; ε reaches {largest_epsilon:.3g}")
-    n = sum(measured.n for measured in found)
-    k = sum(round(measured.value * measured.n) for measured in found)
-    models = ", ".join(measured.on for measured in found)
-    of_all = share(models, "share of layers with ε of order one inside", k, n)
-    return Finding(
-        verdict=verdict_if(of_all.value >= study.thresholds.share),
-        deciding=of_all,
-        evidence=(*found, *beside),
+    return on_every_model(
+        "smallest share of a model's layers with ε of order one inside",
+        deciding,
+        study.thresholds.share,
+        beside=beside,
+        not_judged=not_judged,
+        nothing=study.nothing_counts,
     )
 
 
@@ -112,21 +110,21 @@ CLAIMS = (
         paper_value="above 0 everywhere, though phase I is elsewhere called classical",
         criterion="ε above 0 and ε̂ above {classical_up_to:g}, which is rounding, in every layer "
         "of every trained model; any two matrices that do not happen to commute make it so",
-        rests_on="layers.csv: epsilon, epsilon_relative",
+        reads={"layers": ("epsilon", "epsilon_relative")},
         figures=("epsilon", "phases"),
-        judge=never_classical,
+        rule=never_classical,
     ),
     Claim(
         id="obstruction-range",
         title="The obstruction where ε is about 1",
         section="2",
         statement="where ε is of order one, the obstruction has a norm of a few hundredths",
-        paper_value="norm of ½[φ₁,φ₁]_G in [0.01, 0.1]",
-        criterion="at least {share:.0%} of the layers of trained models with ε in "
-        "[{near_one_from:g}, {near_one_to:g}] inside",
-        rests_on="layers.csv: obstruction_rms, epsilon",
+        paper_value=f"norm of ½[φ₁,φ₁]_G in {in_words(OBSTRUCTION_RANGE)}",
+        criterion="at least {share:.0%} of the layers with ε in "
+        "[{near_one_from:g}, {near_one_to:g}] inside, in every trained model that has such",
+        reads={"layers": ("obstruction_rms", "epsilon")},
         figures=("obstruction",),
-        judge=strength,
+        rule=strength,
     ),
     Claim(
         id="obstruction-class",
@@ -136,8 +134,9 @@ CLAIMS = (
         paper_value="δφ₂ + ½[φ₁,φ₁]_G = 0 has no solution",
         criterion="δφ₁ = −½[φ₁,φ₁]_G, so that φ₁ solves it; borne out where the relative residual "
         "is at most {identity_residual:g} in every layer that has one",
-        rests_on="identity δφ₁ = −½[φ₁,φ₁]_G; layers.csv: hochschild_residual",
+        identity="δφ₁ = −½[φ₁,φ₁]_G",
+        reads={"layers": ("hochschild_residual",)},
         figures=("associator", "obstruction"),
-        judge=coboundary,
+        rule=coboundary,
     ),
 )

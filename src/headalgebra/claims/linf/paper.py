@@ -1,7 +1,15 @@
 """Figures that the paper gives, for what is measured to stand beside."""
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, isinf
+
+
+def in_words(*intervals: tuple[float, float]) -> str:
+    """Intervals as a reader takes them: ends included, above the start where there is no end."""
+    return ", ".join(
+        f"above {low:g}" if isinf(high) else f"[{low:g}, {high:g}]" for low, high in intervals
+    )
+
 
 JACOBIATOR_RANGE = (1e-3, 1e-1)
 """Norm of the Jacobiator of basis elements, as claimed (section 3)."""

@@ -1,17 +1,29 @@
 """Section 5: phases, GPT-2 Medium, sizes, and what training would show."""
 
-import math
-
 import numpy as np
 import pandas as pd
 
-from headalgebra.claims.claim import Claim, awaiting_experiment, on_every_model
-from headalgebra.claims.finding import Evidence, Finding, not_measured, weakest
-from headalgebra.claims.linf.brackets import vanishing
-from headalgebra.claims.linf.gpt2_medium import IDS, published, what_it_lacks
-from headalgebra.claims.linf.paper import GPT2_MEDIUM_EPSILON, JACOBIATOR_RANGE
-from headalgebra.claims.statistics import inside, numbers, share, spearman
-from headalgebra.claims.study import Study, listed
+from headalgebra.claims.claim import Claim, awaiting_experiment
+from headalgebra.claims.finding import Evidence, Finding, not_measured
+from headalgebra.claims.linf.brackets import VANISHING_READS, vanishing
+from headalgebra.claims.linf.gpt2_medium import (
+    COMMIT,
+    IDS,
+    missing_layers,
+    published,
+    taken_for_it,
+)
+from headalgebra.claims.linf.paper import GPT2_MEDIUM_EPSILON, JACOBIATOR_RANGE, in_words
+from headalgebra.claims.rules import on_every_model, on_every_order
+from headalgebra.claims.statistics import (
+    RankCorrelation,
+    inside,
+    listed,
+    numbers,
+    rank_correlation,
+    share,
+)
+from headalgebra.claims.study import Study
 
 
 def gpt2_medium(study: Study) -> Finding:
@@ -21,7 +33,7 @@ def gpt2_medium(study: Study) -> Finding:
     for model, rows in study.rows("layers"):
         if model not in real:
             continue
-        if lacking := what_it_lacks(rows):
+        if lacking := missing_layers(rows):
             not_judged[model] = lacking
             continue
         epsilon = rows.set_index("layer")["epsilon"]
@@ -39,11 +51,9 @@ def gpt2_medium(study: Study) -> Finding:
                 for which, value in (("smallest", here.min()), ("largest", here.max()))
             ]
         deciding[model] = share(model, "share of all layers inside", within, n)
-    absent = f"no model of source hub with id {IDS[0]}: its weights were not given"
-    named = study.models["id"].isin(IDS)
-    named |= study.models["model"].str.startswith("gpt2-medium")
-    if others := [model for model in study.models["model"][named] if model not in real]:
-        absent += f" ({listed(others)} is not that)"
+    absent = f"no model of source hub with id {IDS[0]} at its commit {COMMIT[:12]}"
+    if others := taken_for_it(study):
+        absent += f" ({'; '.join(others)})"
     return on_every_model(
         "share of the layers of GPT-2 Medium inside their range",
         deciding,
@@ -66,48 +76,56 @@ def block_parameters(n_layers: int, d_model: int) -> int:
 def size(study: Study) -> Finding:
     """Rank correlation of largest ε, and of its largest step, with the size within a family."""
     table = _largest_by_model(study)
-    deciding, beside, not_judged = {}, [], {}
-    for family, members in table.groupby("family", sort=False):
-        if members["parameters"].nunique() < study.thresholds.sizes:
-            continue
-        on = f"{family} ({', '.join(members['model'])})"
-        rhos = [
-            Evidence(
-                on=on,
-                statistic=f"Spearman's ρ of size and {called}",
-                value=spearman(numbers(members["parameters"]), numbers(members[column])),
-                n=len(members),
-            )
-            for column, called in (("largest", "largest ε"), ("step", "largest step of ε"))
-        ]
-        if any(math.isnan(rho.value) for rho in rhos):
-            not_judged[str(family)] = "no rank correlation, it is alike in all sizes"
-            continue
-        beside += rhos
-        deciding[str(family)] = weakest(rhos, "smaller of the two ρ")
-    sizes = table.groupby("family", sort=False)["parameters"].nunique()
+    correlations: dict[str, dict[str, RankCorrelation]] = {}
+    on, sizes = {}, {}
+    for (organisation, architecture), members in table.groupby(
+        ["organisation", "architecture"], sort=False
+    ):
+        family = f"{architecture} of {organisation}"
+        sizes[family] = members["parameters"].nunique()
+        on[family] = f"{family} ({', '.join(members['model'])})"
+        if sizes[family] >= study.thresholds.sizes:
+            parameters = numbers(members["parameters"])
+            correlations[family] = {
+                f"size and {called}": rank_correlation(
+                    parameters, numbers(members[column]), study.seed
+                )
+                for column, called in (("largest", "largest ε"), ("step", "largest step of ε"))
+            }
     found = ", ".join(f"{family} {count}" for family, count in sizes.items()) or "none"
     few = f"no family of {study.thresholds.sizes} sizes with all layers (sizes by family: {found})"
-    return on_every_model(
+    unknown = list(study.counted["model"][study.counted["organisation"] == ""])
+    nobodys = "of no known organisation, so of no family; name it in the model file"
+    aside = {listed(unknown): nobodys} if unknown else {}
+    return on_every_order(
+        study,
         "smallest Spearman's ρ of size and largest ε, or largest step of ε",
-        deciding,
-        study.thresholds.rank_correlation,
-        beside=beside,
-        not_judged=not_judged,
-        nothing=study.nothing_counts if study.counted.empty else not_measured(few),
+        correlations,
+        on=on,
+        fewest=study.thresholds.sizes,
+        of="models",
+        not_judged=({} if correlations else {"sizes": few}) | aside,
+        nothing=study.nothing_counts,
     )
 
 
 def _largest_by_model(study: Study) -> pd.DataFrame:
-    """Largest ε and largest step of ε of each model with ε in all layers, smallest model first."""
+    """Largest ε and largest step of ε of each model with ε in all layers, smallest model first.
+
+    A family is an architecture of one organisation: models that are of the same code and that
+    others made, on other data, are no sizes of one another.
+    """
     models = study.counted.set_index("model")
     measures = []
     for model, rows in study.rows("layers"):
         epsilon = numbers(rows["epsilon"])
-        if len(rows) == rows["n_layers"].iloc[0] and np.isfinite(epsilon).all() and len(rows) > 1:
+        known = models.loc[model, "organisation"] != ""
+        whole = len(rows) == rows["n_layers"].iloc[0] and not np.isnan(epsilon).any()
+        if known and whole and len(rows) > 1:
             measures.append(
                 {
-                    "family": models.loc[model, "family"],
+                    "organisation": models.loc[model, "organisation"],
+                    "architecture": models.loc[model, "family"],
                     "model": model,
                     "parameters": block_parameters(
                         *map(int, rows[["n_layers", "d_model"]].iloc[0])
@@ -116,7 +134,7 @@ def _largest_by_model(study: Study) -> pd.DataFrame:
                     "step": np.abs(np.diff(epsilon)).max(),
                 }
             )
-    columns = ["family", "model", "parameters", "largest", "step"]
+    columns = ["organisation", "architecture", "model", "parameters", "largest", "step"]
     return pd.DataFrame(measures, columns=columns).sort_values("parameters", kind="stable")
 
 
@@ -127,7 +145,7 @@ def jacobiator_by_phase(study: Study) -> Finding:
     agreements = []
     for model, rows in study.rows("layers"):
         projected = numbers(rows["jacobi_projected_rms"])
-        exists = np.isfinite(projected) & rows["phase"].isin(["I", "II", "III"]).to_numpy()
+        exists = ~np.isnan(projected) & rows["phase"].isin(["I", "II", "III"]).to_numpy()
         by_projected = np.select([projected < low, projected > high], ["I", "III"], "II")
         same = int((by_projected == rows["phase"].to_numpy())[exists].sum())
         if exists.any():
@@ -147,12 +165,14 @@ CLAIMS = (
         title="GPT-2 Medium's ranges of ε",
         section="5",
         statement="ε of GPT-2 Medium has a range of its own in layers 1–8, 9–16 and 17–24",
-        paper_value="[0.05, 0.3], [0.4, 1.2], [1.1, 2.3]",
-        criterion="all 24 layers inside, on the published weights alone; tested as stated, though "
-        "the first range begins below that for the early layers of all models",
-        rests_on="layers.csv: epsilon",
+        paper_value=in_words(*(interval for _, interval in GPT2_MEDIUM_EPSILON)),
+        criterion="all 24 layers inside, on the published weights alone, which their commit tells; "
+        "tested as stated, though the first range begins below that for the early layers of all "
+        "models",
+        reads={"layers": ("epsilon",)},
+        models=published,
         figures=("gpt2_medium", "epsilon"),
-        judge=gpt2_medium,
+        rule=gpt2_medium,
     ),
     Claim(
         id="eps-size",
@@ -160,25 +180,32 @@ CLAIMS = (
         section="5",
         statement="the larger a model, the higher its ε and the sharper its transitions",
         paper_value="an order by size",
-        criterion="Spearman's ρ ≥ {rank_correlation:g} of the largest ε, and of the largest "
-        "absolute step of ε from a layer to the next, with size, in every family of at least "
-        "{sizes} sizes; of the size, 12 × layers × d² of a standard block, only the rank is used",
-        rests_on="layers.csv: epsilon, n_layers, d_model",
+        criterion="Spearman's ρ ≥ {rank_correlation:g}, and such an order less likely than "
+        "{significance:g} by chance, of the largest ε, and of the largest absolute step of ε from "
+        "a layer to the next, with size, in every family of at least {sizes} sizes; a family is "
+        "an architecture of one organisation; of the size, 12 × layers × d² of a standard block, "
+        "only the rank is used",
+        reads={"layers": ("epsilon", "n_layers", "d_model")},
         figures=("size", "epsilon"),
-        judge=size,
+        rule=size,
     ),
     Claim(
         id="jacobi-phase",
         title="Phase and Jacobiator go together",
         section="5",
         statement="the violation of the Jacobi identity goes with the phase of a layer",
-        paper_value="I below 0.001, II from 0.001 to 0.1, III above 0.1",
+        paper_value="I below {0:g}, II from {0:g} to {1:g}, III above {1:g}".format(
+            *JACOBIATOR_RANGE
+        ),
         criterion="as for jacobi-range; beside it, the layers in which the projected Jacobiator, "
         "which need not vanish, is in the range of the phase that ε gives",
-        rests_on="identity J = 0; layers.csv: jacobi_rms, jacobi_bound, jacobi_projected_rms, "
-        "phase; precision.csv: jacobi_mean",
+        identity="J = 0",
+        reads={
+            **VANISHING_READS,
+            "layers": (*VANISHING_READS["layers"], "jacobi_projected_rms", "phase"),
+        },
         figures=("jacobiator", "phase_diagram", "phases"),
-        judge=jacobiator_by_phase,
+        rule=jacobiator_by_phase,
     ),
     awaiting_experiment(
         "stability",

@@ -1,10 +1,9 @@
 """Section 6: the algebraic tower and gauge observables."""
 
-import math
-
-from headalgebra.claims.claim import Claim, awaiting_experiment, on_every_model
-from headalgebra.claims.finding import Evidence, Finding, weakest
-from headalgebra.claims.statistics import numbers, spearman
+from headalgebra.claims.claim import Claim, awaiting_experiment
+from headalgebra.claims.finding import Finding
+from headalgebra.claims.rules import on_every_order
+from headalgebra.claims.statistics import RankCorrelation, numbers, rank_correlation
 from headalgebra.claims.study import Study
 
 OBSERVABLES = {
@@ -17,32 +16,24 @@ OBSERVABLES = {
 
 def growth(study: Study) -> Finding:
     """Rank correlation of action and Wilson loops with the layer."""
-    deciding, beside, not_judged = {}, [], {}
+    correlations: dict[str, dict[str, RankCorrelation]] = {}
     for model, rows in study.rows("tower"):
         gauge = rows[rows["level"] == "gauge"]
-        rhos = []
-        for quantity, name in OBSERVABLES.items():
-            values = gauge[gauge["quantity"] == quantity].dropna(subset="value")
-            rhos.append(
-                Evidence(
-                    on=model,
-                    statistic=f"Spearman's ρ of {name} and layer",
-                    value=spearman(numbers(values["layer"]), numbers(values["value"].abs())),
-                    n=len(values),
-                )
+        of_quantity = {name: gauge[gauge["quantity"] == name] for name in OBSERVABLES}
+        correlations[model] = {
+            f"{called} and layer": rank_correlation(
+                numbers(of_quantity[name]["layer"]),
+                abs(numbers(of_quantity[name]["value"])),
+                study.seed,
             )
-        if any(math.isnan(rho.value) for rho in rhos):
-            n = max(rho.n for rho in rhos)
-            not_judged[model] = f"no rank correlation over {n} layers"
-            continue
-        beside += rhos
-        deciding[model] = weakest(rhos, "smallest of the three ρ")
-    return on_every_model(
+            for name, called in OBSERVABLES.items()
+        }
+    return on_every_order(
+        study,
         "smallest Spearman's ρ of a gauge observable and layer",
-        deciding,
-        study.thresholds.rank_correlation,
-        beside=beside,
-        not_judged=not_judged,
+        correlations,
+        fewest=study.thresholds.layers,
+        not_judged={},
         nothing=study.nothing_counts,
     )
 
@@ -62,11 +53,12 @@ CLAIMS = (
         section="6",
         statement="the action S = Σ tr([A_i, A_j]²) and the Wilson loops W grow with depth",
         paper_value="more pronounced in deep layers",
-        criterion="Spearman's ρ with the layer ≥ {rank_correlation:g} in every trained model, of "
-        "|S|, of |S| for operators of unit norm, and of the pairs' mean |1 − W|, whose operators "
-        "have unit norm from the start",
-        rests_on="tower.csv: action, action_normalised, wilson_deviation",
+        criterion="Spearman's ρ with the layer ≥ {rank_correlation:g}, and such an order less "
+        "likely than {significance:g} by chance, in every trained model of at least {layers} "
+        "layers, of |S|, of |S| for operators of unit norm, and of the pairs' mean |1 − W|, whose "
+        "operators have unit norm from the start",
+        reads={"tower": ("level", "quantity", "value")},
         figures=("tower",),
-        judge=growth,
+        rule=growth,
     ),
 )
