@@ -165,15 +165,6 @@ def slope(study: Tables, operand: str) -> float:
     return found.iloc[0]
 
 
-def covered(study: Tables, elements: str) -> str:
-    """In how many constructed layers the interval of uniform tuples has the exact value."""
-    exact, low, high = (
-        study.column("conditioning", column, elements=elements)
-        for column in ("exact", "uniform_low", "uniform_high")
-    )
-    return f"{int(((low <= exact) & (exact <= high)).sum())} of {len(exact)}"
-
-
 def shape(study: Tables) -> str:
     """Layers, heads and width of the trained model."""
     n_layers, heads, d = (
@@ -234,8 +225,9 @@ NUMBERS: Mapping[str, Callable[[Tables], str]] = {
     "constructed_sampled_error": lambda s: number(
         s.column("conditioning", "sampled_error").max(), 2
     ),
-    "uniform_covers_even": lambda s: covered(s, "even"),
-    "uniform_covers_uneven": lambda s: covered(s, "uneven"),
+    "uniform_covers": lambda s: between(
+        s.column("sampling", "coverage", model=TRAINED, estimator="uniform"), 2
+    ),
 }
 
 

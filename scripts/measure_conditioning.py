@@ -24,7 +24,6 @@ with job(snakemake):
                 rank_cutoff=settings["rank_cutoff"],
                 gram_floor=settings["gram_floor"],
                 probes=settings["probes"],
-                uniform_tuples=settings["uniform_tuples"],
                 seed=settings["seed"],
                 **settings["conditioning"],
             )

@@ -116,7 +116,7 @@ def gauge_rows(model: str, values: Iterable[float]) -> list[dict[str, object]]:
     ]
 
 
-def conditioning_table(poor: str = "sampled", uniform_inside: int = 38) -> pd.DataFrame:
+def conditioning_table(poor: str = "sampled") -> pd.DataFrame:
     """Forty cases of exact value 1; in the poor band one method is the nearer."""
     rows = []
     for case in range(40):
@@ -134,9 +134,6 @@ def conditioning_table(poor: str = "sampled", uniform_inside: int = 38) -> pd.Da
                 "sampled": 1.01,
                 "low": 0.9,
                 "high": 1.1,
-                "uniform": 1.0,
-                "uniform_low": 0.9 if case < uniform_inside else 1.1,
-                "uniform_high": 1.2,
                 "dense_error": 1e-3 if nearer == "dense" else 0.5,
                 "sampled_error": 1e-2,
                 "relative_error": 0.01,
@@ -163,17 +160,20 @@ def feasibility_table(dense_s: float = 3.0, triple_s: float = 0.03) -> pd.DataFr
     )
 
 
-def both_ways(n: int, uniform_inside: bool = True) -> pd.DataFrame:
-    """Layers of `m` extracted both ways, the probes 5 % off and the interval wide enough."""
+def sampled_layers(
+    *coverages: float, model: str = "m", known: str = "exact", repetitions: int = 1000
+) -> pd.DataFrame:
+    """Layers of known obstruction, the probes 5 % off and their interval wide enough."""
     rows = []
-    for layer in range(n):
-        of_layer = {"model": "m", "layer": layer, "n_triples": 90, "n_probes": 16}
+    for layer, coverage in enumerate(coverages):
+        of_layer = {"model": model, "layer": layer, "n_triples": 90, "repetitions": 0}
         rows += [
-            of_layer | {"estimator": "dense", "value": 1.0, "low": 1.0, "high": 1.0},
-            of_layer | {"estimator": "probes", "value": 1.05, "low": 0.9, "high": 1.2},
+            of_layer | {"estimator": known, "value": 1.0, "low": 1.0, "high": 1.0, "n_probes": 0},
             of_layer
-            | {"estimator": "uniform", "value": 1.0, "low": 0.9 if uniform_inside else 1.1}
-            | {"high": 1.2},
+            | {"estimator": "probes", "value": 1.05, "low": 0.9, "high": 1.2, "n_probes": 64},
+            of_layer
+            | {"estimator": "uniform", "value": 1.0, "low": 0.9, "high": 1.2, "n_probes": 0}
+            | {"coverage": coverage, "repetitions": repetitions},
         ]
     return pd.DataFrame(rows, columns=list(columns.MODEL_SAMPLING))
 
@@ -184,7 +184,9 @@ def study_tables(*models: list[dict[str, object]]) -> Tables:
     n_layers = layers.groupby("model", sort=False).size()
     return {
         "layers": layers,
-        "sampling": pd.DataFrame(columns=list(columns.MODEL_SAMPLING)),
+        "sampling": pd.concat(
+            [sampled_layers(*[0.95] * n, model=str(name)) for name, n in n_layers.items()]
+        ),
         "precision": pd.DataFrame([row for name in n_layers.index for row in precision_rows(name)]),
         "literal": pd.DataFrame(columns=list(columns.MODEL_LITERAL)),
         "tower": pd.DataFrame(

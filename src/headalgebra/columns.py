@@ -67,6 +67,7 @@ SAMPLING = (
     "low",
     "high",
     "coverage",
+    "repetitions",
 )
 
 PRECISION = ("layer", "operand", "dtype", "unit_roundoff", "jacobi_mean")
@@ -156,9 +157,6 @@ CONDITIONING = (
     "sampled",
     "low",
     "high",
-    "uniform",
-    "uniform_low",
-    "uniform_high",
     "dense_error",
     "sampled_error",
     "relative_error",
@@ -166,9 +164,7 @@ CONDITIONING = (
 )
 """Constructed layers: the obstruction as it is, and as each method has it.
 
-The norms of the uniform tuples are exact here, so that their interval has the tuples' error alone,
-as the paper's has. The first two errors are relative to the exact value, the third is that of
-sampled against dense.
+The first two errors are relative to the exact value, the third is that of sampled against dense.
 """
 
 FEASIBILITY = (

@@ -140,7 +140,7 @@ def sampling_table(model: str, stages: Mapping[str, pd.DataFrame]) -> pd.DataFra
     n = stages["basis"].set_index("layer")["basis_dim"]
     dense["n_triples"] = dense["layer"].map(n * n * (n - 1) // 2)
     dense["dtype"] = dense["layer"].map(stages["literal"].set_index("layer")["dtype"])
-    dense["coverage"] = math.nan
+    dense["coverage"], dense["repetitions"] = math.nan, 0
     table = stack([stages["sampling"], dense[list(columns.SAMPLING)]])
     table.insert(0, "model", model)
     return table.sort_values("layer", kind="stable")

@@ -14,13 +14,13 @@ from claim_studies import (
     NAN,
     PUBLISHED,
     Tables,
-    both_ways,
     claim,
     described,
     evidence_of,
     found,
     model_layers,
     of_model,
+    sampled_layers,
     study_tables,
     verdict_of,
 )
@@ -31,12 +31,13 @@ from headalgebra.claims.ledger import CLAIMS
 from headalgebra.tables import read_csv
 from stage import write_csv
 
-ROWS = {"conditioning": (0, 3), "feasibility": (0, 1, 2, 3)}
-"""Of a table without models, the rows that are poisoned: one of a kind."""
+ROWS = {"conditioning": (0, 3), "feasibility": (0, 1, 2, 3), "sampling": (0, 1, 2)}
+"""The rows that are poisoned, where they are of several kinds: one of each."""
 
 LEGITIMATE = {
     ("feasibility", "bytes"): (2, 3),
     ("feasibility", "literal_residual"): (2, 3),
+    ("sampling", "coverage"): (2, 5),
 }
 """Rows of the fixture that have the number at all."""
 
@@ -55,7 +56,7 @@ def sound() -> Tables:
     layers = tables["layers"]
     layers["epsilon"] += 1e-3 * layers["layer"]
     return tables | {
-        "sampling": both_ways(2),
+        "sampling": sampled_layers(0.95, 0.95),
         "literal": pd.DataFrame(literal, columns=list(columns.MODEL_LITERAL)),
     }
 

@@ -8,19 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claim_studies import (
+    AS_CLAIMED,
     NAN,
+    TRAINED,
     N,
-    both_ways,
     claim,
     conditioning_table,
     evidence_of,
     feasibility_table,
     found,
-    judged,
+    model_layers,
     of_model,
+    sampled_layers,
+    study_tables,
     verdict_of,
 )
 from headalgebra.claims.finding import NOT_MEASURED, NOT_REPRODUCED, REPRODUCED
+from headalgebra.claims.linf.extraction import COVERED
 
 # ------ Memory
 
@@ -124,48 +128,62 @@ def test_methods_that_share_their_basis_are_not_told_apart_by_its_condition(poor
 
 
 @pytest.mark.parametrize(
-    # Of 40, 38 are expected; that 33 or fewer are inside has probability 0.0034.
-    ("inside", "verdict"),
-    [(40, REPRODUCED), (38, REPRODUCED), (33, NOT_REPRODUCED)],
+    # Of 1,000, 950 are expected; 932 or fewer have probability 0.007, in one of two layers 0.014,
+    # and 929 or fewer 0.0025 and 0.005.
+    ("coverages", "verdict"),
+    [
+        ((0.95, 0.96), REPRODUCED),
+        ((0.932, 0.95), REPRODUCED),
+        ((0.96, 0.929), NOT_REPRODUCED),
+        ((0.95, 0.53), NOT_REPRODUCED),
+    ],
 )
 def test_the_papers_intervals_cover_as_often_as_they_say_or_do_not(
-    inside: int, verdict: str
+    coverages: tuple[float, ...], verdict: str
 ) -> None:
-    row = claim(
-        "sampling", of_model() | {"conditioning": conditioning_table(uniform_inside=inside)}
-    )
-    assert (row["verdict"], row["value"], row["n"]) == (verdict, inside / 40, 40)
+    tables = of_model() | {"sampling": sampled_layers(*coverages)}
+    row = claim("sampling", tables)
+    assert (row["verdict"], row["value"], row["n"]) == (verdict, min(coverages), 1000)
+    numbers = evidence_of("sampling", tables).loc["m"]
+    assert numbers.loc[f"largest {COVERED}", "value"] == max(coverages)
+    probed = numbers.loc["share of layers whose interval of probes has it"]
+    assert (probed["value"], probed["n"]) == (1, 2)
+
+
+def test_one_model_that_covers_does_not_vouch_for_another() -> None:
+    two = study_tables(model_layers("m", AS_CLAIMED), model_layers("k", AS_CLAIMED))
+    sampling = pd.concat([sampled_layers(0.95, 0.95), sampled_layers(0.95, 0.5, model="k")])
+    models = pd.concat([TRAINED, TRAINED.assign(model="k")], ignore_index=True)
+    row = claim("sampling", two | {"sampling": sampling}, models)
+    assert (row["verdict"], row["value"]) == (NOT_REPRODUCED, 0.5)
+    # Of models that were not trained nothing is asked.
+    row = claim("sampling", two | {"sampling": sampling}, TRAINED)
+    assert (row["verdict"], row["value"]) == (REPRODUCED, 0.95)
 
 
 def test_the_level_of_the_test_is_a_setting() -> None:
-    tables = of_model() | {"conditioning": conditioning_table(uniform_inside=33)}
+    tables = of_model() | {"sampling": sampled_layers(0.93, 0.95)}
+    assert verdict_of("sampling", tables, significance=0.05) == NOT_REPRODUCED
     assert verdict_of("sampling", tables, significance=1e-3) == REPRODUCED
 
 
 @pytest.mark.parametrize(("cases", "verdict"), [(20, REPRODUCED), (19, NOT_MEASURED)])
 def test_coverage_takes_cases(cases: int, verdict: str) -> None:
-    row = claim("sampling", of_model() | {"conditioning": conditioning_table()[:cases]})
+    row = claim("sampling", of_model() | {"sampling": sampled_layers(1.0, 1.0, repetitions=cases)})
     assert row["verdict"] == verdict
-    assert ("19 known values" in row["note"]) == (cases < 20)
+    assert ("19 draws" in row["note"]) == (cases < 20)
 
 
-def test_without_cases_there_is_no_coverage() -> None:
-    verdicts = judged(of_model() | {"conditioning": conditioning_table()[:0]})
-    assert verdicts["sampling"] == verdicts["conditioning"] == NOT_MEASURED
+def test_without_known_layers_there_is_no_coverage() -> None:
+    empty = sampled_layers()
+    assert verdict_of("sampling", of_model() | {"sampling": empty}) == NOT_MEASURED
+    without_exact = sampled_layers(0.95, 0.95).query("estimator != 'exact'")
+    assert verdict_of("sampling", of_model() | {"sampling": without_exact}) == NOT_MEASURED
 
 
-def test_layers_of_the_study_stand_beside_the_constructed_ones() -> None:
-    tables = of_model() | {"sampling": both_ways(6, uniform_inside=False)}
+@pytest.mark.parametrize("known", ["dense", "exact"])
+def test_layers_of_the_study_stand_beside_the_constructed_ones(known: str) -> None:
+    tables = of_model() | {"sampling": sampled_layers(0.5, 0.6, known=known)}
     apart = evidence_of("conditioning", tables)
     distance = apart.loc[("the study's own layers (well)", "largest distance of the methods")]
-    assert (distance["value"], distance["n"]) == (pytest.approx(0.05, rel=1e-14), 6)
-    coverage = evidence_of("sampling", tables)
-    of_own = coverage.loc["the study's own layers"]
-    assert {name: tuple(row) for name, row in of_own[["value", "n"]].iterrows()} == {
-        "share of values inside the intervals of probes": (1, 6),
-        "share of values inside the intervals of uniform tuples with norms by probes": (0, 6),
-    }
-    by_probes = coverage.loc[
-        ("constructed layers", "share of values inside the intervals of probes")
-    ]
-    assert (by_probes["value"], by_probes["n"]) == (1, 40)
+    assert (distance["value"], distance["n"]) == (pytest.approx(0.05, rel=1e-14), 2)

@@ -17,13 +17,13 @@ from claim_studies import (
     THRESHOLDS,
     TRAINED,
     Tables,
-    both_ways,
     claim,
     described,
     found,
     judged,
     model_layers,
     of_model,
+    sampled_layers,
     study_tables,
     together,
     verdict_of,
@@ -59,7 +59,7 @@ IDS = [
 ON_TRAINED = [
     *("eps-depth", "eps-monotone", "never-classical", "obstruction-range", "obstruction-class"),
     *("jacobi-range", "coherence", "higher-small", "eps-gpt2-medium", "eps-size", "jacobi-phase"),
-    "gauge",
+    *("sampling", "gauge"),
 ]
 
 
@@ -96,7 +96,7 @@ def test_a_study_as_the_paper_has_it() -> None:
 @pytest.mark.parametrize(
     "tables",
     [
-        of_model() | {"sampling": both_ways(3)},
+        of_model() | {"sampling": sampled_layers(0.95, 0.95, 0.95)},
         of_model(AS_CLAIMED[::-1], hochschild_residual=1e-3, jacobi_rms=1e-3),
         of_model((0.2, 0.0, 0.3), epsilon_relative=0.0, coherence_residual=NAN),
         of_model((1.0,) * 5, jacobi_rms=NAN, jacobi_bound=NAN, obstruction_rms=NAN, basis_dim=1),

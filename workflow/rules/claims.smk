@@ -19,7 +19,6 @@ CONSTRUCTED = {
             "probes",
             "rank_cutoff",
             "seed",
-            "uniform_tuples",
         ),
         "mem_mb": 2000,
     },

@@ -74,7 +74,10 @@ NEEDS: dict[str, dict[str, Need]] = {
         "hochschild_residual": _elements_that_do_not_commute(3),
         **dict.fromkeys(("jacobi_rms", "jacobi_bound", "jacobi_projected_rms"), _elements(3)),
     },
-    "sampling": dict.fromkeys(("value", "low", "high"), _elements(2)),
+    "sampling": {
+        **dict.fromkeys(("value", "low", "high"), _elements(2)),
+        "coverage": lambda rows: rows["repetitions"] != 0,
+    },
     "precision": {"jacobi_mean": _three_operands},
     "literal": {"residual": _elements(3)},
     "tower": {"value": _of_its_quantity},

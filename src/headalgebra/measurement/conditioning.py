@@ -9,7 +9,6 @@ from headalgebra.algebra.constructed import ELEMENTS, conditioned_layer
 from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf import sampled
 from headalgebra.algebra.linf.dense import extract_dense
-from headalgebra.algebra.linf.exact import triple_squares
 from headalgebra.algebra.linf.words import probed_words, sphere_probes
 from headalgebra.defaults import (
     BALANCE_ABOVE,
@@ -17,7 +16,6 @@ from headalgebra.defaults import (
     POOR_FROM,
     PROBES,
     RANK_CUTOFF,
-    UNIFORM_TUPLES,
     WELL_BELOW,
 )
 from headalgebra.measurement._rows import Row
@@ -66,7 +64,6 @@ def measure_conditioning(
     rank_cutoff: float = RANK_CUTOFF,
     gram_floor: float = GRAM_FLOOR,
     probes: int = PROBES,
-    uniform_tuples: int = UNIFORM_TUPLES,
     seed: int = 0,
 ) -> Row:
     """A row of :data:`headalgebra.columns.CONDITIONING`."""
@@ -84,11 +81,6 @@ def measure_conditioning(
     directions = sphere_probes(d, probes, layer_seed(seed, "probes", case.number))
     words = probed_words(blocks.operators, basis.coefficients, directions)
     by_probes = sampled.all_triples(sampled.census(words))
-    uniform = sampled.uniform_tuples(
-        triple_squares(blocks.operators, basis.coefficients).flatten(),
-        uniform_tuples,
-        layer_seed(seed, "uniform_tuples", case.number),
-    )
     exact = extract_dense(layer.elements).obstruction_rms
     return {
         "case": case.number,
@@ -101,9 +93,6 @@ def measure_conditioning(
         "sampled": by_probes.value,
         "low": by_probes.low,
         "high": by_probes.high,
-        "uniform": uniform.value,
-        "uniform_low": uniform.low,
-        "uniform_high": uniform.high,
         "dense_error": abs(dense.obstruction_rms / exact - 1),
         "sampled_error": abs(by_probes.value / exact - 1),
         "relative_error": abs(by_probes.value / dense.obstruction_rms - 1),

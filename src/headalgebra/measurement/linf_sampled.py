@@ -89,14 +89,15 @@ def extract_linf_sampled(
         layer_seed(seed, "weighted_triples", layer),
     )
     rows = [_sampling_row(layer, "probes" if takes_all else "weighted", estimate, dtype)]
-    obstruction, coverage = estimate, math.nan
+    obstruction, coverage, repetitions = estimate, math.nan, 0
     if route == "exact":
         squares = triple_squares(operators, coefficients).flatten()
         value = math.sqrt(float(squares.mean()))
         obstruction = sampled.Estimate(value, value, value, len(squares), 0)
         rows.insert(0, _sampling_row(layer, "exact", obstruction, squares.dtype))
+        repetitions = REPETITIONS
         coverage = sampled.uniform_coverage(
-            squares, uniform_tuples, REPETITIONS, layer_seed(seed, "uniform_coverage", layer)
+            squares, uniform_tuples, repetitions, layer_seed(seed, "uniform_coverage", layer)
         )
     if squares is not None:
         evenly = sampled.uniform_tuples(
@@ -104,7 +105,7 @@ def extract_linf_sampled(
         )
         # Norms of which nothing is exact rest on the probes.
         evenly = replace(evenly, n_probes=obstruction.n_probes)
-        rows.append(_sampling_row(layer, "uniform", evenly, squares.dtype, coverage))
+        rows.append(_sampling_row(layer, "uniform", evenly, squares.dtype, coverage, repetitions))
     linf = {
         "layer": layer,
         "n_probes": obstruction.n_probes,
@@ -159,6 +160,7 @@ def _sampling_row(
     estimate: sampled.Estimate,
     dtype: torch.dtype,
     coverage: float = math.nan,
+    repetitions: int = 0,
 ) -> Row:
     return {
         "layer": layer,
@@ -170,4 +172,5 @@ def _sampling_row(
         "low": estimate.low,
         "high": estimate.high,
         "coverage": coverage,
+        "repetitions": repetitions,
     }

@@ -30,12 +30,12 @@ def taken_for_it(study: "Study") -> list[str]:
     named = models["id"].isin(IDS) | models["model"].str.startswith("gpt2-medium")
     return [
         f"{model['model']}: {study.left_out.get(model['model']) or _read_from(model)}"
-        for model in models[named].to_dict("records")
+        for _, model in models[named].iterrows()
         if model["model"] not in real
     ]
 
 
-def _read_from(model: dict[str, str]) -> str:
+def _read_from(model: "pd.Series") -> str:
     if model["source"] == "hub" and model["id"] in IDS:
         return f"another commit, {model['commit'][:12]}"
     return f"of source {model['source']}" + (f", {model['id']}" if model["id"] else "")
