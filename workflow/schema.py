@@ -73,21 +73,21 @@ class Claims(Group):
     """of layers that must be as claimed, at the least"""
     rank_correlation: kinds.Fraction = defaults.RANK_CORRELATION
     """something grows from this Spearman's ρ on, if it passes the test besides"""
-    layers: Annotated[int, Field(ge=5)] = defaults.ORDERED_LAYERS
+    layers: Annotated[int, Field(ge=5)] = defaults.LAYERS
     """layers of a model, from which their order is judged; of four none passes the test"""
-    sizes: Annotated[int, Field(ge=5)] = defaults.ORDERED_SIZES
+    sizes: Annotated[int, Field(ge=5)] = defaults.SIZES
     """sizes of a family, from which their order is judged; of four none passes the test"""
-    cases: kinds.Count = defaults.COVERED_CASES
+    cases: kinds.Count = defaults.CASES
     """known values, from which the coverage of intervals is judged"""
     classical_up_to: kinds.Fraction = defaults.CLASSICAL_UP_TO
     """ε̂ of a layer up to this is rounding"""
-    near_one_from: kinds.Positive = defaults.NEAR_ONE[0]
+    near_one_from: kinds.Positive = defaults.NEAR_ONE_FROM
     """ε of order one begins here"""
-    near_one_to: kinds.Positive = defaults.NEAR_ONE[1]
+    near_one_to: kinds.Positive = defaults.NEAR_ONE_TO
     """and ends here"""
-    slope_from: kinds.Positive = defaults.ROUNDING_SLOPE[0]
+    slope_from: kinds.Positive = defaults.SLOPE_FROM
     """rounding grows with the unit roundoff to this power or more"""
-    slope_to: kinds.Positive = defaults.ROUNDING_SLOPE[1]
+    slope_to: kinds.Positive = defaults.SLOPE_TO
     """and to this power or less"""
     identity_residual: kinds.Fraction = defaults.IDENTITY_RESIDUAL
     """relative residual up to which an identity is borne out"""

@@ -73,22 +73,22 @@ SHARE = 0.8
 RANK_CORRELATION = 0.7
 """Something grows from this Spearman's ρ on, if chance seldom orders it so."""
 
-ORDERED_LAYERS = 8
+LAYERS = 8
 """Layers of a model, from which their order is judged."""
 
-ORDERED_SIZES = 5
+SIZES = 5
 """Sizes of a family, from which their order is judged: of four, one order in 24 is theirs."""
 
-COVERED_CASES = 20
+CASES = 20
 """Known values, from which the coverage of intervals is judged."""
 
 CLASSICAL_UP_TO = 1e-14
 """ε̂ of a layer up to this is rounding."""
 
-NEAR_ONE = (0.5, 2.0)
+NEAR_ONE_FROM, NEAR_ONE_TO = 0.5, 2.0
 """ε of order one."""
 
-ROUNDING_SLOPE = (0.9, 1.05)
+SLOPE_FROM, SLOPE_TO = 0.9, 1.05
 """Power with which rounding grows with the unit roundoff, 16-bit products rounding once."""
 
 IDENTITY_RESIDUAL = 1e-10

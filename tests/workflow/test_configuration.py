@@ -141,6 +141,24 @@ def test_a_training_run_is_a_model_for_each_revision(config: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "organisation"),
+    [
+        ("source: hub\nid: a/b\nrevision: main\n", "a"),
+        ("source: hub\nid: b\nrevision: main\n", ""),
+        ("source: package\npackage: a\nfolder: b\n", ""),
+        (HERE, ""),
+        ("source: init\nid: a/b\n", "a"),
+    ],
+)
+def test_who_made_a_model_is_the_owner_of_its_id_or_as_its_file_says(
+    config: Path, body: str, organisation: str
+) -> None:
+    for line, known in (("", organisation), ("organisation: Someone\n", "Someone")):
+        (config / "model/any.yaml").write_text(body + line)
+        assert compose({"models": "any"}, config).models["any"]["organisation"] == known
+
+
+@pytest.mark.parametrize(
     ("body", "trained"),
     [
         ("source: hub\nid: a/b\nrevision: main\n", True),
@@ -184,7 +202,7 @@ def test_the_shipped_files_set_no_default_again() -> None:
 def test_the_librarys_defaults_are_those_of_an_analysis() -> None:
     """Each of its constants is the default of the key of that name, or is no key at all."""
     analysis = plain(Analysis())
-    keys = analysis | analysis["phases"] | analysis["conditioning"]
+    keys = analysis | analysis["phases"] | analysis["conditioning"] | analysis["claims"]
     constants = {name.lower(): value for name, value in vars(defaults).items() if name.isupper()}
     assert constants.keys() - keys.keys() == {"words_held"}
     assert {

@@ -45,7 +45,7 @@ def test_a_survey_is_judged_and_no_stand_in_taken_for_gpt2_medium(paper: Path) -
     assert set(claims["verdict"]) <= set(VERDICTS)
     medium = claims.loc["eps-gpt2-medium"]
     assert medium["verdict"] == "not measured"
-    assert "d_model 32 for 1024" in medium["note"]
+    assert f"gpt2-medium: another commit, {stand_ins.COMMIT[:12]}" in medium["note"]
     # Other claims are not judged by the name.
     assert claims.loc["eps-monotone", "verdict"] != "not measured"
 

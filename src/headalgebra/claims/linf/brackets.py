@@ -20,6 +20,7 @@ from headalgebra.claims.linf.paper import (
     GPT2_MEDIUM_COHERENCE_RESIDUAL,
     JACOBIATOR_RANGE,
     in_words,
+    power,
 )
 from headalgebra.claims.rules import on_identity, residuals
 from headalgebra.claims.statistics import Values, listed, numbers
@@ -172,8 +173,8 @@ CLAIMS = (
         title="The literal L∞ relations hold",
         section="3, 4",
         statement="ℓ₁ = 0, the commutator for ℓ₂ and −J for ℓ₃ make an L∞-algebra",
-        paper_value=f"residual of the relations below {COHERENCE_RESIDUAL:g} in dense extraction, "
-        f"below {GPT2_MEDIUM_COHERENCE_RESIDUAL:g} for GPT-2 Medium",
+        paper_value=f"residual of the relations below {power(COHERENCE_RESIDUAL)} in dense "
+        f"extraction, below {power(GPT2_MEDIUM_COHERENCE_RESIDUAL)} for GPT-2 Medium",
         criterion="the residual, by the norms of the arguments, below that in every layer of every "
         "trained model and in every layer made here; true of anything, for ℓ₃ vanishes",
         identity="ℓ₃ = −J = 0",

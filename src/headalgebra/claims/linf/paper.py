@@ -11,6 +11,11 @@ def in_words(*intervals: tuple[float, float]) -> str:
     )
 
 
+def power(value: float) -> str:
+    """A power of ten as it is written: 1e-6."""
+    return f"{value:g}".replace("e-0", "e-")
+
+
 JACOBIATOR_RANGE = (1e-3, 1e-1)
 """Norm of the Jacobiator of basis elements, as claimed (section 3)."""
 
