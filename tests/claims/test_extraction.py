@@ -119,7 +119,7 @@ def test_methods_that_share_their_basis_are_not_told_apart_by_its_condition(poor
     tables = of_model() | {"conditioning": conditioning_table(poor)}
     row = claim("conditioning", tables)
     assert row["verdict"] == NOT_MEASURED
-    assert "start from one basis" in row["note"]
+    assert "start from one orthonormal basis" in row["note"]
     numbers = evidence_of("conditioning", tables)["value"]
     dense = {"dense": 1e-3, "sampled": 0.5}[poor]
     assert numbers["constructed layers (poor)", "largest error, dense"] == dense

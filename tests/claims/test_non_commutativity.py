@@ -97,6 +97,10 @@ def test_an_order_that_chance_may_give_is_no_growth() -> None:
 def test_the_fewest_layers_of_an_order_are_a_setting() -> None:
     six = of_model(AS_CLAIMED[:6])
     assert claim("eps-monotone", six)["note"] == "m: 6 layers, and an order is judged from 8 on"
+    # Nor are the numbers lost, of which none decides: ρ, and its chance of one order in 720.
+    beside = evidence_of("eps-monotone", six)["value"]["m"]
+    assert beside["Spearman's ρ of ε and layer"] == 1
+    assert beside["probability by chance of such a ρ of ε and layer"] == pytest.approx(1 / 720)
     assert verdict_of("eps-monotone", six, layers=6) == REPRODUCED
 
 

@@ -86,26 +86,19 @@ def on_every_order(
     beside, not_judged, nothing
         As of :func:`on_every_model`.
     """
-    deciding, by_chance, unfit, numbers_beside = {}, {}, dict(not_judged), list(beside)
+    deciding: dict[str, Evidence] = {}
+    by_chance: dict[str, str] = {}
+    unfit, numbers_beside = dict(not_judged), list(beside)
     for name, by_quantity in correlations.items():
         called = (on or {}).get(name, name)
         n = min(found.n for found in by_quantity.values())
-        if n < fewest:
-            unfit[name] = f"{n} {of}, and an order is judged from {fewest} on"
-            continue
-        if flat := [what for what, found in by_quantity.items() if math.isnan(found.rho)]:
-            unfit[name] = f"no rank correlation, {flat[0]} is alike in all {of}"
-            continue
+        flat = [what for what, found in by_quantity.items() if math.isnan(found.rho)]
         rhos = [
             Evidence(on=called, statistic=f"Spearman's ρ of {what}", value=found.rho, n=found.n)
             for what, found in by_quantity.items()
+            if what not in flat
         ]
-        worst = max(found.p_value for found in by_quantity.values())
-        if worst >= study.thresholds.significance:
-            by_chance[name] = f"such an order has probability {worst:.2g} by chance"
-        deciding[name] = weakest(rhos, statistic) if len(rhos) > 1 else rhos[0]
-        numbers_beside += rhos if len(rhos) > 1 else []
-        numbers_beside += [
+        chances = [
             Evidence(
                 on=called,
                 statistic=f"probability by chance of such a ρ of {what}",
@@ -113,7 +106,22 @@ def on_every_order(
                 n=found.n,
             )
             for what, found in by_quantity.items()
+            if what not in flat
         ]
+        numbers_beside += chances
+        if n < fewest:
+            unfit[name] = f"{n} {of}, and an order is judged from {fewest} on"
+            numbers_beside += rhos
+        elif flat:
+            unfit[name] = f"no rank correlation, {flat[0]} is alike in all {of}"
+            numbers_beside += rhos
+        else:
+            worst = max(measured.value for measured in chances)
+            if worst >= study.thresholds.significance:
+                by_chance[name] = f"such an order has probability {worst:.2g} by chance"
+            # The one number of a model is its own deciding one; of several that is the least.
+            deciding[name] = weakest(rhos, statistic) if len(rhos) > 1 else rhos[0]
+            numbers_beside += rhos if len(rhos) > 1 else []
     return on_every_model(
         statistic,
         deciding,

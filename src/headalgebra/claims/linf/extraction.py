@@ -129,10 +129,8 @@ def conditioning(study: Study) -> Finding:
         for method in ("dense", "sampled")
     ]
     return not_measured(
-        "dense and sampled extraction start from one basis, as in the paper's Algorithm 4.1, and "
-        "an orthonormal one: κ has no part in what they do differently, and the error of sampling "
-        "is beyond that of the basis from the start, so that no layer could show either to fail "
-        "in a band",
+        "both methods start from one orthonormal basis, as in the paper's Algorithm 4.1; κ has no "
+        "part in what they do differently, so that no layer could show either to fail in a band",
         (*errors, *_mixed_layers(study)),
     )
 

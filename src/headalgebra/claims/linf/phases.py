@@ -104,7 +104,7 @@ def size(study: Study) -> Finding:
         on=on,
         fewest=study.thresholds.sizes,
         of="models",
-        not_judged=({} if correlations else {"sizes": few}) | aside,
+        not_judged=({} if correlations else {"no order": few}) | aside,
         nothing=study.nothing_counts,
     )
 
