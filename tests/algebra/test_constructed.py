@@ -73,6 +73,16 @@ def test_the_seed_alone_decides() -> None:
     assert float(first.query_matrix.var()) == pytest.approx(1 / 16, rel=6 * (2 / 192) ** 0.5)
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_the_uneven_pair_commutes_least_of_all(number: int) -> None:
+    """Alone, x yᵀ and y xᵀ have a bracket of norm √2; two others of 12 have about 1/4."""
+    elements = conditioned_layer(10.0, 12, 32, elements="uneven", seed=seed(number)).elements
+    a, b = torch.triu_indices(12, 12, offset=1)
+    brackets = elements[a] @ elements[b] - elements[b] @ elements[a]
+    first, *others = torch.linalg.matrix_norm(brackets).tolist()
+    assert 2 * max(others) < first < 2**0.5
+
+
 @pytest.mark.parametrize(
     ("kappa", "n", "d", "elements"),
     [(1.0, 3, 9, "even"), (2.0, 1, 9, "even"), (2.0, 9, 8, "even"), (2.0, 3, 9, "odd")],

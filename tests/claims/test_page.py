@@ -22,7 +22,7 @@ from claim_studies import (
 )
 from headalgebra.claims.finding import VERDICTS
 from headalgebra.claims.ledger import CLAIMS, ledger
-from headalgebra.claims.page import COLOURS, FIGURE_BYTES, claims_page
+from headalgebra.claims.page import COLOURS, FIGURE_BYTES, SHRINKING, claims_page
 from headalgebra.claims.wording import number, shown
 
 
@@ -109,6 +109,12 @@ def test_each_claim_is_shown_with_its_verdict_and_every_number() -> None:
         said = shown_claims[measured["id"]]
         for text in (measured["on"], measured["statistic"], shown(measured["value"])):
             assert text in said
+    # Value, interval and n of every row of a claim's table, in its order.
+    cells = [re.findall(r"<td>([^<]*)</td>", row) for row in page().split("<tr>")]
+    ends = evidence[["low", "high"]].map(shown).agg(" to ".join, axis=1)
+    intervals = ends.where(evidence["low"].notna(), "")
+    assert "" in set(intervals) and len(set(intervals)) > 1
+    assert [row[3] for row in cells if len(row) == 5] == list(intervals)
 
 
 def test_the_overview_says_what_was_measured_or_what_is_missing() -> None:
@@ -125,6 +131,13 @@ def test_verdicts_are_told_in_words_and_colours() -> None:
     for verdict in VERDICTS:
         assert re.search(f'style="background: {COLOURS[verdict]}"[^>]*>\\s*{verdict}<', whole)
     assert len(set(COLOURS.values())) == len(VERDICTS)
+
+
+def test_verdicts_are_counted() -> None:
+    claims, _ = ledger(of_model(), TRAINED, THRESHOLDS)
+    head = unescape(re.sub(r"<[^>]+>", "", page().partition('<table class="claims">')[0]))
+    for verdict, count in claims["verdict"].value_counts().items():
+        assert re.search(rf"{verdict}\W+{count}\b|\b{count}\W+{verdict}", " ".join(head.split()))
 
 
 @pytest.mark.parametrize("colour", COLOURS.values())
@@ -159,3 +172,14 @@ def test_figures_too_large_together_are_made_smaller() -> None:
     for image in Links(whole).images:
         with Image.open(BytesIO(b64decode(image.partition(",")[2]))) as opened:
             assert 100 < opened.width < 700 and opened.width == opened.height
+
+
+def test_figures_are_made_smaller_until_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one factor after another: of random pixels, each takes 0.64 of the bytes."""
+    encoded_bytes = 4 * 128**2
+    monkeypatch.setattr("headalgebra.claims.page.FIGURE_BYTES", encoded_bytes * SHRINKING**6 / 4)
+    claims, evidence = ledger(of_model(), TRAINED, THRESHOLDS)
+    whole = claims_page(claims, evidence, {"epsilon": png(128, noise=True)}, title="small")
+    (image,) = Links(whole).images
+    with Image.open(BytesIO(b64decode(image.partition(",")[2]))) as opened:
+        assert opened.width <= 128 * SHRINKING**2 + 1

@@ -3,7 +3,7 @@
 import pytest
 
 from claim_studies import described, found, of_model
-from headalgebra.claims.study import listed
+from headalgebra.claims.statistics import listed
 
 
 @pytest.mark.parametrize(
