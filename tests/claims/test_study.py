@@ -1,8 +1,17 @@
-"""Which names a note tells, and what stands in the ledger where nothing decided."""
+"""What is told of a model stands for itself, and what nothing decided is left empty."""
 
+import pandas as pd
 import pytest
 
-from claim_studies import described, found, of_model
+from claim_studies import (
+    AS_CLAIMED,
+    described,
+    found,
+    model_layers,
+    of_model,
+    study_tables,
+    together,
+)
 from headalgebra.claims.statistics import listed
 
 
@@ -29,3 +38,15 @@ def test_where_nothing_decided_there_is_no_number_nor_name_of_one() -> None:
     assert undecided[["low", "high", "n"]].isna().all(axis=None)
     decided = claims.drop(undecided.index)
     assert (decided["statistic"] != "").all() and (decided["models"] != "").all()
+
+
+def test_the_numbers_of_a_model_do_not_hang_on_those_beside_it() -> None:
+    """Before it stands a model of one layer, which most claims pass over, after it a whole one."""
+    least = model_layers("least", [0.01])
+    whole = model_layers("whole", AS_CLAIMED[::-1], obstruction_rms=0.2, coherence_residual=1e-15)
+    models = [described(name) for name in ("least", "m", "whole")]
+    _, alone = found(of_model())
+    _, beside = found(study_tables(least, model_layers("m"), whole), together(*models))
+    expected, of_m = (evidence[evidence["on"] == "m"] for evidence in (alone, beside))
+    assert len(expected) > 20 and set(beside["on"]) > {"m", "whole"}
+    pd.testing.assert_frame_equal(of_m.reset_index(drop=True), expected.reset_index(drop=True))
