@@ -21,6 +21,9 @@ PROBES = ("probes", "weighted")
 KNOWN = ("dense", "exact")
 """What is no estimate there."""
 
+NEGLIGIBLE = 1e-12
+"""Probabilities below it are not told apart."""
+
 COVERED = "share of a layer's draws whose interval has the exact value"
 
 
@@ -192,8 +195,12 @@ def sampling(study: Study) -> Finding:
         deciding=least,
         evidence=(*smallest, *beside),
         note=f"were the intervals right, so small a share in one of {layers} layers would have "
-        f"probability {p_value:.0e}",
+        f"probability {_chance(p_value)}",
     )
+
+
+def _chance(p_value: float) -> str:
+    return f"{p_value:.0e}" if p_value >= NEGLIGIBLE else f"below {NEGLIGIBLE:g}"
 
 
 def _covered(model: str, statistic: str, drawn: pd.Series) -> Evidence:
