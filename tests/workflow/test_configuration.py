@@ -204,7 +204,7 @@ def test_the_librarys_defaults_are_those_of_an_analysis() -> None:
     analysis = plain(Analysis())
     keys = analysis | analysis["phases"] | analysis["conditioning"] | analysis["claims"]
     constants = {name.lower(): value for name, value in vars(defaults).items() if name.isupper()}
-    assert constants.keys() - keys.keys() == {"words_held"}
+    assert constants.keys() - keys.keys() == {"probes_at_once", "words_held"}
     assert {
         name: keys[name] for name in constants.keys() & keys.keys()
     }.items() <= constants.items()
@@ -828,7 +828,7 @@ def test_interpolations_are_resolved(config: Path, monkeypatch: pytest.MonkeyPat
     )
     # A default that no file states is there too.
     model = compose({"models": "here"}, config).models["here"]
-    assert (model["path"], model["threads"]) == ("/data/x", 16)
+    assert (model["path"], model["threads"]) == ("/data/x", defaults.PROBES)
     monkeypatch.delenv("PLACE")
     assert refusal({"models": "here"}, config).startswith("config/model/here.yaml: model.path: ")
 
