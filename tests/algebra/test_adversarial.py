@@ -141,7 +141,7 @@ def test_complete_directions_leave_the_interval_to_the_draws(name):
     layer = LAYERS[name](1)
     truth = extract_dense(elements_of(layer)).obstruction_rms
     directions = complete_directions(layer.d_model)
-    estimate = weighted_triples(words_of(layer, directions), 2000, seed_of(0))
+    estimate = weighted_triples([words_of(layer, directions)], 2000, seed_of(0))
     assert estimate.low <= truth <= estimate.high
     assert abs(estimate.value / truth - 1) < 0.15
 
@@ -172,7 +172,7 @@ def test_draws_in_proportion_have_no_variance(seed):
     assert values == pytest.approx([truth] * 3, rel=1e-12)
     # Control: the weights of another layer's triples vary, and so do its estimates.
     other = words_of(gaussian_heads(seed, 3, 5, 2), complete_directions(5))
-    assert len({round(weighted_triples(other, 50, seed_of(k)).value, 6) for k in range(3)}) > 1
+    assert len({round(weighted_triples([other], 50, seed_of(k)).value, 6) for k in range(3)}) > 1
 
 
 @pytest.mark.parametrize("condition", [1e6, 1e10])

@@ -86,5 +86,5 @@ def test_draws_are_weighted_by_their_documented_product(monkeypatch, n_drawn):
         return product[index][:, None].expand(-1, words.n_probes)
 
     monkeypatch.setattr(ProbedWords, "drawn_squared", of_the_product)
-    estimate = weighted_triples(words, n_drawn, np.random.SeedSequence(1))
+    estimate = weighted_triples([words], n_drawn, np.random.SeedSequence(1))
     assert estimate.value == pytest.approx(float(product.mean().sqrt()), rel=64 * U)
