@@ -39,6 +39,7 @@ with job(snakemake):
         "source": {key: value for key, value in source.items() if value},
         "files": checkpoint.files,
         "hashed": checkpoint.hashed,
+        "unread_keys": checkpoint.unread_keys,
         "convention": asdict(checkpoint.convention),
         "initialisation": {
             str(layer): law and asdict(law)

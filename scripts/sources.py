@@ -25,7 +25,10 @@ def convention_of(source: Mapping[str, Any]) -> Convention:
 
 def reading_of(source: Mapping[str, Any]) -> Reading:
     """What a model file says of how a checkpoint's files are read."""
-    return Reading(**{field.name: source[field.name] for field in fields(Reading)})
+    return Reading(
+        adapters=source["adapters"],
+        ignore_config=tuple(source["ignore_config"]),
+    )
 
 
 def open_source(source: Mapping[str, Any], seed: int) -> Checkpoint:
@@ -41,9 +44,11 @@ def open_source(source: Mapping[str, Any], seed: int) -> Checkpoint:
                 package, folder, sha256=sha256, convention=convention, reading=reading
             )
         case {"source": "init", "config": dict(config)}:
-            return initialise(config, seed=seed, convention=convention)
+            return initialise(config, seed=seed, convention=convention, reading=reading)
         case {"source": "init", "id": id_, "revision": revision}:
-            return initialise_from_hub(id_, revision or "main", seed=seed, convention=convention)
+            return initialise_from_hub(
+                id_, revision or "main", seed=seed, convention=convention, reading=reading
+            )
     raise ValueError(f"no way to open {source}")
 
 

@@ -67,6 +67,7 @@ Layers = Annotated[
     BeforeValidator(_unrolled, json_schema_input_type=Numbers | Range),
     kind("a list of different layers from 0 or a range such as 0-23"),
 ]
+Keys = Annotated[list[Line], kind("a list of different keys of config.json"), DIFFERENT]
 Architecture = Annotated[
     dict[str, JsonValue],
     kind("a mapping with a model_type and that architecture's settings"),

@@ -188,13 +188,13 @@ class Resources(Group):
     """time of a job in minutes"""
 
 
-READING = ("sha256", "adapters")
+READING = ("sha256", "adapters", "ignore_config")
 # source: the keys it needs, those it takes one of, and those it may have
 SOURCES = {
     "hub": (("id",), ("revision", "revisions"), READING),
     "path": (("path",), (), READING),
     "package": (("package", "folder"), (), READING),
-    "init": ((), ("config", "id"), ("revision",)),
+    "init": ((), ("config", "id"), ("revision", "ignore_config")),
 }
 KNOWN_TO_BE_TRAINED = {"hub": True, "path": None, "package": True, "init": False}
 """Where a model's file does not say."""
@@ -225,6 +225,8 @@ class Model(Group):
     """hub, path, package: files that must have these digests"""
     adapters: Literal["ignore"] | None = None
     """ignore: read a model without the adapter beside it; null refuses the two"""
+    ignore_config: kinds.Keys = []
+    """keys of config.json to pass over; they must change neither queries nor keys"""
     trained: bool | None = None
     """whether it is known to be trained; null: hub and package are, init is not, path is unknown"""
     organisation: kinds.Line | None = None

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 import torch
 from published import PUBLISHED
+from published_files import FILES
 
 from headalgebra.checkpoints import CheckpointError, initialise
 from headalgebra.checkpoints._config import recognise
 from headalgebra.checkpoints._families import FAMILIES, TEXT_PARTS, AttentionShape
+from headalgebra.checkpoints.reading import Reading
 
 GPT2_MEDIUM = {
     "activation_function": "gelu_new",
@@ -232,14 +234,100 @@ def test_published_configurations_are_understood(
 
 @pytest.mark.parametrize("model", PUBLISHED)
 def test_published_configurations_of_every_family_are_understood(model: str) -> None:
-    """Including the number of keys; a layout attribute that nobody knows is refused in each."""
+    """Including the number of keys; one that changes attention somewhere is refused in each."""
     config, expected = PUBLISHED[model]
     assert tuple(vars(recognise(config, "config").attention.shape).values()) == expected
     part = "text_config" if "text_config" in config else None
-    strange = {"kv_heads_interleaved": True}
+    strange = {"clip_qkv": 8.0}
     changed = config | ({part: config[part] | strange} if part else strange)
-    with pytest.raises(CheckpointError, match="kv_heads_interleaved is True but unknown to it"):
+    with pytest.raises(CheckpointError, match="clip_qkv is .* but unknown to it"):
         recognise(changed, "config")
+
+
+@pytest.mark.parametrize("model", FILES)
+def test_keys_that_no_code_reads_are_let_pass(model: str) -> None:
+    """In the files of popular models, and noted; without them the same is read."""
+    config, sizes, stray = FILES[model]
+    found = recognise(config, "config")
+    assert tuple(vars(found.attention.shape).values()) == sizes
+    assert found.unread == dict.fromkeys(stray, "reaches no code")
+    without = recognise({k: v for k, v in config.items() if k not in stray}, "config")
+    assert without.attention.layers[-1].queries == found.attention.layers[-1].queries
+    assert without.unread == {}
+
+
+SOMEWHERE = ("head_dim", "partial_rotary_factor", "rotary_pct", "rope_scaling", "layer_types")
+ANYWHERE = ("per_layer_config", "is_causal", "transformers_weights", "position_embedding_type")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_keys_that_code_may_read_are_never_let_pass(family: str) -> None:
+    """Though the configuration's class does not declare them, and neither does it object."""
+    from transformers import CONFIG_MAPPING
+
+    known = FAMILIES[family].handled | FAMILIES[family].ignored
+    known |= CONFIG_MAPPING[family].attribute_map.keys()
+    for key in {*SOMEWHERE, *ANYWHERE} - known:
+        with pytest.raises(CheckpointError, match=key):
+            recognise({"model_type": family, key: {"odd": 3}}, "config")
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        (BERT_BASE, "num_layers"),  # read where it is the alias of another family's key
+        (BERT_BASE, "experts_implementation"),
+        (LLAMA_31_8B, "attn_implementation"),
+        (LLAMA_31_8B, "cache_implementation"),
+        (QWEN2_05B, "rope_type"),
+    ],
+)
+def test_keys_named_in_the_code_are_judged(config: dict[str, Any], key: str) -> None:
+    """Whatever the code does with them."""
+    with pytest.raises(CheckpointError, match=key):
+        recognise(config | {key: "odd"}, "config")
+
+
+def test_a_key_that_changes_another_field_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class can read what it does not declare and never names in full."""
+    from transformers import GPT2Config
+
+    built = GPT2Config.__init__
+
+    def widened(self: GPT2Config, **given: Any) -> None:
+        built(self, **given)
+        self.n_embd *= 1 + any(key.startswith("super") for key in given)
+
+    config = GPT2_MEDIUM | {"super_wide": True}
+    assert recognise(config, "config").unread == {"super_wide": "reaches no code"}
+    monkeypatch.setattr(GPT2Config, "__init__", widened)
+    with pytest.raises(CheckpointError, match="super_wide is True but unknown to it"):
+        recognise(config, "config")
+
+
+def test_a_key_is_ignored_on_request() -> None:
+    """And noted; not one that says how the weights are read, nor one that is not there."""
+    config = LLAMA_31_8B | {"clip_qkv": 8.0}
+    with pytest.raises(CheckpointError, match=r"read it with ignore_config: \[clip_qkv\]"):
+        recognise(config, "config")
+    found = recognise(config, "config", Reading(ignore_config=("clip_qkv",)))
+    assert found.unread == {"clip_qkv": "ignored as asked"}
+    assert found.attention.shape == recognise(LLAMA_31_8B, "config").attention.shape
+    drawn = initialise(GPT2_MEDIUM | {"clip": 1}, seed=0, reading=Reading(ignore_config=("clip",)))
+    assert drawn.unread_keys == {"clip": "ignored as asked"}
+    for key, complaint in (
+        ("head_dim", "head_dim is to be ignored, and is not there"),
+        ("hidden_size", "hidden_size is to be ignored, but says how the weights are read"),
+        ("rope_scaling", "but says how the weights are read"),
+    ):
+        with pytest.raises(CheckpointError, match=complaint):
+            recognise(LLAMA_31_8B, "config", Reading(ignore_config=(key,)))
+    with pytest.raises(CheckpointError, match="the weights are quantised"):
+        recognise(
+            LLAMA_31_8B | {"quantization_config": {"bits": 4}},
+            "config",
+            Reading(ignore_config=("quantization_config",)),
+        )
 
 
 def test_every_family_has_a_published_configuration() -> None:

@@ -245,7 +245,7 @@ def test_readme_states_what_each_source_takes() -> None:
     rows = (SHIPPED / "README.md").read_text().partition("## Every key")[0].splitlines()
     for source, keys in SOURCES.items():
         (row,) = [row for row in rows if row.startswith(f"| `{source}` |")]
-        assert set(re.findall("`([a-z0-9]+)`", row)) == {source, *sum(keys, ())}
+        assert set(re.findall("`([a-z0-9_]+)`", row)) == {source, *sum(keys, ())}
 
 
 def test_allowed_palettes_exist() -> None:
@@ -367,7 +367,7 @@ MODEL_FAULTS = [
     (f"{HERE}config: {{model_type: a}}", f"config: {OWN} path takes path, {READ}"),
     (
         f"{INIT}sha256: {{a: {DIGEST}}}",
-        f"sha256: {OWN} init takes config, id, revision",
+        f"sha256: {OWN} init takes config, id, revision, ignore_config",
     ),
     ("source: init", "config: source init takes either config or id"),
     (f"{INIT}id: a/b", "config: source init takes either config or id"),

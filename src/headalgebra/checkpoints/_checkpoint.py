@@ -78,6 +78,15 @@ class Checkpoint(AttentionShape, ABC):
         """
         return self.provenance.hashed
 
+    @property
+    def unread_keys(self) -> dict[str, str]:
+        """Keys of its configuration that were let pass without being understood, and why.
+
+        ``"reaches no code"``: no code of transformers that runs the model reads the key.
+        ``"ignored as asked"``: whoever opened it said so.
+        """
+        return dict(self.provenance.unread)
+
     def read_layer(self, layer: int, dtype: str | None = None) -> LayerFactors:
         """Copy the weights of one layer into memory and build its factors.
 

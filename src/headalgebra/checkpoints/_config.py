@@ -3,7 +3,7 @@
 import copy
 import json
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,31 @@ from headalgebra.checkpoints._assembly import refuse_meaningless, sides
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families import FAMILIES, TEXT_PARTS, Attention, Family
+from headalgebra.checkpoints._undeclared import reaches_no_code
 from headalgebra.checkpoints.convention import Convention
+from headalgebra.checkpoints.reading import AS_IT_IS, Reading
 
 CONFIG = "config.json"
+UNKNOWN = object()
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """The attention that a configuration describes."""
+    """The attention that a configuration describes.
+
+    Attributes
+    ----------
+    model_type
+        Its family.
+    attention
+        Where its weights are and what becomes of them.
+    unread
+        Keys of the configuration that were let pass, though nothing is known of them, and why.
+    """
 
     model_type: str
     attention: Attention
+    unread: Mapping[str, str]
 
     def sizes(self, convention: Convention) -> dict[str, int]:
         """Sizes of the attention, with the width that factors have under a convention."""
@@ -30,7 +44,9 @@ class Architecture:
         return vars(self.attention.shape) | {"d_head": reading.heads.width}
 
 
-def read_architecture(files: CheckpointFiles, convention: Convention) -> Architecture:
+def read_architecture(
+    files: CheckpointFiles, convention: Convention, reading: Reading
+) -> Architecture:
     """What config.json describes.
 
     Raises
@@ -39,7 +55,7 @@ def read_architecture(files: CheckpointFiles, convention: Convention) -> Archite
         As :func:`recognise`, or if the convention has no meaning for the architecture.
     """
     where = files.where(CONFIG)
-    architecture = recognise(read_json(files.hashed(CONFIG), where), where)
+    architecture = recognise(read_json(files.hashed(CONFIG), where), where, reading)
     refuse_meaningless(architecture.attention, convention, architecture.model_type, where)
     return architecture
 
@@ -72,7 +88,7 @@ def read_json(path: Path, where: str) -> dict[str, Any]:
     return content
 
 
-def recognise(config: Mapping[str, Any], where: str) -> Architecture:
+def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS) -> Architecture:
     """Find the architecture that a configuration describes.
 
     Parameters
@@ -81,12 +97,15 @@ def recognise(config: Mapping[str, Any], where: str) -> Architecture:
         The content of a config.json.
     where
         Its name in error messages.
+    reading
+        Which of its keys are passed over.
 
     Raises
     ------
     CheckpointError
-        If the family is unknown, the weights are quantised, the sizes are impossible, or an
-        attribute that the family neither handles nor ignores departs from its default.
+        If the family is unknown, the weights are quantised, the sizes are impossible, a key is to
+        be ignored that is not there or that the family reads; or if an attribute that the family
+        neither handles nor ignores departs from its default, and is not shown to reach no code.
     """
     # Imported here because it takes seconds, and only those who open a checkpoint need it.
     from huggingface_hub.errors import StrictDataclassError
@@ -105,7 +124,9 @@ def recognise(config: Mapping[str, Any], where: str) -> Architecture:
             raise CheckpointError(
                 where, f"{model_type} has no text_config", "fetch the whole config.json"
             )
-        return recognise({"model_type": TEXT_PARTS[model_type], **text}, f"{where}, text_config")
+        return recognise(
+            {"model_type": TEXT_PARTS[model_type], **text}, f"{where}, text_config", reading
+        )
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise CheckpointError(
             where,
@@ -116,14 +137,25 @@ def recognise(config: Mapping[str, Any], where: str) -> Architecture:
     family, config_class = FAMILIES[model_type], CONFIG_MAPPING[model_type]
     attributes = _under_own_names(config, config_class.attribute_map, where)
     defaults = {**config_class().to_dict(), **family.harmless}
-    _refuse_unhandled(attributes, defaults, family, where)
+    _refuse_to_ignore(reading.ignore_config, config, attributes, family, where)
+    unhandled = {
+        name: value
+        for name, value in sorted(attributes.items())
+        if name not in family.handled | family.ignored | {*reading.ignore_config}
+        and value != defaults.get(name, UNKNOWN)
+    }
     # Copied because transformers completes nested attributes where they stand.
     handled = copy.deepcopy({name: attributes[name] for name in family.handled & attributes.keys()})
     try:
         completed = config_class(**handled)
     except (StrictDataclassError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(where, str(error), "correct the value") from error
-    return Architecture(model_type, family.attention(completed, where))
+    unread = dict.fromkeys(reading.ignore_config, "ignored as asked")
+    for name, value in unhandled.items():
+        if name in defaults or not reaches_no_code(name, value, config_class, handled):
+            raise _unhandled(name, value, defaults, model_type, where)
+        unread[name] = "reaches no code"
+    return Architecture(model_type, family.attention(completed, where), unread)
 
 
 def _under_own_names(
@@ -144,19 +176,36 @@ def _under_own_names(
     return attributes
 
 
-def _refuse_unhandled(
-    attributes: Mapping[str, Any], defaults: Mapping[str, object], family: Family, where: str
+def _refuse_to_ignore(
+    names: Iterable[str],
+    config: Mapping[str, Any],
+    attributes: Mapping[str, Any],
+    family: Family,
+    where: str,
 ) -> None:
-    """Raise on the first attribute whose effect on queries and keys is not known."""
-    unknown = object()
-    for name in sorted(attributes.keys() - family.handled - family.ignored):
-        default = defaults.get(name, unknown)
-        if attributes[name] != default:
-            usual = "unknown to it" if default is unknown else f"{default!r} by default"
+    """Raise on the first key that is to be ignored and cannot be."""
+    for name in names:
+        if name not in config:
+            raise CheckpointError(
+                where, f"{name} is to be ignored, and is not there", "take it out of ignore_config"
+            )
+        if name in family.handled or name not in attributes:
             raise CheckpointError(
                 where,
-                f"{name} is {reprlib.repr(attributes[name])} but {usual}, and how that "
-                f"changes queries and keys is not known for {attributes['model_type']}",
-                "use a checkpoint without it; if it cannot change them, list it as ignored "
-                "in the family's module",
+                f"{name} is to be ignored, but says how the weights are read",
+                "take it out of ignore_config, and correct it here if it is wrong",
             )
+
+
+def _unhandled(
+    name: str, value: object, defaults: Mapping[str, object], model_type: str, where: str
+) -> CheckpointError:
+    """What there is to say of an attribute whose effect on queries and keys is not known."""
+    usual = f"{defaults[name]!r} by default" if name in defaults else "unknown to it"
+    return CheckpointError(
+        where,
+        f"{name} is {reprlib.repr(value)} but {usual}, and how that changes queries and keys is "
+        f"not known for {model_type}",
+        f"use a checkpoint without it; or, if it cannot change them, read it with ignore_config: "
+        f"[{name}]",
+    )

@@ -122,12 +122,15 @@ class Provenance:
         Gives the digest of what is wanted of a file, by name.
     content
         The files that a revision made from the content covers, in order.
+    unread
+        Keys of the configuration that were let pass without being understood, and why.
     """
 
     named: str | None
     whole: Mapping[str, str]
     parts: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     content: tuple[str, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def files(self) -> dict[str, str]:

@@ -23,6 +23,7 @@ from headalgebra.checkpoints._names import (
     wanted_tensors,
 )
 from headalgebra.checkpoints.convention import Convention
+from headalgebra.checkpoints.reading import AS_IT_IS, Reading
 
 BEFORE_QUANTISING = "use the model as it was before it was quantised"
 
@@ -67,7 +68,9 @@ def is_live_model(source: Any) -> bool:
     return callable(getattr(source, "state_dict", None)) and hasattr(config, "to_dict")
 
 
-def live_checkpoint(model: Any, convention: Convention) -> LiveCheckpoint:
+def live_checkpoint(
+    model: Any, convention: Convention, reading: Reading = AS_IT_IS
+) -> LiveCheckpoint:
     """Open a model in memory; no weight is copied before its layer is read.
 
     Its revision is the commit of the hub that it was loaded from, whatever was done to its weights
@@ -79,6 +82,8 @@ def live_checkpoint(model: Any, convention: Convention) -> LiveCheckpoint:
         A `PreTrainedModel` of transformers.
     convention
         How operators are built from the weights.
+    reading
+        Which keys of its configuration are passed over.
 
     Raises
     ------
@@ -89,7 +94,7 @@ def live_checkpoint(model: Any, convention: Convention) -> LiveCheckpoint:
     origin = f"live {type(model).__name__}"
     if getattr(model, "peft_config", None) or type(model).__module__.split(".")[0] == "peft":
         raise CheckpointError(origin, "it carries adapters beside its own weights", MERGE_ADAPTER)
-    architecture = recognise(model.config.to_dict(), f"{origin}, config")
+    architecture = recognise(model.config.to_dict(), f"{origin}, config", reading)
     refuse_meaningless(architecture.attention, convention, architecture.model_type, origin)
     found = _by_stored_name(model)
     where = dict.fromkeys(found, origin)
@@ -110,7 +115,9 @@ def live_checkpoint(model: Any, convention: Convention) -> LiveCheckpoint:
         family=architecture.model_type,
         dtype=next(iter(types.values())),
         origin=origin,
-        provenance=Provenance(getattr(model.config, "_commit_hash", None) or "live", {}),
+        provenance=Provenance(
+            getattr(model.config, "_commit_hash", None) or "live", {}, unread=architecture.unread
+        ),
         convention=convention,
         layers=architecture.attention.layers,
         tensors=tensors,

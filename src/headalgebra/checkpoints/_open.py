@@ -42,7 +42,7 @@ def open_checkpoint(
     convention
         How operators are built from the weights.
     reading
-        What is read of a checkpoint's files.
+        What is read of a checkpoint, and what is passed over.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def open_checkpoint(
             )
         return source
     if is_live_model(source):
-        return live_checkpoint(source, convention)
+        return live_checkpoint(source, convention, reading)
     raise CheckpointError(name, "nothing that a checkpoint can be opened from", SOURCES)
 
 

@@ -54,7 +54,7 @@ def outline(
         is not known.
     """
     refuse_adapters(files, reading)
-    architecture = read_architecture(files, convention)
+    architecture = read_architecture(files, convention, reading)
     fetched: dict[str, int] = {}
     for name in sorted({CONFIG, *files_to_open(files, architecture.attention, convention)}):
         size = sizes.get(name)

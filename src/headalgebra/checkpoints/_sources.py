@@ -157,7 +157,11 @@ def open_package(
 
 
 def initialise(
-    config: Mapping[str, Any], *, seed: int, convention: Convention = PAPER
+    config: Mapping[str, Any],
+    *,
+    seed: int,
+    convention: Convention = PAPER,
+    reading: Reading = AS_IT_IS,
 ) -> Checkpoint:
     """Draw an architecture's own random initialisation; no weights are read.
 
@@ -174,6 +178,8 @@ def initialise(
         Not negative.
     convention
         How operators are built from the weights.
+    reading
+        Which keys of the configuration are passed over.
 
     Raises
     ------
@@ -182,19 +188,27 @@ def initialise(
         normal, the seed is negative, or the convention has no meaning for it.
     """
     canonical = json.dumps(dict(config), sort_keys=True)
+    architecture = recognise(config, "config", reading)
     return drawn_checkpoint(
-        recognise(config, "config"),
+        architecture,
         convention,
         seed=seed,
         origin="config",
         provenance=Provenance(
-            content_revision([hashlib.sha256(canonical.encode()).hexdigest()]), {}
+            content_revision([hashlib.sha256(canonical.encode()).hexdigest()]),
+            {},
+            unread=architecture.unread,
         ),
     )
 
 
 def initialise_from_hub(
-    id: str, revision: str, *, seed: int, convention: Convention = PAPER
+    id: str,
+    revision: str,
+    *,
+    seed: int,
+    convention: Convention = PAPER,
+    reading: Reading = AS_IT_IS,
 ) -> Checkpoint:
     """Draw the random initialisation of a model of the hub; only config.json is fetched.
 
@@ -202,7 +216,7 @@ def initialise_from_hub(
     ----------
     id, revision
         As in `open_hub`.
-    seed, convention
+    seed, convention, reading
         As in `initialise`.
 
     Raises
@@ -212,12 +226,13 @@ def initialise_from_hub(
     """
     files, commit, _ = hub_files(id, revision, {})
     config = read_json(files.hashed(CONFIG), files.where(CONFIG))
+    architecture = recognise(config, files.where(CONFIG), reading)
     return drawn_checkpoint(
-        recognise(config, files.where(CONFIG)),
+        architecture,
         convention,
         seed=seed,
         origin=files.where(CONFIG),
-        provenance=Provenance(commit, files.digests),
+        provenance=Provenance(commit, files.digests, unread=architecture.unread),
     )
 
 

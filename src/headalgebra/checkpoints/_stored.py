@@ -80,7 +80,7 @@ def stored_checkpoint(
         If the files are no checkpoint of a known family, or the convention has no meaning for it.
     """
     refuse_adapters(files, reading)
-    architecture = read_architecture(files, convention)
+    architecture = read_architecture(files, convention, reading)
     tensors, dtype = locate(files, architecture.attention, convention)
     weights = {tensor.file_name: tensor.file for tensor in tensors.values()}
     wanted: dict[str, list[str]] = {name: [] for name in weights}
@@ -95,6 +95,7 @@ def stored_checkpoint(
             if name not in files.digests
         },
         tuple(sorted(weights)),
+        architecture.unread,
     )
     return StoredCheckpoint(
         **architecture.sizes(convention),

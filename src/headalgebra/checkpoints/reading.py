@@ -13,9 +13,13 @@ class Reading:
     adapters
         ``"ignore"`` reads a model without the adapter that lies beside it. By default the two are
         refused, since the model that is run may be both together.
+    ignore_config
+        Keys of config.json that are passed over as if they were not there. Of a key that changes
+        queries or keys the reader has to know that it does not.
     """
 
     adapters: Literal["ignore"] | None = None
+    ignore_config: tuple[str, ...] = ()
 
 
 AS_IT_IS = Reading()

@@ -30,7 +30,16 @@ class GptNeoX(Family):
         "rotary_emb_base",
         "rotary_pct",
     }
-    ignored = BOOKKEEPING | BLOCK | {"is_decoder", "use_parallel_residual"}
+    ignored = (
+        BOOKKEEPING
+        | BLOCK
+        | {
+            "attention_probs_dropout_prob",
+            "hidden_dropout_prob",
+            "is_decoder",
+            "use_parallel_residual",
+        }
+    )
 
     def shape(self, config: Any, where: str) -> AttentionShape:
         """Heads of equal width, a key each."""
