@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headalgebra.checkpoints import save_factors
-from sources import layers_to_read, open_source, sizes_of
+from sources import open_source, sizes_of
 from stage import aside, job, progress
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     source, seed = snakemake.params.source, snakemake.params.seed
     checkpoint = open_source(source, seed)
-    layers = layers_to_read(checkpoint, source["layers"], source["name"])
+    sizes = sizes_of(checkpoint)
+    layers = sizes["layers"]
     dtype = source["dtype"] or str(checkpoint.dtype).removeprefix("torch.")
     with aside(snakemake.output.factors) as folder:
         folder.mkdir()
@@ -33,7 +34,7 @@ with job(snakemake):
                 {"family": checkpoint.family, "layer": str(layer)},
             )
     provenance = {
-        **sizes_of(checkpoint, layers),
+        **sizes,
         # Known now without reading anything twice.
         "revision": checkpoint.revision,
         "source": {key: value for key, value in source.items() if value},

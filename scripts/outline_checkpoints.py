@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from headalgebra.checkpoints import Checkpoint, Outline, outline_hub
-from sources import convention_of, layers_to_read, open_source, reading_of, sizes_of
+from sources import convention_of, open_source, reading_of, sizes_of
 from stage import aside, job
 
 if TYPE_CHECKING:
@@ -23,9 +23,8 @@ with job(snakemake):
             )
         else:
             found = open_source(source, snakemake.params.seed)
-        layers = layers_to_read(found, source["layers"], source["name"])
         outlines[source["name"]] = {
-            **sizes_of(found, layers),
+            **sizes_of(found),
             "revision": found.revision,
             "source": {key: value for key, value in source.items() if value},
             "fetched": dict(found.sizes) if isinstance(found, Outline) else {},

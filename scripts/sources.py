@@ -6,7 +6,6 @@ from typing import Any
 
 from headalgebra.checkpoints import (
     Checkpoint,
-    CheckpointError,
     Outline,
     initialise,
     initialise_from_hub,
@@ -25,7 +24,9 @@ def convention_of(source: Mapping[str, Any]) -> Convention:
 
 def reading_of(source: Mapping[str, Any]) -> Reading:
     """What a model file says of how a checkpoint's files are read."""
+    layers = source["layers"]
     return Reading(
+        layers=None if layers is None else tuple(layers),
         adapters=source["adapters"],
         ignore_config=tuple(source["ignore_config"]),
     )
@@ -52,27 +53,11 @@ def open_source(source: Mapping[str, Any], seed: int) -> Checkpoint:
     raise ValueError(f"no way to open {source}")
 
 
-def layers_to_read(
-    checkpoint: Checkpoint | Outline, asked: list[int] | None, model: str
-) -> list[int]:
-    """The layers asked for, or all of them."""
-    if asked is None:
-        return list(range(checkpoint.n_layers))
-    if max(asked) >= checkpoint.n_layers:
-        raise CheckpointError(
-            f"config/model/{model}.yaml",
-            f"layers: {max(asked)} was asked for and {checkpoint.origin} has "
-            f"{checkpoint.n_layers} layers",
-            f"use layers below {checkpoint.n_layers}",
-        )
-    return asked
-
-
-def sizes_of(checkpoint: Checkpoint | Outline, layers: list[int]) -> dict[str, Any]:
+def sizes_of(checkpoint: Checkpoint | Outline) -> dict[str, Any]:
     """What is recorded of a checkpoint's attention, whether or not its weights are there."""
     return {
         "family": checkpoint.family,
-        "layers": layers,
+        "layers": [*(checkpoint.chosen or range(checkpoint.n_layers))],
         "n_layers": checkpoint.n_layers,
         "n_heads": checkpoint.n_heads,
         "n_kv_heads": checkpoint.n_kv_heads,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from headalgebra.checkpoints import Checkpoint
     from headalgebra.checkpoints.convention import Convention
+    from headalgebra.checkpoints.reading import Reading
 
 __version__ = version("headalgebra")
 
@@ -29,6 +30,7 @@ def open(
     *,
     revision: str = "main",
     convention: "Convention | None" = None,
+    reading: "Reading | None" = None,
 ) -> "Checkpoint":
     """Open a checkpoint wherever it is.
 
@@ -42,6 +44,8 @@ def open(
         Of a model of the hub: a branch, a tag or a commit.
     convention
         How operators are built from the weights; by default as the paper's Definition 1.1 has it.
+    reading
+        Which layers are read, and what is let pass by consent; by default all, and nothing.
 
     Raises
     ------
@@ -50,8 +54,14 @@ def open(
     """
     from headalgebra.checkpoints import open_checkpoint
     from headalgebra.checkpoints.convention import PAPER
+    from headalgebra.checkpoints.reading import AS_IT_IS
 
-    return open_checkpoint(source, revision=revision, convention=convention or PAPER)
+    return open_checkpoint(
+        source,
+        revision=revision,
+        convention=convention or PAPER,
+        reading=reading or AS_IT_IS,
+    )
 
 
 def measure(
@@ -69,7 +79,8 @@ def measure(
     source
         As in `open`.
     layers
-        Numbers of the layers wanted, from 0; all of them by default.
+        Numbers of the layers wanted, from 0; all of them by default. Files without them are not
+        opened.
     nulls
         Random layers of each kind that every layer is held against; 0 leaves the columns of chance
         empty.
@@ -91,6 +102,8 @@ def measure(
     ValueError
         When a layer is wanted that is not there, or `nulls` or `probes` is too small.
     """
+    from headalgebra.checkpoints.reading import Reading
     from headalgebra.measurement.layers import measure_layers
 
-    return measure_layers(open(source), layers=layers, nulls=nulls, probes=probes, seed=seed)
+    opened = open(source, reading=Reading(layers=None if layers is None else (*layers,)))
+    return measure_layers(opened, layers=layers, nulls=nulls, probes=probes, seed=seed)

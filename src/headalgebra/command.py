@@ -53,12 +53,17 @@ def _layers(text: str) -> list[int]:
 
 def _measure(chosen: argparse.Namespace) -> None:
     import headalgebra
+    from headalgebra.checkpoints.reading import Reading
     from headalgebra.columns import FLOAT_FORMAT
 
     if chosen.csv is not None and not chosen.csv.parent.is_dir():
         raise FileNotFoundError(f"--csv {chosen.csv}: there is no folder {chosen.csv.parent}")
     table = headalgebra.measure(
-        headalgebra.open(chosen.source, revision=chosen.revision),
+        headalgebra.open(
+            chosen.source,
+            revision=chosen.revision,
+            reading=Reading(layers=chosen.layers and (*chosen.layers,)),
+        ),
         layers=chosen.layers,
         nulls=chosen.nulls,
         probes=chosen.probes,

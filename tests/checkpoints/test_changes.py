@@ -212,6 +212,7 @@ def test_adapters_in_files_of_their_own_are_refused(llama: Path, name: str) -> N
     assert text.endswith(f"{MERGE}, or read the model without it by adapters: ignore")
     ignored = open_folder(llama, reading=Reading(adapters="ignore"))
     assert torch.equal(ignored.read_layer(1).queries, before.read_layer(1).queries)
-    (llama / "config.json").unlink()
+    (llama / "model.safetensors").unlink()
+    (llama / "training_args.bin").touch()
     with pytest.raises(CheckpointError, match="an adapter without the model that it changes"):
         open_folder(llama, reading=Reading(adapters="ignore"))

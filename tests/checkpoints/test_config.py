@@ -240,7 +240,7 @@ def test_published_configurations_of_every_family_are_understood(model: str) -> 
     part = "text_config" if "text_config" in config else None
     strange = {"clip_qkv": 8.0}
     changed = config | ({part: config[part] | strange} if part else strange)
-    with pytest.raises(CheckpointError, match="clip_qkv is .* but unknown to it"):
+    with pytest.raises(CheckpointError, match=r"clip_qkv is .* but unknown to it"):
         recognise(changed, "config")
 
 

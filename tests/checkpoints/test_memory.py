@@ -21,6 +21,7 @@ from headalgebra.checkpoints import Checkpoint, CheckpointError, open_folder, sa
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._stored import stored_checkpoint
 from headalgebra.checkpoints.convention import PAPER
+from headalgebra.checkpoints.reading import AS_IT_IS
 from headalgebra.defaults import BALANCE_ABOVE, CANCELLATION_BELOW
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,7 +123,7 @@ def test_a_digest_that_is_known_needs_no_reading(
 
     bytes_read()
     files = CheckpointFiles(str(folder), names, lambda name: folder / name, {}, stated)
-    checkpoint = read_everything(stored_checkpoint(files, None, PAPER))
+    checkpoint = read_everything(stored_checkpoint(files, None, PAPER, AS_IT_IS))
     assert bytes_read() == wanted_bytes(checkpoint)
     assert checkpoint.files["model.safetensors"] == 64 * "a"
     assert set(checkpoint.hashed.values()) == {"whole"}

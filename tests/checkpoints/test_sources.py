@@ -466,7 +466,7 @@ def test_an_outline_has_what_opening_fetches_and_fetches_no_weights(
         for size in ("family", "n_layers", "n_heads", "n_kv_heads", "d_model", "d_head"):
             assert outline[size] == getattr(local, size)
     assert set(hub.fetched()) == {
-        *(f"someone/{name}/config.json" for name in ("single", "sharded", "pickled")),
+        *(f"someone/{name}/config.json" for name in ("single", "sharded")),
         "someone/sharded/model.safetensors.index.json",
     }
     assert "gated" in gated and "hf auth login" in gated

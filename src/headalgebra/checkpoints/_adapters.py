@@ -3,7 +3,6 @@
 import re
 
 from headalgebra.checkpoints._changes import MERGE_ADAPTER
-from headalgebra.checkpoints._config import CONFIG
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints.reading import Reading
@@ -13,6 +12,7 @@ ADAPTER_FILE = re.compile(
     r"(\.\w+)?\.(safetensors|bin|pt|npz)"
 )
 """As peft, AdapterHub, diffusers, torchtune and mlx name them."""
+MODEL_FILE = re.compile(r".*\.(safetensors(\.index\.json)?|gguf)|pytorch_model.*")
 
 
 def refuse_adapters(files: CheckpointFiles, reading: Reading) -> None:
@@ -24,7 +24,8 @@ def refuse_adapters(files: CheckpointFiles, reading: Reading) -> None:
         Names the adapter, unless it is to be ignored and there is a model beside it.
     """
     found = min(filter(ADAPTER_FILE.fullmatch, files.names), default=None)
-    if found and CONFIG not in files.names:
+    others = {name for name in files.names if MODEL_FILE.fullmatch(name)}
+    if found and not any(not ADAPTER_FILE.fullmatch(name) for name in others):
         raise CheckpointError(
             files.where(found),
             "an adapter without the model that it changes",

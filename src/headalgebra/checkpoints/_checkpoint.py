@@ -38,6 +38,8 @@ class Checkpoint(AttentionShape, ABC):
         Which one it is, and what was read of it.
     convention
         How operators are built from the weights.
+    chosen
+        The layers that it was opened for; None is all.
     layers
         Where the weights of each layer are, and what the model does with them.
     """
@@ -47,6 +49,7 @@ class Checkpoint(AttentionShape, ABC):
     origin: str
     provenance: Provenance = field(repr=False)
     convention: Convention
+    chosen: tuple[int, ...] | None = None
     layers: tuple[AttentionLayer, ...] = field(repr=False)
 
     @property
@@ -109,7 +112,8 @@ class Checkpoint(AttentionShape, ABC):
         Raises
         ------
         CheckpointError
-            If there is no such layer or type, or the weights are not finite or overflow the type.
+            If there is no such layer or type, it was opened for others, or the weights are not
+            finite or overflow the type.
         """
         attention = self._layer(layer)
         weights = self._weights(layer)
@@ -147,6 +151,12 @@ class Checkpoint(AttentionShape, ABC):
         if not 0 <= layer < self.n_layers:
             raise CheckpointError(
                 self.origin, f"no layer {layer}", f"ask for one of 0..{self.n_layers - 1}"
+            )
+        if self.chosen is not None and layer not in self.chosen:
+            raise CheckpointError(
+                self.origin,
+                f"layer {layer} is none of {[*self.chosen]}, for which it was opened",
+                "open it for this one too",
             )
         return self.layers[layer]
 

@@ -3,8 +3,8 @@
 import copy
 import json
 import reprlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ class Architecture:
     model_type: str
     attention: Attention
     unread: Mapping[str, str]
+
+    def among(self, names: Collection[str]) -> "Architecture":
+        """What of it a checkpoint with these tensors has."""
+        return replace(self, attention=self.attention.among(names))
 
     def sizes(self, convention: Convention) -> dict[str, int]:
         """Sizes of the attention, with the width that factors have under a convention."""

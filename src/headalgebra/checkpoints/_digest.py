@@ -9,6 +9,9 @@ from typing import Literal
 
 from headalgebra.checkpoints._errors import CheckpointError
 
+POINTER = b"version https://git-lfs.github.com/spec/"
+LARGEST_POINTER = 300
+
 
 class CheckpointFiles:
     """The files of a checkpoint, each fetched when it is asked for.
@@ -66,7 +69,7 @@ class CheckpointFiles:
         Raises
         ------
         CheckpointError
-            If the checkpoint has no such file.
+            If the checkpoint has no such file, or a pointer in its place.
         """
         if name not in self._paths:
             if name not in self.names:
@@ -74,6 +77,12 @@ class CheckpointFiles:
                     self.where(name), "no such file in the checkpoint", "check the name, or add it"
                 )
             path = self._fetch(name)
+            if _is_pointer(path):
+                raise CheckpointError(
+                    self.where(name),
+                    "a Git LFS pointer, which stands for the file in a clone without it",
+                    "fetch the files with: git lfs pull",
+                )
             if stated := self._stated(path):
                 self.digests[name] = stated
             self._paths[name] = path
@@ -106,6 +115,14 @@ class CheckpointFiles:
                 "fetch the file again, or correct the digest if this is the file you mean",
             )
         return found
+
+
+def _is_pointer(path: Path) -> bool:
+    """Whether Git has left a note of a large file where the file should be."""
+    if path.stat().st_size > LARGEST_POINTER:
+        return False
+    with path.open("rb") as file:
+        return file.read(len(POINTER)) == POINTER
 
 
 @dataclass(frozen=True)

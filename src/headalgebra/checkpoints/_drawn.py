@@ -15,7 +15,9 @@ from headalgebra.checkpoints._config import Architecture
 from headalgebra.checkpoints._digest import Provenance
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families import Norm, Projection
+from headalgebra.checkpoints._names import wanted_tensors
 from headalgebra.checkpoints.convention import Convention
+from headalgebra.checkpoints.reading import AS_IT_IS, Reading
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def drawn_checkpoint(
     seed: int,
     origin: str,
     provenance: Provenance,
+    reading: Reading = AS_IT_IS,
 ) -> DrawnCheckpoint:
     """Set up the random initialisation of an architecture, in float32.
 
@@ -70,6 +73,7 @@ def drawn_checkpoint(
     if seed < 0:
         raise CheckpointError(origin, f"seed is {seed}", "give a non-negative integer")
     refuse_meaningless(architecture.attention, convention, architecture.model_type, origin)
+    wanted_tensors(architecture.attention, convention, reading.layers, origin)
     for side in (
         side for layer in architecture.attention.layers for side in sides(layer, convention)
     ):
@@ -93,6 +97,7 @@ def drawn_checkpoint(
         origin=origin,
         provenance=provenance,
         convention=convention,
+        chosen=reading.layers,
         layers=architecture.attention.layers,
         seed=seed,
     )

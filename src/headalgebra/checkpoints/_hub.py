@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._holdings import transformer_folder
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -33,7 +34,7 @@ def hub_files(
     Returns
     -------
     files
-        Those at the root of the repository.
+        Those at the root of the repository, or in the folder of its transformer.
     commit
         What the revision resolved to.
     sizes
@@ -50,18 +51,26 @@ def hub_files(
     hub = HfApi()
     with _hub_failures(model, revision):
         commit = hub.resolve_revision(model, revision=revision).resolved
-        sizes, reached = _sizes(hub, model, commit)
+        listed, reached = _sizes(hub, model, commit)
+    folder = transformer_folder(listed)
+    within = f"{folder}/" if folder else ""
+    sizes = {
+        name.removeprefix(within): size
+        for name, size in listed.items()
+        if name.startswith(within) and "/" not in name.removeprefix(within)
+    }
 
     def fetch(name: str) -> Path:
         with _hub_failures(model, revision):
-            return Path(hub.hf_hub_download(model, name, revision=commit))
+            return Path(hub.hf_hub_download(model, within + name, revision=commit))
 
     origin = f"{model} at {commit[:12]}" + ("" if reached else ", as cached")
+    origin += f"/{folder}" if folder else ""
     return CheckpointFiles(origin, sizes, fetch, expected, _stated_digest), commit, sizes
 
 
 def _sizes(hub: "HfApi", model: str, commit: str) -> tuple[dict[str, int | None], bool]:
-    """Files at the root of a repository and their bytes, and whether the hub was reached."""
+    """Files of a repository and their bytes, and whether the hub was reached."""
     from httpx2 import HTTPError
     from huggingface_hub import errors, try_to_load_from_cache
 
@@ -69,12 +78,17 @@ def _sizes(hub: "HfApi", model: str, commit: str) -> tuple[dict[str, int | None]
         listed = hub.model_info(model, revision=commit, files_metadata=True).siblings or []
     except (HTTPError, errors.OfflineModeIsEnabled) as error:
         answered = isinstance(error, errors.HfHubHTTPError) and error.response.status_code < 500
-        config = try_to_load_from_cache(model, "config.json", revision=commit)
-        if answered or not isinstance(config, str):
+        configs = (
+            try_to_load_from_cache(model, name, revision=commit)
+            for name in ("config.json", "0_Transformer/config.json")
+        )
+        config = next((path for path in configs if isinstance(path, str)), None)
+        if answered or config is None:
             raise
-        cached = (file for file in Path(config).parent.iterdir() if file.is_file())
-        return {file.name: file.stat().st_size for file in cached}, False
-    return {file.rfilename: file.size for file in listed if "/" not in file.rfilename}, True
+        snapshot = next(p for p in Path(config).parents if p.parent.name == "snapshots")
+        cached = (file for file in snapshot.rglob("*") if file.is_file())
+        return {str(it.relative_to(snapshot)): it.stat().st_size for it in cached}, False
+    return {file.rfilename: file.size for file in listed}, True
 
 
 def _stated_digest(path: Path) -> str | None:

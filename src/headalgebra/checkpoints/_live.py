@@ -102,7 +102,8 @@ def live_checkpoint(
         raise CheckpointError(
             origin, f"tensor {quantised}: the weights are quantised", BEFORE_QUANTISING
         )
-    wanted = wanted_tensors(architecture.attention, convention)
+    architecture = architecture.among(found)
+    wanted = wanted_tensors(architecture.attention, convention, reading.layers, origin)
     refuse_changes(wanted, architecture.attention, where)
     prefix = find_prefix(wanted, found, architecture.attention.other_parts, origin)
     tensors = {
@@ -119,6 +120,7 @@ def live_checkpoint(
             getattr(model.config, "_commit_hash", None) or "live", {}, unread=architecture.unread
         ),
         convention=convention,
+        chosen=reading.layers,
         layers=architecture.attention.layers,
         tensors=tensors,
     )

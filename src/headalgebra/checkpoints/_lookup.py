@@ -1,16 +1,17 @@
 """Which files of a checkpoint hold the tensors that factors are made of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePosixPath
 
 import torch
 
 from headalgebra.checkpoints._changes import BEFORE_QUANTISING, refuse_changes
-from headalgebra.checkpoints._config import read_json
+from headalgebra.checkpoints._config import Architecture, read_json
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
-from headalgebra.checkpoints._families import Attention
+from headalgebra.checkpoints._holdings import Holdings
 from headalgebra.checkpoints._names import (
     WantedTensors,
     find_prefix,
@@ -25,34 +26,70 @@ from headalgebra.checkpoints._safetensors import (
     WeightsFile,
 )
 from headalgebra.checkpoints.convention import Convention
+from headalgebra.checkpoints.reading import Reading
 
-SINGLE = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-PICKLED = (".bin", ".ckpt", ".pt", ".pth")
-CONVERSION = (
-    'convert them with: python -c "import transformers as t; '
-    "t.AutoModel.from_pretrained('CHECKPOINT').save_pretrained('FOLDER')\" and open FOLDER"
-)
+
+@dataclass(frozen=True)
+class Listing:
+    """Where each tensor of a checkpoint is.
+
+    Attributes
+    ----------
+    holders
+        The file that holds it, by its name.
+    aliases
+        The name under which it is stored, for names that share another's.
+    whole
+        Whether these are all of the checkpoint's tensors; otherwise files are missing.
+    """
+
+    holders: Mapping[str, str]
+    aliases: Mapping[str, str]
+    whole: bool = True
+
+    def names(self) -> Iterator[str]:
+        """Of all tensors, under every name that they have."""
+        yield from self.holders
+        yield from (alias for alias, kept in self.aliases.items() if kept in self.holders)
+
+    def stored_as(self, name: str) -> str:
+        """The name under which a tensor is stored."""
+        return name if name in self.holders else self.aliases.get(name, name)
+
+
+@dataclass(frozen=True)
+class Located:
+    """What the factors of the wanted layers are made of.
+
+    Attributes
+    ----------
+    architecture
+        What of the configured one is there.
+    tensors
+        By their names without the prefix of the model around them.
+    dtype
+        The type of the projections.
+    """
+
+    architecture: Architecture
+    tensors: Mapping[str, StoredTensor]
+    dtype: torch.dtype
 
 
 def locate(
-    files: CheckpointFiles, attention: Attention, convention: Convention
-) -> tuple[dict[str, StoredTensor], torch.dtype]:
-    """Find what the factors of every layer are made of, and check it by the files' headers.
-
-    Returns
-    -------
-    tensors
-        Those wanted, by their names without the prefix of the model around them.
-    dtype
-        The type of the projections.
+    files: CheckpointFiles,
+    holdings: Holdings,
+    architecture: Architecture,
+    convention: Convention,
+    reading: Reading,
+) -> Located:
+    """Find what the factors of the wanted layers are made of, and check it by the files' headers.
 
     Raises
     ------
     CheckpointError
-        If there are no safetensors weights, or a wanted tensor is missing, ambiguous, of another
-        shape than the configuration says, or not of a floating-point type, or if projections
-        differ in type.
+        If a wanted tensor is missing, ambiguous, of another shape than the configuration says, or
+        not of a floating-point type, if others change it, or if projections differ in type.
     """
 
     @cache
@@ -60,13 +97,12 @@ def locate(
         path = files.path(name)
         return WeightsFile(path, files.where(name), files.digests.get(name))
 
-    if SINGLE in files.names:
-        file_of_tensor: Mapping[str, str] = dict.fromkeys(opened(SINGLE).entries, SINGLE)
-    else:
-        file_of_tensor = _indexed(files)
-    wanted, prefix = _find(file_of_tensor, files, attention, convention)
+    listing = _indexed(files, holdings.index) if holdings.index else _listed(holdings, opened)
+    wanted, prefix, architecture = _find(
+        listing, files, holdings, architecture, convention, reading
+    )
     tensors = {
-        name: _stored(prefix + name, shape, file_of_tensor, files, opened)
+        name: _stored(listing, prefix + name, shape, files, holdings, opened)
         for name, shape in wanted.shapes.items()
     }
     projections = [tensors[name] for name in wanted.projections]
@@ -74,91 +110,129 @@ def locate(
         {tensor.name: tensor.dtype for tensor in projections},
         {tensor.name: tensor.file.where for tensor in projections},
     )
-    return tensors, projections[0].dtype
+    return Located(architecture, tensors, projections[0].dtype)
 
 
-def files_to_open(files: CheckpointFiles, attention: Attention, convention: Convention) -> set[str]:
+def files_to_open(
+    files: CheckpointFiles,
+    holdings: Holdings,
+    architecture: Architecture,
+    convention: Convention,
+    reading: Reading,
+) -> tuple[set[str], Architecture]:
     """Name the files that `locate` opens, without opening any that holds weights.
 
     Raises
     ------
     CheckpointError
-        If there are no safetensors weights, or by their index a wanted tensor is missing or
-        ambiguous.
+        If by their index a wanted tensor is missing or ambiguous.
     """
-    if SINGLE in files.names:
-        return {SINGLE}
-    file_of_tensor = _indexed(files)
-    wanted, prefix = _find(file_of_tensor, files, attention, convention)
-    return {INDEX, *(_holder(prefix + name, file_of_tensor, files) for name in wanted.shapes)}
-
-
-def weights_files(files: CheckpointFiles) -> set[str]:
-    """The files that hold a checkpoint's weights, and their index if there is one.
-
-    Raises
-    ------
-    CheckpointError
-        If there are no safetensors weights.
-    """
-    return {SINGLE} if SINGLE in files.names else {INDEX, *_indexed(files).values()}
-
-
-def _indexed(files: CheckpointFiles) -> Mapping[str, str]:
-    """The file that holds each tensor, by tensor name, of weights in several files."""
-    if INDEX in files.names:
-        where = files.where(INDEX)
-        weight_map = read_json(files.hashed(INDEX), where).get("weight_map")
-        if not isinstance(weight_map, dict) or not all(
-            isinstance(name, str) for name in weight_map.values()
-        ):
-            raise CheckpointError(where, "weight_map does not map names to files", FETCH_AGAIN)
-        for tensor, name in weight_map.items():
-            if name in ("", "..") or PurePosixPath(name).name != name or "\\" in name:
-                raise CheckpointError(
-                    where,
-                    f"tensor {tensor} is mapped to {name!r}, which is no name of a file beside it",
-                    FETCH_AGAIN,
-                )
-        return weight_map
-    pickled = sorted(name for name in files.names if name.endswith(PICKLED))
-    if pickled:
-        raise CheckpointError(
-            files.where(pickled[0]), "pickled weights, which can run code, are not read", CONVERSION
-        )
-    raise CheckpointError(
-        files.origin, f"neither {SINGLE} nor {INDEX}", "point at a folder with one of them"
+    if holdings.index is None:
+        wanted_tensors(architecture.attention, convention, reading.layers, files.origin)
+        return {*holdings.files}, architecture
+    listing = _indexed(files, holdings.index)
+    wanted, prefix, architecture = _find(
+        listing, files, holdings, architecture, convention, reading
     )
+    holders = (_holder(listing, prefix + name, files, holdings) for name in wanted.shapes)
+    return {holdings.index, *holders}, architecture
+
+
+def weights_files(files: CheckpointFiles, holdings: Holdings) -> set[str]:
+    """The files that hold a checkpoint's weights, and their index if there is one."""
+    if holdings.index is None:
+        return {*holdings.files}
+    return {holdings.index, *_indexed(files, holdings.index).holders.values()}
+
+
+def _listed(holdings: Holdings, opened: Callable[[str], WeightsFile]) -> Listing:
+    """What the headers of the files say."""
+    holders: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    for name in holdings.files:
+        file = opened(name)
+        if twice := min(holders.keys() & file.entries.keys(), default=None):
+            raise CheckpointError(
+                file.where, f"tensor {twice} is in {holders[twice]} too", FETCH_AGAIN
+            )
+        holders |= dict.fromkeys(file.entries, name)
+        aliases |= file.aliases
+    return Listing(holders, aliases, not holdings.absent)
+
+
+def _indexed(files: CheckpointFiles, index: str) -> Listing:
+    """What the index of several files says."""
+    where = files.where(index)
+    content = read_json(files.hashed(index), where)
+    weight_map, metadata = content.get("weight_map"), content.get("metadata")
+    if not isinstance(weight_map, dict) or not all(
+        isinstance(name, str) for name in weight_map.values()
+    ):
+        raise CheckpointError(where, "weight_map does not map names to files", FETCH_AGAIN)
+    for tensor, name in weight_map.items():
+        if name in ("", "..") or PurePosixPath(name).name != name or "\\" in name:
+            raise CheckpointError(
+                where,
+                f"tensor {tensor} is mapped to {name!r}, which is no name of a file beside it",
+                FETCH_AGAIN,
+            )
+    said = metadata.items() if isinstance(metadata, dict) else ()
+    return Listing(weight_map, {alias: kept for alias, kept in said if isinstance(kept, str)})
 
 
 def _find(
-    file_of_tensor: Mapping[str, str],
+    listing: Listing,
     files: CheckpointFiles,
-    attention: Attention,
+    holdings: Holdings,
+    architecture: Architecture,
     convention: Convention,
-) -> tuple[WantedTensors, str]:
-    """What is wanted of these tensors, and the prefix that it has among them."""
-    where = {name: files.where(file) for name, file in file_of_tensor.items()}
+    reading: Reading,
+) -> tuple[WantedTensors, str, Architecture]:
+    """What is wanted of these tensors, the prefix that it has, and what they are the weights of."""
+    where = {
+        name: files.where(listing.holders[listing.stored_as(name)]) for name in listing.names()
+    }
     if quantised := find_quantised(where):
         raise CheckpointError(
             where[quantised],
             f"tensor {quantised}: the weights are quantised",
             BEFORE_QUANTISING,
         )
-    wanted = wanted_tensors(attention, convention)
+    if listing.whole:
+        architecture = architecture.among(where)
+    attention = architecture.attention
+    wanted = wanted_tensors(attention, convention, reading.layers, files.origin)
     refuse_changes(wanted, attention, where)
-    return wanted, find_prefix(wanted, where, attention.other_parts, files.origin)
+    try:
+        prefix = find_prefix(wanted, where, attention.other_parts, files.origin)
+    except CheckpointError as error:
+        raise _with_absent(error, holdings) from None
+    return wanted, prefix, architecture
 
 
-def _holder(tensor: str, file_of_tensor: Mapping[str, str], files: CheckpointFiles) -> str:
+def _with_absent(error: CheckpointError, holdings: Holdings) -> CheckpointError:
+    """The same where shards are missing, which it may be for."""
+    if not holdings.absent:
+        return error
+    where, problem, _ = error.args
+    return CheckpointError(
+        where, f"{problem}, and so is {', '.join(holdings.absent)}", "fetch the whole checkpoint"
+    )
+
+
+def _holder(listing: Listing, tensor: str, files: CheckpointFiles, holdings: Holdings) -> str:
     """The file that holds a tensor, if there is one."""
-    if tensor not in file_of_tensor:
-        raise CheckpointError(
-            files.origin,
-            f"tensor {tensor} is missing",
-            "correct the number of layers in config.json, or fetch the whole checkpoint",
+    stored = listing.stored_as(tensor)
+    if stored not in listing.holders:
+        raise _with_absent(
+            CheckpointError(
+                files.origin,
+                f"tensor {tensor} is missing",
+                "correct the number of layers in config.json, or fetch the whole checkpoint",
+            ),
+            holdings,
         )
-    file_name = file_of_tensor[tensor]
+    file_name = listing.holders[stored]
     if file_name not in files.names:
         raise CheckpointError(
             files.where(file_name),
@@ -169,18 +243,21 @@ def _holder(tensor: str, file_of_tensor: Mapping[str, str], files: CheckpointFil
 
 
 def _stored(
-    tensor: str,
+    listing: Listing,
+    name: str,
     expected: tuple[int, ...],
-    file_of_tensor: Mapping[str, str],
     files: CheckpointFiles,
+    holdings: Holdings,
     opened: Callable[[str], WeightsFile],
 ) -> StoredTensor:
     """A tensor where it is stored, if its header is that of the one wanted."""
-    file_name = _holder(tensor, file_of_tensor, files)
+    file_name, tensor = _holder(listing, name, files, holdings), listing.stored_as(name)
     file = opened(file_name)
     if tensor not in file.entries:
         raise CheckpointError(
-            file.where, f"tensor {tensor} is not in it", f"fetch it again, or correct {INDEX}"
+            file.where,
+            f"tensor {tensor} is not in it",
+            f"fetch it again, or correct {holdings.index}",
         )
     entry = file.entries[tensor]
     if entry.shape != expected:

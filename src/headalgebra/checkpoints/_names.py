@@ -43,20 +43,36 @@ class WantedTensors:
         return {**self.projections, **self.gammas}
 
 
-def wanted_tensors(attention: Attention, convention: Convention) -> WantedTensors:
-    """What a convention takes of a model's attention."""
+def wanted_tensors(
+    attention: Attention,
+    convention: Convention,
+    layers: Collection[int] | None = None,
+    where: str = "",
+) -> WantedTensors:
+    """What a convention takes of a model's attention, of all layers or of some.
+
+    Raises
+    ------
+    CheckpointError
+        If one of the layers is not there; `where` is the model.
+    """
+    chosen = range(attention.shape.n_layers) if layers is None else sorted(layers)
+    if not chosen or not 0 <= chosen[0] <= chosen[-1] < attention.shape.n_layers:
+        raise CheckpointError(
+            where,
+            f"layers {[*chosen]} are asked for, and it has layers 0 to "
+            f"{attention.shape.n_layers - 1}",
+            "ask for some of these",
+        )
+    of_layers = [attention.layers[layer] for layer in chosen]
     return WantedTensors(
         {
             slices.tensor: slices.shape
-            for layer in attention.layers
+            for layer in of_layers
             for side in sides(layer, convention)
             for slices in matrices(side)
         },
-        {
-            norm.tensor: (norm.size,)
-            for layer in attention.layers
-            for norm in norms(layer, convention)
-        },
+        {norm.tensor: (norm.size,) for layer in of_layers for norm in norms(layer, convention)},
     )
 
 

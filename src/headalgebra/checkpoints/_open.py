@@ -8,8 +8,9 @@ from typing import Any
 from headalgebra.checkpoints._checkpoint import Checkpoint
 from headalgebra.checkpoints._config import CONFIG
 from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._holdings import CONVERSION, PICKLED, find_holdings
 from headalgebra.checkpoints._live import is_live_model, live_checkpoint
-from headalgebra.checkpoints._lookup import CONVERSION, PICKLED, weights_files
+from headalgebra.checkpoints._lookup import weights_files
 from headalgebra.checkpoints._sources import folder_files, open_folder, open_hub
 from headalgebra.checkpoints.convention import PAPER, Convention
 from headalgebra.checkpoints.reading import AS_IT_IS, Reading
@@ -59,7 +60,7 @@ def open_checkpoint(
             name, f"revision {revision!r} is asked of what is no model of the hub", "leave it out"
         )
     if path:
-        return open_folder(_folder_of(path), convention=convention, reading=reading)
+        return open_folder(_folder_of(path, reading), convention=convention, reading=reading)
     if isinstance(source, Checkpoint):
         if convention not in (PAPER, source.convention):
             raise CheckpointError(
@@ -90,7 +91,7 @@ def _open_hub(model: str, revision: str, convention: Convention, reading: Readin
         ) from error
 
 
-def _folder_of(path: Path) -> Path:
+def _folder_of(path: Path, reading: Reading) -> Path:
     """A checkpoint's folder, or that of the weights in a file."""
     if path.is_dir():
         return path
@@ -109,10 +110,11 @@ def _folder_of(path: Path) -> Path:
         raise CheckpointError(
             str(path), f"there is no {CONFIG} beside it", f"put the model's {CONFIG} there"
         )
-    if path.name not in weights_files(files):
+    weights = weights_files(files, find_holdings(files, reading))
+    if path.name not in weights:
         raise CheckpointError(
             str(path),
-            f"not the weights of its folder, which are {', '.join(sorted(weights_files(files)))}",
+            f"not the weights of its folder, which are {', '.join(sorted(weights))}",
             "open one of them, or the folder",
         )
     return path.parent

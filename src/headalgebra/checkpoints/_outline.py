@@ -8,6 +8,7 @@ from headalgebra.checkpoints._config import CONFIG, read_architecture
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families import AttentionShape
+from headalgebra.checkpoints._holdings import find_holdings
 from headalgebra.checkpoints._lookup import files_to_open
 from headalgebra.checkpoints.convention import Convention
 from headalgebra.checkpoints.reading import Reading
@@ -21,6 +22,8 @@ class Outline(AttentionShape):
     ----------
     n_layers, n_heads, n_kv_heads, d_model, d_head, family, origin, revision
         As a `Checkpoint` has them.
+    chosen
+        The layers that it would be opened for; None is all.
     sizes
         Bytes of each file that is fetched to open it.
     """
@@ -28,6 +31,7 @@ class Outline(AttentionShape):
     family: str
     origin: str
     revision: str
+    chosen: tuple[int, ...] | None
     sizes: Mapping[str, int]
 
 
@@ -54,9 +58,11 @@ def outline(
         is not known.
     """
     refuse_adapters(files, reading)
+    holdings = find_holdings(files, reading)
     architecture = read_architecture(files, convention, reading)
+    to_open, architecture = files_to_open(files, holdings, architecture, convention, reading)
     fetched: dict[str, int] = {}
-    for name in sorted({CONFIG, *files_to_open(files, architecture.attention, convention)}):
+    for name in sorted({CONFIG, *to_open}):
         size = sizes.get(name)
         if size is None:
             raise CheckpointError(
@@ -70,5 +76,6 @@ def outline(
         family=architecture.model_type,
         origin=files.origin,
         revision=revision,
+        chosen=reading.layers,
         sizes=fetched,
     )

@@ -66,6 +66,9 @@ class WeightsFile:
     ----------
     entries
         What the header says, by tensor name.
+    aliases
+        Other names of tensors in some file of the checkpoint, by which the header says that the
+        model has them too: modules that share a weight store it once.
 
     Raises
     ------
@@ -86,7 +89,7 @@ class WeightsFile:
             self._fill(file, memoryview(length))
             header = bytearray(_bounded(int.from_bytes(length, "little"), size - 8, where))
             self._fill(file, memoryview(header))
-        self.entries = _entries(bytes(header), size, where)
+        self.entries, self.aliases = _entries(bytes(header), size, where)
         self._header = hashlib.sha256(length + header)
 
     def read(self, name: str, dtype: torch.dtype) -> Float[Tensor, "..."]:
@@ -166,8 +169,8 @@ def _bounded(length: int, room: int, where: str) -> int:
     return length
 
 
-def _entries(header: bytes, size: int, where: str) -> dict[str, Entry]:
-    """What a header says of each tensor; together they must fill the rest of the file."""
+def _entries(header: bytes, size: int, where: str) -> tuple[dict[str, Entry], dict[str, str]]:
+    """What a header says of each tensor, which together must fill the rest; and other names."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         content = dict(pairs)
@@ -181,7 +184,9 @@ def _entries(header: bytes, size: int, where: str) -> dict[str, Entry]:
         raise CheckpointError(where, f"the header is not JSON: {error}", FETCH_AGAIN) from error
     if not isinstance(content, dict):
         raise CheckpointError(where, "the header is no JSON object", FETCH_AGAIN)
-    content.pop("__metadata__", None)
+    metadata = content.pop("__metadata__", None)
+    if not isinstance(metadata, dict):
+        metadata = {}
     data = 8 + len(header)
     entries = {name: _entry(name, found, data, where) for name, found in content.items()}
     end = data
@@ -197,7 +202,7 @@ def _entries(header: bytes, size: int, where: str) -> dict[str, Entry]:
         raise CheckpointError(
             where, f"the file has {size} bytes, but its header describes {end}", FETCH_AGAIN
         )
-    return entries
+    return entries, {k: v for k, v in metadata.items() if isinstance(v, str) and k not in entries}
 
 
 def _entry(name: str, found: Any, data: int, where: str) -> Entry:

@@ -13,6 +13,7 @@ from headalgebra.checkpoints._config import CONFIG, read_json, recognise
 from headalgebra.checkpoints._digest import CheckpointFiles, Provenance, content_revision
 from headalgebra.checkpoints._drawn import drawn_checkpoint
 from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._holdings import transformer_folder
 from headalgebra.checkpoints._hub import hub_files
 from headalgebra.checkpoints._outline import Outline, outline
 from headalgebra.checkpoints._stored import stored_checkpoint
@@ -199,6 +200,7 @@ def initialise(
             {},
             unread=architecture.unread,
         ),
+        reading=reading,
     )
 
 
@@ -233,17 +235,27 @@ def initialise_from_hub(
         seed=seed,
         origin=files.where(CONFIG),
         provenance=Provenance(commit, files.digests, unread=architecture.unread),
+        reading=reading,
     )
 
 
 def folder_files(path: Path, expected: Mapping[str, str]) -> CheckpointFiles:
-    """The files directly in a folder, none of which may lie elsewhere."""
+    """The files directly in a folder, or in that of its transformer; none may lie elsewhere.
+
+    The links of a snapshot in a Hugging Face cache lead to the blobs of the same model there.
+    """
     if not path.is_dir():
         raise CheckpointError(str(path), "no such folder", "correct the path")
+    nested = path.glob("*_Transformer/*")
+    names = {str(it.relative_to(path)) for it in (*path.iterdir(), *nested) if it.is_file()}
+    path = path / transformer_folder(names)
+    allowed = [path.resolve()]
+    if path.resolve().parent.name == "snapshots":
+        allowed.append(path.resolve().parent.parent / "blobs")
 
     def inside(name: str) -> Path:
         file = path / name
-        if not file.resolve().is_relative_to(path.resolve()):
+        if not any(file.resolve().is_relative_to(folder) for folder in allowed):
             raise CheckpointError(
                 str(file),
                 f"a symbolic link that leads out of the folder, to {file.resolve()}",

@@ -13,6 +13,7 @@ from headalgebra.checkpoints._checkpoint import Checkpoint
 from headalgebra.checkpoints._config import read_architecture
 from headalgebra.checkpoints._digest import CheckpointFiles, Provenance
 from headalgebra.checkpoints._families import Norm, Projection
+from headalgebra.checkpoints._holdings import find_holdings
 from headalgebra.checkpoints._lookup import locate
 from headalgebra.checkpoints._safetensors import StoredTensor
 from headalgebra.checkpoints.convention import Convention
@@ -80,8 +81,10 @@ def stored_checkpoint(
         If the files are no checkpoint of a known family, or the convention has no meaning for it.
     """
     refuse_adapters(files, reading)
+    holdings = find_holdings(files, reading)
     architecture = read_architecture(files, convention, reading)
-    tensors, dtype = locate(files, architecture.attention, convention)
+    located = locate(files, holdings, architecture, convention, reading)
+    architecture, tensors = located.architecture, located.tensors
     weights = {tensor.file_name: tensor.file for tensor in tensors.values()}
     wanted: dict[str, list[str]] = {name: [] for name in weights}
     for tensor in tensors.values():
@@ -100,10 +103,11 @@ def stored_checkpoint(
     return StoredCheckpoint(
         **architecture.sizes(convention),
         family=architecture.model_type,
-        dtype=dtype,
+        dtype=located.dtype,
         origin=files.origin,
         provenance=provenance,
         convention=convention,
+        chosen=reading.layers,
         layers=architecture.attention.layers,
         tensors=tensors,
     )

@@ -10,6 +10,9 @@ class Reading:
 
     Parameters
     ----------
+    layers
+        The layers that will be read, from 0; all by default. Files that hold none of them are
+        neither fetched nor opened, and may be missing.
     adapters
         ``"ignore"`` reads a model without the adapter that lies beside it. By default the two are
         refused, since the model that is run may be both together.
@@ -18,6 +21,7 @@ class Reading:
         queries or keys the reader has to know that it does not.
     """
 
+    layers: tuple[int, ...] | None = None
     adapters: Literal["ignore"] | None = None
     ignore_config: tuple[str, ...] = ()
 

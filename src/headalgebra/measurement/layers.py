@@ -66,7 +66,8 @@ def measure_layers(
     CheckpointError
         When weights cannot be read.
     """
-    wanted = list(range(checkpoint.n_layers)) if layers is None else sorted(set(layers))
+    every = checkpoint.chosen or range(checkpoint.n_layers)
+    wanted = sorted(set(every if layers is None else layers))
     if not wanted or not 0 <= wanted[0] <= wanted[-1] < checkpoint.n_layers:
         raise ValueError(
             f"layers = {layers}: {checkpoint.origin} has layers 0 to {checkpoint.n_layers - 1}"

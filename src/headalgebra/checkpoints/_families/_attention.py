@@ -1,7 +1,7 @@
 """Where the weights of attention are stored, and what the model does with them."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
@@ -219,9 +219,21 @@ class Attention:
         name.
     other_parts
         Parts of the checkpoint, such as a vision tower, that have weights of the same names.
+    optional
+        What the names of those tensors begin with that a checkpoint may lack, together with their
+        layers: of an encoder-decoder the encoder may be saved alone.
     """
 
     shape: AttentionShape
     layers: tuple[AttentionLayer, ...]
     refusals: Mapping[str, str]
     other_parts: frozenset[str] = frozenset()
+    optional: str | None = None
+
+    def among(self, names: Collection[str]) -> "Attention":
+        """What of it a checkpoint with these tensors has: all, or all but the optional part."""
+        optional = self.optional
+        if optional is None or any(f".{optional}" in f".{name}" for name in names):
+            return self
+        layers = tuple(it for it in self.layers if not it.queries.heads.tensor.startswith(optional))
+        return replace(self, shape=replace(self.shape, n_layers=len(layers)), layers=layers)

@@ -35,12 +35,15 @@ class Family(ABC):
         one value under which they change nothing.
     other_parts
         Parts of a checkpoint, such as a vision tower, that have weights of the same names.
+    optional
+        As in `Attention`.
     """
 
     handled: ClassVar[frozenset[str]]
     ignored: ClassVar[frozenset[str]] = BOOKKEEPING | BLOCK
     harmless: ClassVar[Mapping[str, object]] = OFF
     other_parts: ClassVar[frozenset[str]] = frozenset()
+    optional: ClassVar[str | None] = None
 
     @abstractmethod
     def shape(self, config: Any, where: str) -> AttentionShape:
@@ -84,7 +87,7 @@ class Family(ABC):
             )
             for layer in self.numbers(config, shape)
         )
-        return Attention(shape, layers, self.refusals(config), self.other_parts)
+        return Attention(shape, layers, self.refusals(config), self.other_parts, self.optional)
 
 
 class SeparateProjections(Family):

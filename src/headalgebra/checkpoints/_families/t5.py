@@ -14,11 +14,13 @@ class T5(SeparateProjections):
     """Encoder-decoders of Raffel et al. (2019), https://arxiv.org/abs/1910.10683.
 
     Layers are those of self-attention: first the encoder's, then the decoder's, numbered through.
+    An encoder may be saved alone, though its configuration speaks of a decoder.
     Relative positions add a term to the scores, which is no part of the operators.
     """
 
     handled = frozenset(
         {
+            "architectures",
             "d_kv",
             "d_model",
             "initializer_factor",
@@ -44,6 +46,7 @@ class T5(SeparateProjections):
             "scale_decoder_outputs",
         }
     )
+    optional = "decoder."
     sizes: ClassVar[Mapping[str, str]] = {
         "layers": "num_layers",
         "heads": "num_heads",
@@ -60,7 +63,9 @@ class T5(SeparateProjections):
     def shape(self, config: Any, where: str) -> AttentionShape:
         """Sizes of both stacks, or of the encoder where that is all."""
         shape = super().shape(config, where)
-        if not config.is_encoder_decoder:
+        saved_as = config.architectures or ()
+        encoder = any(name.endswith("EncoderModel") for name in saved_as)
+        if encoder or not config.is_encoder_decoder:
             return shape
         return replace(shape, n_layers=config.num_layers + config.num_decoder_layers)
 
