@@ -48,6 +48,7 @@ def needed(checkpoint: Path) -> int:
 def job(stage: str, checkpoint: Path, results: Path, threads: int) -> SimpleNamespace:
     """What the workflow would give the stage's script."""
     from headalgebra.checkpoints.convention import PAPER
+    from headalgebra.checkpoints.reading import AS_IT_IS
 
     if stage == "extract_weights":
         source: dict[str, Any] = {
@@ -56,7 +57,7 @@ def job(stage: str, checkpoint: Path, results: Path, threads: int) -> SimpleName
             "path": str(checkpoint),
             "sha256": {},
         }
-        source |= {"layers": None, "dtype": None, **asdict(PAPER)}
+        source |= {"dtype": None, **asdict(AS_IT_IS), **asdict(PAPER)}
         parts: dict[str, Any] = {
             "params": SimpleNamespace(source=source, seed=0),
             "output": SimpleNamespace(

@@ -41,6 +41,7 @@ with job(snakemake):
         "files": checkpoint.files,
         "hashed": checkpoint.hashed,
         "unread_keys": checkpoint.unread_keys,
+        "note": checkpoint.provenance.note,
         "convention": asdict(checkpoint.convention),
         "initialisation": {
             str(layer): law and asdict(law)

@@ -29,6 +29,7 @@ def reading_of(source: Mapping[str, Any]) -> Reading:
         layers=None if layers is None else tuple(layers),
         adapters=source["adapters"],
         ignore_config=tuple(source["ignore_config"]),
+        allow_pickle=source["allow_pickle"],
     )
 
 

@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "claims": {"columns", "seeds"},
     "plots": {"defaults", "algebra", "claims"},
     "": {"defaults", "checkpoints", "measurement"},
-    "command": {"", "defaults", "columns"},
+    "command": {"", "defaults", "columns", "checkpoints"},
 }
 """Each package or module of the library, in order: none imports what stands below it."""
 

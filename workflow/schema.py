@@ -188,7 +188,7 @@ class Resources(Group):
     """time of a job in minutes"""
 
 
-READING = ("sha256", "adapters", "ignore_config")
+READING = ("sha256", "adapters", "ignore_config", "allow_pickle")
 # source: the keys it needs, those it takes one of, and those it may have
 SOURCES = {
     "hub": (("id",), ("revision", "revisions"), READING),
@@ -227,6 +227,8 @@ class Model(Group):
     """ignore: read a model without the adapter beside it; null refuses the two"""
     ignore_config: kinds.Keys = []
     """keys of config.json to pass over; they must change neither queries nor keys"""
+    allow_pickle: bool = False
+    """read pytorch_model*.bin where there are no safetensors; what would run code is refused"""
     trained: bool | None = None
     """whether it is known to be trained; null: hub and package are, init is not, path is unknown"""
     organisation: kinds.Line | None = None

@@ -28,7 +28,7 @@ def layer_table(
     Parameters
     ----------
     provenance
-        Shape, layers and revision of the model.
+        Shape, layers and revision of the model, and a note on what it was read from.
     stages
         Frames ``basis``, ``epsilon``, ``linf_dense``, ``linf_sampled``, ``coherence``, ``gauge``
         and ``nulls``. Layers extracted both ways take the dense row.
@@ -59,8 +59,9 @@ def layer_table(
     table = table.rename(columns={"note": "note_gauge"})
     table = table.merge(chance, on="layer", validate="1:1")
     table["epsilon_null_ratio"] = table["epsilon"] / table["epsilon_null"]
+    of_source = provenance.get("note", "")
     table["note"] = [
-        "; ".join(dict.fromkeys(filter(None, remarks(row, provenance["n_heads"]))))
+        "; ".join(dict.fromkeys(filter(None, (of_source, *remarks(row, provenance["n_heads"])))))
         for _, row in table.iterrows()
     ]
     table["phase"] = [

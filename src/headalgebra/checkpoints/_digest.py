@@ -141,6 +141,8 @@ class Provenance:
         The files that a revision made from the content covers, in order.
     unread
         Keys of the configuration that were let pass without being understood, and why.
+    note
+        What else a reader of the numbers should know.
     """
 
     named: str | None
@@ -148,6 +150,7 @@ class Provenance:
     parts: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     content: tuple[str, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def files(self) -> dict[str, str]:

@@ -33,7 +33,7 @@ OTHERS = (
     (
         r".*\.(bin|ckpt|pt|pth)",
         "pickled weights, which can run code, are not read",
-        CONVERSION,
+        f"allow pytorch_model*.bin by allow_pickle: true, or {CONVERSION}",
     ),
     (r".*\.gguf", "GGUF files are not read", "open the safetensors folder it was made from"),
     (
@@ -84,6 +84,8 @@ def find_holdings(files: CheckpointFiles, reading: Reading) -> Holdings:
         return found
     if alone := {name for name in names if name.endswith(".safetensors")}:
         return Holdings(None, (_only(alone, files),))
+    if reading.allow_pickle and (found := _named(names, "pytorch_model", ".bin", files)):
+        return found
     raise _nothing(files, names)
 
 
@@ -114,7 +116,8 @@ def _named(names: set[str], stem: str, suffix: str, files: CheckpointFiles) -> H
         name = _only(variants, files)
         return Holdings(name, ()) if name.endswith(".json") else Holdings(None, (name,))
     shards = _shards(name for name in names if name.endswith(suffix))
-    shards = {whole: parts for whole, parts in shards.items() if whole[0] == stem} or shards
+    own = {whole: parts for whole, parts in shards.items() if whole[0].split(".")[0] == stem}
+    shards = own if own or suffix == ".bin" else shards
     if not shards:
         return None
     before, count, after = whole = _only(shards, files)

@@ -19,10 +19,12 @@ from headalgebra.checkpoints._names import (
     refuse_mixed_types,
     wanted_tensors,
 )
+from headalgebra.checkpoints._pickled import PickledFile
 from headalgebra.checkpoints._safetensors import (
     FETCH_AGAIN,
     STORED_DTYPES,
     StoredTensor,
+    TensorFile,
     WeightsFile,
 )
 from headalgebra.checkpoints.convention import Convention
@@ -93,7 +95,9 @@ def locate(
     """
 
     @cache
-    def opened(name: str) -> WeightsFile:
+    def opened(name: str) -> TensorFile:
+        if name.endswith(".bin"):
+            return PickledFile(files.hashed(name), files.where(name))
         path = files.path(name)
         return WeightsFile(path, files.where(name), files.digests.get(name))
 
@@ -145,7 +149,7 @@ def weights_files(files: CheckpointFiles, holdings: Holdings) -> set[str]:
     return {holdings.index, *_indexed(files, holdings.index).holders.values()}
 
 
-def _listed(holdings: Holdings, opened: Callable[[str], WeightsFile]) -> Listing:
+def _listed(holdings: Holdings, opened: Callable[[str], TensorFile]) -> Listing:
     """What the headers of the files say."""
     holders: dict[str, str] = {}
     aliases: dict[str, str] = {}
@@ -248,7 +252,7 @@ def _stored(
     expected: tuple[int, ...],
     files: CheckpointFiles,
     holdings: Holdings,
-    opened: Callable[[str], WeightsFile],
+    opened: Callable[[str], TensorFile],
 ) -> StoredTensor:
     """A tensor where it is stored, if its header is that of the one wanted."""
     file_name, tensor = _holder(listing, name, files, holdings), listing.stored_as(name)

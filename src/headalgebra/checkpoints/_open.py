@@ -101,7 +101,7 @@ def _folder_of(path: Path, reading: Reading) -> Path:
         raise CheckpointError(
             str(path), "GGUF files are not read", "open the safetensors folder it was made from"
         )
-    if path.suffix in PICKLED:
+    if path.suffix in PICKLED and not reading.allow_pickle:
         raise CheckpointError(
             str(path), "pickled weights, which can run code, are not read", CONVERSION
         )

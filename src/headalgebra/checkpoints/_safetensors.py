@@ -3,7 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import SEEK_END, FileIO
@@ -47,7 +48,29 @@ class Entry:
     stop: int
 
 
-class WeightsFile:
+class TensorFile(ABC):
+    """A file of tensors that are read one at a time.
+
+    Attributes
+    ----------
+    where
+        Its name in error messages.
+    entries
+        What it says of each tensor, by name.
+    aliases
+        The names of tensors, in some file of the checkpoint, by other names that they have too.
+    """
+
+    where: str
+    entries: Mapping[str, Entry]
+    aliases: Mapping[str, str]
+
+    @abstractmethod
+    def read(self, name: str, dtype: torch.dtype) -> Float[Tensor, "..."]:
+        """Copy a tensor out of it."""
+
+
+class WeightsFile(TensorFile):
     """A safetensors file, of which the header and whole tensors are read and nothing else.
 
     Plain reads: the pages of a mapped file count as this process's memory for as long as the
@@ -86,9 +109,9 @@ class WeightsFile:
             size = file.seek(0, SEEK_END)
             file.seek(0)
             length = bytearray(8)
-            self._fill(file, memoryview(length))
+            fill(file, memoryview(length), self.where)
             header = bytearray(_bounded(int.from_bytes(length, "little"), size - 8, where))
-            self._fill(file, memoryview(header))
+            fill(file, memoryview(header), self.where)
         self.entries, self.aliases = _entries(bytes(header), size, where)
         self._header = hashlib.sha256(length + header)
 
@@ -105,7 +128,7 @@ class WeightsFile:
         content = tensor.view(-1).view(torch.uint8).numpy().data
         with self._opened() as file:
             file.seek(entry.start)
-            self._fill(file, content)
+            fill(file, content, self.where)
         if self._known is None and name not in self._digests:
             self._digests[name] = hashlib.sha256(content).digest()
         return tensor
@@ -137,7 +160,7 @@ class WeightsFile:
             file.seek(entry.start)
             for start in range(entry.start, entry.stop, CHUNK):
                 part = buffer[: min(CHUNK, entry.stop - start)]
-                self._fill(file, part)
+                fill(file, part, self.where)
                 digest.update(part)
         return digest.digest()
 
@@ -150,12 +173,14 @@ class WeightsFile:
         except OSError as error:
             raise CheckpointError(self.where, str(error), FETCH_AGAIN) from error
 
-    def _fill(self, file: FileIO, content: memoryview) -> None:
-        while len(content):
-            count = file.readinto(content)
-            if not count:
-                raise CheckpointError(self.where, "the file is cut short", FETCH_AGAIN)
-            content = content[count:]
+
+def fill(file: FileIO, content: memoryview, where: str) -> None:
+    """Read as many bytes as there is room for; `where` is the file in error messages."""
+    while len(content):
+        count = file.readinto(content)
+        if not count:
+            raise CheckpointError(where, "the file is cut short", FETCH_AGAIN)
+        content = content[count:]
 
 
 def _bounded(length: int, room: int, where: str) -> int:
@@ -241,7 +266,7 @@ class StoredTensor:
     """
 
     file_name: str
-    file: WeightsFile
+    file: TensorFile
     name: str
     dtype: torch.dtype
 

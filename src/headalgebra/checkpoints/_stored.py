@@ -15,7 +15,8 @@ from headalgebra.checkpoints._digest import CheckpointFiles, Provenance
 from headalgebra.checkpoints._families import Norm, Projection
 from headalgebra.checkpoints._holdings import find_holdings
 from headalgebra.checkpoints._lookup import locate
-from headalgebra.checkpoints._safetensors import StoredTensor
+from headalgebra.checkpoints._pickled import PickledFile
+from headalgebra.checkpoints._safetensors import StoredTensor, TensorFile, WeightsFile
 from headalgebra.checkpoints.convention import Convention
 from headalgebra.checkpoints.reading import Reading
 
@@ -59,6 +60,12 @@ class StoredCheckpoint(Checkpoint):
         return StoredWeights(self.tensors)
 
 
+def _note(weights: Mapping[str, TensorFile]) -> str:
+    """What a reader of the numbers should know of the files."""
+    whole = [n for n, it in weights.items() if isinstance(it, PickledFile) and it.whole]
+    return f"read whole, since of torch's format before 1.6: {', '.join(whole)}" if whole else ""
+
+
 def stored_checkpoint(
     files: CheckpointFiles, revision: str | None, convention: Convention, reading: Reading
 ) -> StoredCheckpoint:
@@ -95,10 +102,11 @@ def stored_checkpoint(
         {
             name: partial(file.digest, wanted[name])
             for name, file in weights.items()
-            if name not in files.digests
+            if isinstance(file, WeightsFile) and name not in files.digests
         },
         tuple(sorted(weights)),
         architecture.unread,
+        _note(weights),
     )
     return StoredCheckpoint(
         **architecture.sizes(convention),

@@ -19,11 +19,15 @@ class Reading:
     ignore_config
         Keys of config.json that are passed over as if they were not there. Of a key that changes
         queries or keys the reader has to know that it does not.
+    allow_pickle
+        Where there are no safetensors weights, whether ``pytorch_model*.bin`` is read. torch
+        refuses in it whatever would run code.
     """
 
     layers: tuple[int, ...] | None = None
     adapters: Literal["ignore"] | None = None
     ignore_config: tuple[str, ...] = ()
+    allow_pickle: bool = False
 
 
 AS_IT_IS = Reading()
