@@ -31,7 +31,7 @@ def summary(rows: pd.DataFrame) -> str:
 
 
 with job(snakemake):
-    outlines = json.loads(Path(snakemake.input.outlines).read_text())
+    outlines = json.loads(Path(snakemake.input.outlines).read_text(encoding="utf-8"))
     reading = [
         {
             "rule": "extract_weights",

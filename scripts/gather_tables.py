@@ -23,7 +23,7 @@ with job(snakemake):
     as_measured: dict[str, list[pd.DataFrame]]
     as_measured = {stage: [] for stage in ("precision", "literal", "associator", "nulls")}
     for index, model in enumerate(snakemake.params.models):
-        provenance = json.loads(Path(snakemake.input.provenance[index]).read_text())
+        provenance = json.loads(Path(snakemake.input.provenance[index]).read_text(encoding="utf-8"))
         stages = {stage: pd.read_parquet(snakemake.input[stage][index]) for stage in STAGES}
         layers.append(layer_table(model, provenance, stages, **snakemake.params.phases))
         sampling.append(sampling_table(model, stages))

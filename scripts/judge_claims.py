@@ -23,7 +23,7 @@ with job(snakemake):
     earlier = {model for series in params.series.values() for model in series[:-1]}
     models = []
     for index, (model, trained) in enumerate(params.trained.items()):
-        provenance = json.loads(Path(snakemake.input.provenance[index]).read_text())
+        provenance = json.loads(Path(snakemake.input.provenance[index]).read_text(encoding="utf-8"))
         source = provenance["source"]
         models.append(
             {

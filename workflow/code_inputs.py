@@ -14,7 +14,9 @@ LIBRARY = ROOT / "src"
 
 
 def modules_behind(script: str, looked_up: str | None = None) -> list[str]:
-    """Paths, relative to the repository, of every project module a script uses, itself left out.
+    """Paths of every project module a script uses, itself left out.
+
+    They are relative where Snakemake works in the repository, and whole where it works elsewhere.
 
     A name that a package re-exports counts as the module it comes from: what else the package
     holds is not used by taking that name. `looked_up` is such a name, dotted, that the script is
@@ -32,13 +34,14 @@ def modules_behind(script: str, looked_up: str | None = None) -> list[str]:
         for module in _imported(pending.pop()) - found:
             found.add(module)
             pending.append(module)
-    return sorted(str(module.relative_to(ROOT)) for module in found)
+    here = Path.cwd() == ROOT
+    return sorted(str(module.relative_to(ROOT) if here else module) for module in found)
 
 
 @cache
 def _imported(source: Path) -> frozenset[Path]:
     modules: set[Path] = set()
-    for node in ast.walk(ast.parse(source.read_text())):
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             modules |= {path for alias in node.names if (path := _file(alias.name))}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -52,7 +55,7 @@ def _origin(module: str, name: str) -> Path | None:
     submodule, file = _file(f"{module}.{name}"), _file(module)
     if submodule or file is None or file.name != "__init__.py":
         return submodule or file
-    for node in ast.parse(file.read_text()).body:
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 if (alias.asname or alias.name) == name:

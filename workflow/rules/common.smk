@@ -19,6 +19,9 @@ from spans import spans_of
 from stages import Stage, tables
 from typed import as_typed
 
+if set("{}") & set(str(paths.ROOT)):
+    sys.exit(f"{paths.ROOT}: Snakemake takes a brace in a path for a wildcard; move the repository")
+
 try:
     STUDY = compose(as_typed(config, workflow.config_settings.config_args), paths.ROOT / "config")
     if workflow.is_main_process:

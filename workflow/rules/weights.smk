@@ -26,7 +26,6 @@ rule record_configuration:
 rule extract_weights:
     input:
         code=modules_behind("extract_weights"),
-        checkpoint=lambda wildcards: checkpoint_files(wildcards.model),
     output:
         factors=directory(paths.FACTORS),
         provenance=paths.PROVENANCE,
