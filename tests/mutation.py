@@ -19,6 +19,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+CALLS = Path("mutants/mutmut-stats.json")
+"""Which tests call which function, as mutmut found it; for old tests it does not look again."""
+
 STATUSES = ("killed", "survived", "timeout", "suspicious", "segfault", "no tests", "not checked")
 
 
@@ -74,6 +77,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="how many mutants; otherwise all")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     asked = parser.parse_args()
+    CALLS.unlink(missing_ok=True)
     if asked.sample is None:
         mutmut("run")
         print(summary(statuses()))

@@ -237,6 +237,10 @@ def test_phases_that_agree_are_counted() -> None:
     # The last third of the layers is in phase III, where the paper has J above 0.1.
     numbers = evidence_of("jacobi-phase", of_model(jacobi_projected_rms=0.5))
     assert tuple(numbers.loc[AGREE, ["value", "n"]]) == (pytest.approx(1 / 3), N)
+    # Below 0.001 it is in phase I, which no layer is by ε; between, in II, as two thirds are.
+    for size, agree in ((1e-4, 0.0), (0.05, 2 / 3)):
+        numbers = evidence_of("jacobi-phase", of_model(jacobi_projected_rms=size))
+        assert numbers.loc[AGREE, "value"] == pytest.approx(agree)
     small = of_model(basis_dim=2, jacobi_projected_rms=NAN)
     assert AGREE not in evidence_of("jacobi-phase", small).index
 

@@ -1,10 +1,13 @@
 """What is told of a model stands for itself, and what nothing decided is left empty."""
 
+from dataclasses import asdict
+
 import pandas as pd
 import pytest
 
 from claim_studies import (
     AS_CLAIMED,
+    THRESHOLDS,
     described,
     found,
     model_layers,
@@ -12,6 +15,7 @@ from claim_studies import (
     study_tables,
     together,
 )
+from headalgebra.claims.ledger import CLAIMS
 from headalgebra.claims.statistics import listed
 
 
@@ -50,3 +54,12 @@ def test_the_numbers_of_a_model_do_not_hang_on_those_beside_it() -> None:
     expected, of_m = (evidence[evidence["on"] == "m"] for evidence in (alone, beside))
     assert len(expected) > 20 and set(beside["on"]) > {"m", "whole"}
     pd.testing.assert_frame_equal(of_m.reset_index(drop=True), expected.reset_index(drop=True))
+
+
+def test_a_row_of_the_ledger_says_what_its_claim_does() -> None:
+    claims, _ = found(of_model())
+    for id, row in claims.iterrows():
+        claim = CLAIMS[str(id)]
+        for name in ("section", "statement", "paper_value", "rests_on"):
+            assert row[name] == getattr(claim, name)
+        assert row["criterion"] == claim.criterion.format(**asdict(THRESHOLDS))
