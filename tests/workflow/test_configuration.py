@@ -536,7 +536,7 @@ def test_fault_in_a_file(config: Path, file: str, body: str, message: str) -> No
 @pytest.mark.parametrize(
     ("file", "body", "override", "fault"),
     [
-        ("analysis/default.yaml", "probes: five", "analysis.probes=64", "analysis.probes: 'five'"),
+        ("analysis/default.yaml", "probes: five", "analysis.probes=32", "analysis.probes: 'five'"),
         ("config.yaml", f"{DEFAULTS}figures: {{dpi: x}}", "figures.dpi=90", "figures.dpi: 'x'"),
         ("model/minilm.yaml", f"{HERE}threads: x", "model.threads=2", "model.threads: 'x'"),
         ("study/demo.yaml", "title:\nmodels: [minilm]", "study.title=a", "study.title: None"),
@@ -707,9 +707,9 @@ def test_fault_in_an_override(override: str, message: str) -> None:
 
 def test_the_last_override_of_a_key_is_blamed() -> None:
     """It is the one that holds."""
-    user = {"hydra": ["analysis.probes=64", "analysis.probes=five"]}
+    user = {"hydra": ["analysis.probes=32", "analysis.probes=five"]}
     assert refusal(user, SHIPPED).startswith('--config hydra=["analysis.probes=five"]: ')
-    assert compose({"hydra": user["hydra"][::-1]}, SHIPPED).analysis["probes"] == 64
+    assert compose({"hydra": user["hydra"][::-1]}, SHIPPED).analysis["probes"] == 32
 
 
 def test_override_that_does_not_suit_a_model() -> None:
@@ -780,11 +780,11 @@ def test_bare_names_in_a_configfile_are_refused(user: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "argument",
-    ['hydra=["analysis.probes=64"]', "hydra=analysis.probes=64", "hydra=[++analysis.probes=64]"],
+    ['hydra=["analysis.probes=32"]', "hydra=analysis.probes=32", "hydra=[++analysis.probes=32]"],
 )
 def test_overrides_in_every_form(argument: str) -> None:
     """One string or a list of strings."""
-    assert compose(parse_config([argument]), SHIPPED).analysis == plain(Analysis(probes=64))
+    assert compose(parse_config([argument]), SHIPPED).analysis == plain(Analysis(probes=32))
 
 
 def test_overrides_reach_everything(config: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
     assert tuple(layers.columns) == columns.LAYERS
     assert list(layers["model"]) == ["minilm"] * 6 + ["tiny-init"] * 4
     assert list(layers["layer"]) == [*range(6), *range(4)]
-    assert set(layers["route"]) == {"sampled", "dense"}
+    assert set(layers["route"]) == {"exact", "dense"}
     needed = [name for name in columns.LAYERS if name != "note"]
     assert not layers[needed].isna().any().any()
     for name, expected in (
