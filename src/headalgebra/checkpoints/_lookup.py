@@ -20,8 +20,8 @@ from headalgebra.checkpoints._names import (
     wanted_tensors,
 )
 from headalgebra.checkpoints._pickled import PickledFile
+from headalgebra.checkpoints._reads import FETCH_AGAIN
 from headalgebra.checkpoints._safetensors import (
-    FETCH_AGAIN,
     STORED_DTYPES,
     StoredTensor,
     TensorFile,

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headalgebra.checkpoints._errors import CheckpointError
-from headalgebra.checkpoints._safetensors import FETCH_AGAIN, STORED_DTYPES, Entry, TensorFile, fill
+from headalgebra.checkpoints._reads import FETCH_AGAIN, PlainFile
+from headalgebra.checkpoints._safetensors import STORED_DTYPES, Entry, TensorFile
 
 DTYPE_NAMES = {dtype: name for name, dtype in STORED_DTYPES.items()}
 
@@ -68,12 +69,12 @@ class PickledFile(TensorFile):
             return self._tensors[name].clone(memory_format=torch.contiguous_format)
         if name in self._scattered:
             return self._load(mmap=True)[name].clone(memory_format=torch.contiguous_format)
-        # By plain reads: of a mapped file every page that was touched counts as memory.
         entry = self.entries[name]
         tensor = torch.empty(entry.shape, dtype=dtype)
-        with self._path.open("rb", buffering=0) as file:
+        stored = PlainFile(self._path, self.where)
+        with stored.opened() as file:
             file.seek(entry.start)
-            fill(file, tensor.view(-1).view(torch.uint8).numpy().data, self.where)
+            stored.fill(file, tensor.view(-1).view(torch.uint8).numpy().data)
         return tensor
 
     def _load(self, *, without_data: bool = False, mmap: bool = False) -> dict[str, Tensor]:

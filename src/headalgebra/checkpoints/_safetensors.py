@@ -4,10 +4,8 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from io import SEEK_END, FileIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._reads import FETCH_AGAIN, PlainFile
 
 STORED_DTYPES = {
     "F64": torch.float64,
@@ -24,8 +23,6 @@ STORED_DTYPES = {
     "BF16": torch.bfloat16,
 }
 LARGEST_HEADER = 100_000_000
-CHUNK = 1 << 20
-FETCH_AGAIN = "fetch the file again"
 
 
 @dataclass(frozen=True)
@@ -73,9 +70,6 @@ class TensorFile(ABC):
 class WeightsFile(TensorFile):
     """A safetensors file, of which the header and whole tensors are read and nothing else.
 
-    Plain reads: the pages of a mapped file count as this process's memory for as long as the
-    mapping lives, and reading ahead fetches what nobody asked for.
-
     Parameters
     ----------
     path
@@ -102,16 +96,15 @@ class WeightsFile(TensorFile):
     def __init__(self, path: Path, where: str, known: str | None) -> None:
         """Read the header."""
         self.where = where
-        self._path = path
+        self._file = PlainFile(path, where)
         self._known = known
         self._digests: dict[str, bytes] = {}
-        with self._opened() as file:
-            size = file.seek(0, SEEK_END)
-            file.seek(0)
+        with self._file.opened() as file:
+            size = self._file.size(file)
             length = bytearray(8)
-            fill(file, memoryview(length), self.where)
+            self._file.fill(file, memoryview(length))
             header = bytearray(_bounded(int.from_bytes(length, "little"), size - 8, where))
-            fill(file, memoryview(header), self.where)
+            self._file.fill(file, memoryview(header))
         self.entries, self.aliases = _entries(bytes(header), size, where)
         self._header = hashlib.sha256(length + header)
 
@@ -126,9 +119,9 @@ class WeightsFile(TensorFile):
         entry = self.entries[name]
         tensor = torch.empty(entry.shape, dtype=dtype)
         content = tensor.view(-1).view(torch.uint8).numpy().data
-        with self._opened() as file:
+        with self._file.opened() as file:
             file.seek(entry.start)
-            fill(file, content, self.where)
+            self._file.fill(file, content)
         if self._known is None and name not in self._digests:
             self._digests[name] = hashlib.sha256(content).digest()
         return tensor
@@ -150,37 +143,10 @@ class WeightsFile(TensorFile):
         combined = self._header.copy()
         for name in sorted(wanted, key=lambda name: self.entries[name].start):
             if name not in self._digests:
-                self._digests[name] = self._hashed(self.entries[name])
+                entry = self.entries[name]
+                self._digests[name] = self._file.hashed(entry.start, entry.stop)
             combined.update(self._digests[name])
         return combined.hexdigest()
-
-    def _hashed(self, entry: Entry) -> bytes:
-        digest, buffer = hashlib.sha256(), memoryview(bytearray(CHUNK))
-        with self._opened() as file:
-            file.seek(entry.start)
-            for start in range(entry.start, entry.stop, CHUNK):
-                part = buffer[: min(CHUNK, entry.stop - start)]
-                fill(file, part, self.where)
-                digest.update(part)
-        return digest.digest()
-
-    @contextmanager
-    def _opened(self) -> Iterator[FileIO]:
-        try:
-            # Without a buffer: it would read beyond what is asked for.
-            with self._path.open("rb", buffering=0) as file:
-                yield file
-        except OSError as error:
-            raise CheckpointError(self.where, str(error), FETCH_AGAIN) from error
-
-
-def fill(file: FileIO, content: memoryview, where: str) -> None:
-    """Read as many bytes as there is room for; `where` is the file in error messages."""
-    while len(content):
-        count = file.readinto(content)
-        if not count:
-            raise CheckpointError(where, "the file is cut short", FETCH_AGAIN)
-        content = content[count:]
 
 
 def _bounded(length: int, room: int, where: str) -> int:
