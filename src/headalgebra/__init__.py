@@ -37,9 +37,9 @@ def open(
     Parameters
     ----------
     source
-        A checkpoint's folder, the safetensors file in one, a model of the Hugging Face hub such as
-        ``"openai-community/gpt2"``, or a live `transformers` model, whose own parameters are read.
-        An opened checkpoint is given back.
+        A checkpoint's folder, the safetensors file in one, a GGUF file, a model of the Hugging Face
+        hub such as ``"openai-community/gpt2"``, or a live `transformers` model, whose own
+        parameters are read. An opened checkpoint is given back.
     revision
         Of a model of the hub: a branch, a tag or a commit.
     convention

@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="headalgebra", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     measure = commands.add_parser("measure", help="measure every layer of one checkpoint")
-    measure.add_argument("source", help="a checkpoint's folder or a model of the hub")
+    measure.add_argument("source", help="a checkpoint's folder, a GGUF file or a model of the hub")
     measure.add_argument("--revision", default="main", help="of a model of the hub")
     measure.add_argument("--layers", type=_layers, help="such as 0-5 or 0,3,11; all by default")
     measure.add_argument(

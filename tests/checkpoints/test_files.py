@@ -259,7 +259,7 @@ def test_a_pointer_of_git_is_known_for_what_it_is(gpt2: Path, name: str) -> None
 @pytest.mark.parametrize(
     ("names", "at", "problem", "mend"),
     [
-        (["x.Q4_0.gguf"], "x.Q4_0.gguf", "GGUF files are not read", "safetensors folder"),
+        (["x.Q4_0.gguf"], "x.Q4_0.gguf", "a GGUF file is no folder", "by its own name"),
         (["pytorch_model.bin"], "pytorch_model.bin", "pickled weights", "save_pretrained"),
         (["consolidated.00.pth", "params.json"], "consolidated.00.pth", "pickled", "convert"),
         (["tf_model.h5"], "tf_model.h5", "of TensorFlow", "safetensors or PyTorch"),

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from gguf_files import write_gguf
 
 from headalgebra.checkpoints import (
     Checkpoint,
@@ -198,6 +199,18 @@ def test_a_package_is_read_without_being_imported(package: Path, name: str) -> N
         import carried_weights  # noqa: F401
 
 
+def test_a_gguf_file_in_a_package_is_read(package: Path, shared_model: Callable) -> None:
+    """In its folder or in the package's own, and nowhere else."""
+    model = shared_model("bert", dtype=torch.float32)
+    for folder, file in (("model", "x.gguf"), (".", "y.gguf"), (".", "model/x.gguf")):
+        write_gguf(package / folder / file, "bert", model)
+        found = open_package("carried-weights", folder, file=file)
+        assert found.revision == "carried-weights==1.5"
+        assert_equal(found, open_folder(model.folder))
+    outside = refusal(lambda: open_package("carried-weights", file="../x.gguf"))
+    assert "leaves the package" in outside
+
+
 def test_a_package_cannot_lead_elsewhere(package: Path) -> None:
     """Neither by its name nor by the folder's."""
     (package / "link").symlink_to(package.parent)
@@ -254,10 +267,13 @@ class Hub:
         ]
 
     @staticmethod
-    def listed(file: Path, query: str) -> dict[str, Any]:
-        """A file's entry in a list, with its size on demand."""
-        size = {"size": file.stat().st_size} if "blobs=true" in query.lower() else {}
-        return {"rfilename": file.name, **size}
+    def listed(folder: Path, query: str) -> list[dict[str, Any]]:
+        """The files of a repository, with their sizes on demand."""
+        files = [file for file in folder.rglob("*") if file.is_file()]
+        wanted = "blobs=true" in query.lower()
+        sizes = [{"size": file.stat().st_size} if wanted else {} for file in files]
+        names = [{"rfilename": str(file.relative_to(folder))} for file in files]
+        return [name | size for name, size in zip(names, sizes, strict=True)]
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and content of a path."""
@@ -268,7 +284,7 @@ class Hub:
                 return 401, {"X-Error-Code": "RepoNotFound"}, b""
             if revision not in ("main", COMMIT):
                 return 404, {"X-Error-Code": "RevisionNotFound"}, b""
-            files = [self.listed(file, query) for file in self.folders[model].iterdir()]
+            files = self.listed(self.folders[model], query)
             files.append({"rfilename": "onnx/model.safetensors"})
             return 200, {}, json.dumps({"id": model, "sha": COMMIT, "siblings": files}).encode()
         model, _, rest = path.removeprefix("/").partition("/resolve/")
@@ -473,6 +489,33 @@ def test_an_outline_has_what_opening_fetches_and_fetches_no_weights(
     assert "pickled weights" in pickled
     single, *_ = in_new_interpreter(OUTLINE, UNREACHABLE, tmp_path)
     assert "as cached: neither model.safetensors nor" in single
+
+
+GGUF = """
+import json
+from headalgebra.checkpoints import open_hub, outline_hub
+
+at = ("someone/single", "main")
+outline = outline_hub(*at, file="Q8_0/x.gguf")
+checkpoint = open_hub(*at, file="Q8_0/x.gguf")
+print(json.dumps([outline.sizes, outline.n_layers, checkpoint.revision, checkpoint.files]))
+"""
+
+
+def test_a_gguf_file_of_the_hub_is_fetched_alone(
+    hub: Hub, shared_model: Callable, tmp_path: Path
+) -> None:
+    """From its folder, also for an outline, and then from the cache."""
+    folder = hub.folders["someone/single"] / "Q8_0"
+    folder.mkdir()
+    (path,) = write_gguf(folder / "x.gguf", "bert", shared_model("bert", dtype=torch.float32))
+    (folder / "y.gguf").write_text("not wanted")
+    found = in_new_interpreter(GGUF, hub.url, tmp_path)
+    local = open_folder(hub.folders["someone/single"], file="Q8_0/x.gguf")
+    sizes = {"x.gguf": path.stat().st_size}
+    assert found == [sizes, local.n_layers, COMMIT, {"x.gguf": digest(path)}]
+    assert hub.fetched() == ["someone/single/Q8_0/x.gguf"]
+    assert in_new_interpreter(GGUF, UNREACHABLE, tmp_path) == found
 
 
 def test_an_unreachable_hub_is_said_in_one_line(tmp_path: Path) -> None:

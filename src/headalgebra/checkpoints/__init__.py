@@ -4,7 +4,7 @@
 model; others open an installed Python package, or draw an architecture's own initialisation. All
 give a `Checkpoint`, which says what it is and gives the `LayerFactors` of a layer, built from its
 weights as a `headalgebra.checkpoints.convention.Convention` says. Stored weights are read from
-safetensors files only, head by head; nothing in a checkpoint is ever executed.
+safetensors and GGUF files only, head by head; nothing in a checkpoint is ever executed.
 """
 
 from headalgebra.checkpoints._assembly import FactorInitialisation

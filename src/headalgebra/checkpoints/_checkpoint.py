@@ -77,7 +77,8 @@ class Checkpoint(AttentionShape, ABC):
         with it, as every small one has been; that of weights from the hub is the one under which
         the hub has them. ``"read"``: its header, with the eight bytes of its length, followed by
         the SHA-256 digest of the bytes of each wanted tensor in the order of their places in the
-        file. Of a live model nothing is hashed.
+        file; of a GGUF file, the SHA-256 digest of the header followed by the same. Of a live model
+        nothing is hashed.
         """
         return self.provenance.hashed
 
@@ -123,6 +124,19 @@ class Checkpoint(AttentionShape, ABC):
         refuse_unsound_factors(vars(factors), f"{self.origin}, layer {layer}")
         return factors
 
+    def quantisation(self, layer: int) -> str:
+        """How a GGUF file has the weights of a layer's queries, such as ``Q4_1``.
+
+        In the circuit ``"ov"`` those of its values. Empty where weights are from elsewhere.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no such layer.
+        """
+        self._layer(layer)
+        return ""
+
     def initialisation(self, layer: int) -> FactorInitialisation | None:
         """The law of a layer's factors at the architecture's own initialisation.
 
@@ -138,7 +152,7 @@ class Checkpoint(AttentionShape, ABC):
         -------
         FactorInitialisation or None
             None where the factors do not start as matrices of independent normal numbers of one
-            width.
+            width, or where the checkpoint does not say which.
 
         Raises
         ------

@@ -35,7 +35,7 @@ OTHERS = (
         "pickled weights, which can run code, are not read",
         f"allow pytorch_model*.bin by allow_pickle: true, or {CONVERSION}",
     ),
-    (r".*\.gguf", "GGUF files are not read", "open the safetensors folder it was made from"),
+    (r".*\.gguf", "a GGUF file is no folder's weights", "open it by its own name, as `file`"),
     (
         r"tf_model.*|.*\.(h5|tflite|pb|keras)|.*\.ckpt(-\d+)?\.(index|meta|data-.*)",
         "weights of TensorFlow are not read",

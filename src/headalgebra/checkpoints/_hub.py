@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from headalgebra.checkpoints._digest import CheckpointFiles
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def hub_files(
-    model: str, revision: str, expected: Mapping[str, str]
+    model: str, revision: str, expected: Mapping[str, str], file: str | None = None
 ) -> tuple[CheckpointFiles, str, dict[str, int | None]]:
     """List a model's files and fetch the wanted ones into huggingface_hub's own cache.
 
@@ -30,11 +30,14 @@ def hub_files(
         A branch, a tag or a commit.
     expected
         SHA-256 digests by file name.
+    file
+        The path of a GGUF file that is wanted, rather than a checkpoint of safetensors.
 
     Returns
     -------
     files
-        Those at the root of the repository, or in the folder of its transformer.
+        Those in the folder of that file, at the root of the repository, or in the folder of its
+        transformer.
     commit
         What the revision resolved to.
     sizes
@@ -51,9 +54,9 @@ def hub_files(
     hub = HfApi()
     with _hub_failures(model, revision):
         commit = hub.resolve_revision(model, revision=revision).resolved
-        listed, reached = _sizes(hub, model, commit)
-    folder = transformer_folder(listed)
-    within = f"{folder}/" if folder else ""
+        listed, reached = _sizes(hub, model, commit, file)
+    folder = str(PurePosixPath(file).parent) if file else transformer_folder(listed)
+    within = "" if folder in ("", ".") else f"{folder}/"
     sizes = {
         name.removeprefix(within): size
         for name, size in listed.items()
@@ -65,11 +68,13 @@ def hub_files(
             return Path(hub.hf_hub_download(model, within + name, revision=commit))
 
     origin = f"{model} at {commit[:12]}" + ("" if reached else ", as cached")
-    origin += f"/{folder}" if folder else ""
+    origin += f"/{folder}" if within else ""
     return CheckpointFiles(origin, sizes, fetch, expected, _stated_digest), commit, sizes
 
 
-def _sizes(hub: "HfApi", model: str, commit: str) -> tuple[dict[str, int | None], bool]:
+def _sizes(
+    hub: "HfApi", model: str, commit: str, file: str | None
+) -> tuple[dict[str, int | None], bool]:
     """Files of a repository and their bytes, and whether the hub was reached."""
     from httpx2 import HTTPError
     from huggingface_hub import errors, try_to_load_from_cache
@@ -78,17 +83,15 @@ def _sizes(hub: "HfApi", model: str, commit: str) -> tuple[dict[str, int | None]
         listed = hub.model_info(model, revision=commit, files_metadata=True).siblings or []
     except (HTTPError, errors.OfflineModeIsEnabled) as error:
         answered = isinstance(error, errors.HfHubHTTPError) and error.response.status_code < 500
-        configs = (
-            try_to_load_from_cache(model, name, revision=commit)
-            for name in ("config.json", "0_Transformer/config.json")
-        )
-        config = next((path for path in configs if isinstance(path, str)), None)
-        if answered or config is None:
+        wanted = (file,) if file else ("config.json", "0_Transformer/config.json")
+        places = (try_to_load_from_cache(model, name, revision=commit) for name in wanted)
+        place = next((path for path in places if isinstance(path, str)), None)
+        if answered or place is None:
             raise
-        snapshot = next(p for p in Path(config).parents if p.parent.name == "snapshots")
-        cached = (file for file in snapshot.rglob("*") if file.is_file())
+        snapshot = next(p for p in Path(place).parents if p.parent.name == "snapshots")
+        cached = (it for it in snapshot.rglob("*") if it.is_file())
         return {str(it.relative_to(snapshot)): it.stat().st_size for it in cached}, False
-    return {file.rfilename: file.size for file in listed}, True
+    return {it.rfilename: it.size for it in listed}, True
 
 
 def _stated_digest(path: Path) -> str | None:

@@ -18,8 +18,8 @@ from headalgebra.checkpoints.reading import AS_IT_IS, Reading
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", re.ASCII)
 WEIGHTS = (".safetensors", ".gguf", *PICKLED)
 SOURCES = (
-    "give a checkpoint's folder, the weights file in one, a model of the hub as owner/name, "
-    "or a transformers model"
+    "give a checkpoint's folder, the weights file in one, a GGUF file, a model of the hub as "
+    "owner/name, or a transformers model"
 )
 
 
@@ -35,9 +35,9 @@ def open_checkpoint(
     Parameters
     ----------
     source
-        A folder as written by `save_pretrained`; the weights file in one; an id of the Hugging
-        Face hub, where no such folder exists; a `PreTrainedModel`, whose own parameters are read;
-        or an opened checkpoint, which is given back.
+        A folder as written by `save_pretrained`; the weights file in one; a GGUF file; an id of the
+        Hugging Face hub, where no such folder exists; a `PreTrainedModel`, whose own parameters are
+        read; or an opened checkpoint, which is given back.
     revision
         Of a model of the hub: a branch, a tag or a commit.
     convention
@@ -59,6 +59,8 @@ def open_checkpoint(
         raise CheckpointError(
             name, f"revision {revision!r} is asked of what is no model of the hub", "leave it out"
         )
+    if path and path.suffix == ".gguf" and path.is_file():
+        return open_folder(path.parent, file=path.name, convention=convention, reading=reading)
     if path:
         return open_folder(_folder_of(path, reading), convention=convention, reading=reading)
     if isinstance(source, Checkpoint):
@@ -97,10 +99,6 @@ def _folder_of(path: Path, reading: Reading) -> Path:
         return path
     if not path.exists():
         raise CheckpointError(str(path), "no such folder or file, nor an id of the hub", SOURCES)
-    if path.suffix == ".gguf":
-        raise CheckpointError(
-            str(path), "GGUF files are not read", "open the safetensors folder it was made from"
-        )
     if path.suffix in PICKLED and not reading.allow_pickle:
         raise CheckpointError(
             str(path), "pickled weights, which can run code, are not read", CONVERSION

