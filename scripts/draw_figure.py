@@ -28,7 +28,7 @@ def read_models(paths: list[str], models: list[str]) -> pd.DataFrame:
 
 with job(snakemake):
     params = snakemake.params
-    style = FigureStyle(**params.style)
+    style = FigureStyle(**params.style, quantised=params.quantised)
     tables = {
         name: read_table(source) if isinstance(source, str) else read_models(source, params.models)
         for name, source in snakemake.input.items()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 with job(snakemake):
     layers = read_csv(snakemake.input.layers)
-    style = FigureStyle(**snakemake.params.style)
+    style = FigureStyle(**snakemake.params.style, quantised=snakemake.params.quantised)
     page = layer_explorer(layers, style, title=snakemake.params.title)
     with aside(snakemake.output.page) as partial:
         partial.write_text(page, encoding="utf-8")

@@ -14,7 +14,9 @@ from stage import aside, job, progress
 if TYPE_CHECKING:
     snakemake: Any
 
-PACKAGES = ("headalgebra", "torch", "numpy", "safetensors", "transformers", "huggingface_hub")
+PACKAGES = (
+    *("headalgebra", "torch", "numpy", "safetensors", "gguf", "transformers", "huggingface_hub"),
+)
 
 
 with job(snakemake):
@@ -48,6 +50,7 @@ with job(snakemake):
             for layer, law in ((layer, checkpoint.initialisation(layer)) for layer in layers)
         },
         "dtype": dtype,
+        "quantisation": {str(layer): checkpoint.quantisation(layer) for layer in layers},
         "device": "cpu",
         "threads": snakemake.threads,
         "seed": seed,

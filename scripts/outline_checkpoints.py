@@ -18,6 +18,7 @@ with job(snakemake):
             found = outline_hub(
                 source["id"],
                 source["revision"],
+                file=source["file"],
                 convention=convention_of(source),
                 reading=reading_of(source),
             )

@@ -36,15 +36,19 @@ def reading_of(source: Mapping[str, Any]) -> Reading:
 def open_source(source: Mapping[str, Any], seed: int) -> Checkpoint:
     """The checkpoint that a model file names."""
     convention, reading = convention_of(source), reading_of(source)
+    stored = {
+        "file": source["file"],
+        "sha256": source["sha256"],
+        "convention": convention,
+        "reading": reading,
+    }
     match source:
-        case {"source": "hub", "id": id_, "revision": revision, "sha256": sha256}:
-            return open_hub(id_, revision, sha256=sha256, convention=convention, reading=reading)
-        case {"source": "path", "path": path, "sha256": sha256}:
-            return open_folder(path, sha256=sha256, convention=convention, reading=reading)
-        case {"source": "package", "package": package, "folder": folder, "sha256": sha256}:
-            return open_package(
-                package, folder, sha256=sha256, convention=convention, reading=reading
-            )
+        case {"source": "hub", "id": id_, "revision": revision}:
+            return open_hub(id_, revision, **stored)
+        case {"source": "path", "path": path}:
+            return open_folder(path, **stored)
+        case {"source": "package", "package": package, "folder": folder}:
+            return open_package(package, folder or ".", **stored)
         case {"source": "init", "config": dict(config)}:
             return initialise(config, seed=seed, convention=convention, reading=reading)
         case {"source": "init", "id": id_, "revision": revision}:

@@ -18,6 +18,7 @@ PROVENANCE = {
     "d_head": 2,
     "revision": "r",
     "convention": {"circuit": "ov", "scale": False, "fold_norm": True, "rope_offset": 0},
+    "quantisation": {"0": "Q4_1", "1": "", "2": "Q6_K"},
 }
 NAN = math.nan
 
@@ -48,10 +49,11 @@ def stages() -> dict[str, pd.DataFrame]:
             (0, 2, 16, 1e-17, 1e-18, 1e-13, 0.2, 0.1, 0.3, 1e-16, ""),
             (1, 2, 16, 1e-17, 1e-18, 1e-13, 0.31, 0.2, 0.4, 1e-16, ""),
         ),
+        "literal": frame(columns.LITERAL, (1, "float64", 24, 1e-16), (2, "float64", 0, NAN)),
         "sampling": frame(
             columns.SAMPLING,
-            (0, "probes", 24, 16, 0.2, 0.1, 0.3),
-            (1, "probes", 24, 16, 0.31, 0.2, 0.4),
+            (0, "probes", "float64", 24, 16, 0.2, 0.1, 0.3, NAN, 0),
+            (1, "probes", "float64", 24, 16, 0.31, 0.2, 0.4, NAN, 0),
         ),
         "coherence": frame(
             columns.COHERENCE,
@@ -104,6 +106,10 @@ def test_one_row_a_layer_in_the_promised_columns() -> None:
     assert table["epsilon_null_ratio"].tolist() == ratio.tolist()
     assert table["action"].tolist() == [-2.0, 3.0, 0.0]
     assert table["wilson_mean"].tolist()[:2] == [1.001, 0.999]
+
+
+def test_every_row_records_how_its_weights_were_stored() -> None:
+    assert list(layer_table("m", PROVENANCE, stages())["quantisation"]) == ["Q4_1", "", "Q6_K"]
 
 
 def test_every_row_records_the_convention() -> None:

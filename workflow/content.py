@@ -24,8 +24,12 @@ def files_read(source: Mapping[str, Any]) -> list[str]:
         What a model's file says of its weights.
     """
     match source:
+        case {"source": "path", "path": str(path), "file": str(file)}:
+            return _set_of(file, _in_folders([Path(path, file).expanduser().parent]))
         case {"source": "path", "path": str(path)}:
             return _in_folders([Path(path).expanduser()])
+        case {"source": "package", "package": str(package), "file": str(file)}:
+            return _set_of(file, _in_package(package, str(Path(file).parent)))
         case {"source": "package", "package": str(package), "folder": str(folder)}:
             return _in_package(package, folder)
     return []
@@ -48,6 +52,12 @@ def content_of(files: Iterable[str]) -> dict[str, list[Any]]:
         return [str(path.resolve()), found.st_size, found.st_mtime_ns]
 
     return {file: state(Path(file)) for file in files if Path(file).is_file()}
+
+
+def _set_of(file: str, found: Iterable[str]) -> list[str]:
+    """A GGUF file among those found, with all that belong together with it."""
+    alike = re.sub("-[0-9]{5}-of-", "-[0-9]{5}-of-", re.escape(Path(file).name).replace(r"\-", "-"))
+    return [path for path in found if re.fullmatch(alike, Path(path).name)]
 
 
 def _in_folders(folders: Iterable[Path]) -> list[str]:

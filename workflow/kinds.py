@@ -52,6 +52,15 @@ Inside = Annotated[
     kind("a relative path without '..'"),
     _where(lambda path: path[0] != "/" and ".." not in PurePosixPath(path).parts),
 ]
+GgufFile = Annotated[
+    Line,
+    kind("a relative path without '..' that ends in .gguf"),
+    _where(
+        lambda path: (
+            path[0] != "/" and ".." not in PurePosixPath(path).parts and path.endswith(".gguf")
+        )
+    ),
+]
 Digest = Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
 Digests = Annotated[
     dict[Inside, Digest],

@@ -191,9 +191,9 @@ class Resources(Group):
 READING = ("sha256", "adapters", "ignore_config", "allow_pickle")
 # source: the keys it needs, those it takes one of, and those it may have
 SOURCES = {
-    "hub": (("id",), ("revision", "revisions"), READING),
-    "path": (("path",), (), READING),
-    "package": (("package", "folder"), (), READING),
+    "hub": (("id",), ("revision", "revisions"), ("file", *READING)),
+    "path": (("path",), (), ("file", *READING)),
+    "package": (("package",), ("folder", "file"), READING),
     "init": ((), ("config", "id"), ("revision", "ignore_config")),
 }
 KNOWN_TO_BE_TRAINED = {"hub": True, "path": None, "package": True, "init": False}
@@ -218,7 +218,9 @@ class Model(Group):
     package: kinds.Name | None = None
     """package: an installed Python package"""
     folder: kinds.Inside | None = None
-    """package: the folder inside it"""
+    """package: the folder inside it, or file"""
+    file: kinds.GgufFile | None = None
+    """hub, path, package: a GGUF file inside it, or any of several that belong together"""
     config: kinds.Architecture | None = None
     """init: an architecture in place of an id"""
     sha256: kinds.Digests = {}
@@ -262,6 +264,10 @@ class Model(Group):
                 raise SchemaError((key, "source"), f"{why}; {called} takes {', '.join(own)}")
         if either and sum(bool(getattr(self, key)) for key in either) != 1:
             raise SchemaError((*either, "source"), f"{called} takes either {' or '.join(either)}")
+        for key in READING[1:] if self.file else ():
+            if getattr(self, key):
+                why = "has no meaning for a GGUF file, which is read by itself"
+                raise SchemaError((key, "file"), why)
         if self.revision and not self.id:
             raise SchemaError(("revision", "id"), "is of an id, and there is none")
         if self.trained and self.source == "init":

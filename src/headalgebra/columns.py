@@ -5,7 +5,7 @@ FLOAT_FORMAT = "%.12g"
 
 TEXT = frozenset(
     ("model", "models", "id", "on", "paper", "section", "statement", "paper_value", "criterion")
-) | {"statistic", "verdict", "note", "rests_on", "phase", "revision", "rule"}
+) | {"statistic", "verdict", "note", "rests_on", "phase", "quantisation", "revision", "rule"}
 """Columns that hold text whatever it looks like: a model may be named 1, NA or null."""
 
 SINGULAR_VALUES = ("layer", "index", "sigma")
@@ -116,6 +116,7 @@ LAYERS = (
     "action",
     "wilson_mean",
     *CONVENTION,
+    "quantisation",
     "revision",
     "note",
 )

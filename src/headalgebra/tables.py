@@ -28,7 +28,8 @@ def layer_table(
     Parameters
     ----------
     provenance
-        Shape, layers and revision of the model, and a note on what it was read from.
+        Shape, layers and revision of the model, the quantisation of each layer by its number as
+        text, and a note on what it was read from.
     stages
         Frames ``basis``, ``epsilon``, ``linf_dense``, ``linf_sampled``, ``coherence``, ``gauge``
         and ``nulls``. Layers extracted both ways take the dense row.
@@ -73,6 +74,7 @@ def layer_table(
         table[column] = provenance[column]
     for column in columns.CONVENTION:
         table[column] = provenance["convention"][column]
+    table["quantisation"] = table["layer"].astype(str).map(provenance["quantisation"])
     return table.sort_values("layer")[list(columns.LAYERS)]
 
 

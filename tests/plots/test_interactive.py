@@ -1,6 +1,7 @@
 """The page of all layers."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,14 @@ def test_the_page_needs_no_other_file_and_is_the_same_each_time() -> None:
     page = layer_explorer(layers, STYLE, title="Twice")
     assert not re.findall(r'(?:src|href)="https?:', page)
     assert page == layer_explorer(layers, STYLE, title="Twice")
+
+
+def test_a_model_is_called_with_how_its_weights_are_stored() -> None:
+    layers = layers_of(2, 3, name="model")
+    stored = replace(STYLE, quantised={"model-01": "Q4_1"})
+    page = layer_explorer(layers, stored, title="One of two")
+    assert page.count("model-01 (Q4_1)") == page.count("model-01") > 3
+    assert page.count("model-00") == page.count("model-01")
 
 
 def test_missing_numbers_and_hostile_names_stay_data() -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -17,6 +18,7 @@ from matplotlib.colors import Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from headalgebra.algebra.phases import PHASES, phase
 from headalgebra.claims.linf.paper import (
@@ -1131,6 +1133,24 @@ def test_models_that_were_never_trained_are_told_apart(paper):
     lines = [line for line in figures["tower"].axes[0].lines if line.get_linestyle() != "None"]
     for line, model in zip(lines, PAPER, strict=True):
         assert (line.get_linestyle() != "-") == (model in UNTRAINED["initialised"])
+
+
+def test_every_figure_says_how_the_weights_of_a_model_are_stored(study):
+    """Wherever it names the model, in the same words otherwise."""
+    model = str(study["layers"]["model"].iloc[-1])
+    plain = draw_figures(study)
+    stored = draw_figures(study, replace(STYLE, quantised={model: "Q4_1"}))
+    # Families and training runs have names of their own.
+    for name in plain.keys() - {"size", "training"}:
+        texts = [
+            [" ".join(text.get_text().split()) for text in figure.findobj(Text)]
+            for figure in (plain[name], stored[name])
+        ]
+        named = [
+            re.sub(rf"(?<![\w-]){model}(?![\w-])", f"{model} (Q4_1)", text) for text in texts[0]
+        ]
+        assert texts[1] == named, name
+        assert any("Q4_1" in text for text in texts[1]), name
 
 
 @pytest.mark.parametrize("palette", ["colorblind", "husl"])

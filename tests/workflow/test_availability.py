@@ -18,7 +18,7 @@ FOLDER = "write the folder that holds config.json and the weights"
 
 def study_of(model: dict[str, Any], series: bool = False) -> Configuration:
     name = "mine.main" if series else "mine"
-    model = {"id": None, "revision": None} | model
+    model = {"id": None, "revision": None, "file": None, "folder": None} | model
     return Configuration("custom", "", {name: model}, {"mine": [name]} if series else {}, {}, {})
 
 
@@ -40,6 +40,18 @@ def test_a_folder_has_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert message.startswith(f"config/model/mine.yaml: model.path: {path}: "), message
         assert message.endswith(FOLDER)
     assert "home directory" in refusal({"source": "path", "path": "~nosuchuser/x"})
+
+
+def test_a_file_has_to_be_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "x.gguf").touch()
+    refuse_absent(study_of({"source": "path", "path": str(tmp_path), "file": "x.gguf"}))
+    missing = refusal({"source": "path", "path": str(tmp_path), "file": "y.gguf"})
+    assert f"model.file: {tmp_path} has no file y.gguf" in missing
+    instead = refusal({"source": "path", "path": str(tmp_path / "x.gguf")})
+    assert instead.endswith("x.gguf: a file; write its folder, and file: x.gguf")
+    here = {"source": "package", "package": "headalgebra", "file": "checkpoints/_open.py"}
+    refuse_absent(study_of(here))
+    assert "model.file: headalgebra " in refusal(here | {"file": "checkpoints/x.gguf"})
 
 
 def test_a_package_has_to_be_installed_and_to_have_the_folder() -> None:
@@ -68,6 +80,7 @@ from availability import refuse_absent
 from configuration import Configuration
 for id, revision, source in (line.split() for line in sys.argv[1:]):
     model = {"source": source, "id": id, "revision": None if revision == "-" else revision}
+    model["file"] = None
     try:
         refuse_absent(Configuration("", "", {"m.1": model}, {"m": ["m.1"]}, {}, {}))
         print("there")

@@ -355,16 +355,33 @@ MODEL_FAULTS = [
     ),
     (
         "source: hub\nrevision: main",
-        f"id: missing; source hub takes id, revision, revisions, {READ}",
+        f"id: missing; source hub takes id, revision, revisions, file, {READ}",
     ),
-    ("source: path", f"path: missing; source path takes path, {READ}"),
+    ("source: path", f"path: missing; source path takes path, file, {READ}"),
     (
         "source: package\npackage: a",
-        f"folder: missing; source package takes package, folder, {READ}",
+        "folder: source package takes either folder or file",
     ),
-    (f"{HERE}id: a/b", f"id: {OWN} path takes path, {READ}"),
-    (f"{HERE}revision: main", f"revision: {OWN} path takes path, {READ}"),
-    (f"{HERE}config: {{model_type: a}}", f"config: {OWN} path takes path, {READ}"),
+    (f"{HERE}id: a/b", f"id: {OWN} path takes path, file, {READ}"),
+    (f"{HERE}revision: main", f"revision: {OWN} path takes path, file, {READ}"),
+    (f"{HERE}config: {{model_type: a}}", f"config: {OWN} path takes path, file, {READ}"),
+    (
+        "source: package\npackage: a\nfolder: b\nfile: c.gguf",
+        "folder: source package takes either folder or file",
+    ),
+    (
+        f"{HERE}file: ../x.gguf",
+        "file: '../x.gguf' is not null or a relative path without '..' that ends in .gguf",
+    ),
+    (
+        f"{HERE}file: x.bin",
+        "file: 'x.bin' is not null or a relative path without '..' that ends in .gguf",
+    ),
+    (
+        f"{HERE}file: x.gguf\nadapters: ignore",
+        "adapters: has no meaning for a GGUF file, which is read by itself",
+    ),
+    (f"{INIT}file: x.gguf", f"file: {OWN} init takes config, id, revision, ignore_config"),
     (
         f"{INIT}sha256: {{a: {DIGEST}}}",
         f"sha256: {OWN} init takes config, id, revision, ignore_config",

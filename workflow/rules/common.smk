@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 import demand
 import locks
 import paths
-from captions import provenance_lines, read_provenance
+from captions import provenance_lines, quantisations, read_provenance
 from code_inputs import modules_behind
 from content import content_of, files_read
 from availability import refuse_absent
@@ -230,6 +230,11 @@ def provenance_shown(wildcards):
 def provenance_caption(wildcards, input):
     """What a caption says of its models; known once they are read."""
     return provenance_lines(read_provenance(input.provenance))
+
+
+def quantised(wildcards, input):
+    """How a GGUF file has the weights of the models that are from one."""
+    return quantisations(read_provenance(input.provenance))
 
 
 def families(provenance):

@@ -152,6 +152,7 @@ for name, figure in FIGURES.items():
             "../../envs/environment.yaml"
         params:
             style=STUDY.figures,
+            quantised=quantised,
             plot=figure.plot,
             models=models_shown,
             settings=figure.settings,
@@ -180,6 +181,7 @@ rule draw_layer_explorer:
         "../../envs/environment.yaml"
     params:
         style=STUDY.figures,
+        quantised=quantised,
         title=STUDY.title,
         provenance=provenance_caption,
     script:

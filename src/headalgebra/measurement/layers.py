@@ -88,6 +88,7 @@ def measure_layers(
             "layers": wanted,
             "revision": checkpoint.revision,
             "convention": asdict(checkpoint.convention),
+            "quantisation": {str(layer): checkpoint.quantisation(layer) for layer in wanted},
             "note": checkpoint.provenance.note,
         },
         {table: pd.DataFrame(rows[table], columns=list(names)) for table, names in TABLES.items()},

@@ -9,6 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from headalgebra.plots._style import FigureStyle
 from headalgebra.plots._tables import Values
 
 PANEL_INCHES = 1.6
@@ -84,10 +85,15 @@ def panel_inches(axes: Axes) -> float:
 
 
 def title_model(
-    axes: Axes, model: str, initialised: Collection[str], series: Mapping[str, Values]
+    axes: Axes,
+    model: str,
+    style: FigureStyle,
+    initialised: Collection[str],
+    series: Mapping[str, Values],
 ) -> None:
     """`title_panel` with a model's name, and a line more for one that was never trained."""
-    title_panel(axes, model, series, [AT_INITIALISATION] if model in initialised else [])
+    remarks = [AT_INITIALISATION] if model in initialised else []
+    title_panel(axes, style.called(model), series, remarks)
 
 
 def title_panel(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import matplotlib as mpl
 import matplotlib.style
@@ -55,6 +55,8 @@ class FigureStyle:
         Dots per inch of bitmaps.
     width_inches
         Width of a figure, at least 3; heights follow from the number of panels.
+    quantised
+        How the weights of a model are stored, such as ``Q4_1``, if that rounds them.
 
     Raises
     ------
@@ -67,6 +69,7 @@ class FigureStyle:
     map_colours: str
     dpi: int
     width_inches: float
+    quantised: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what would fail in the middle of a figure."""
@@ -80,6 +83,10 @@ class FigureStyle:
                 f"width_inches is {self.width_inches}; give at least {NARROWEST:g}, "
                 "narrower panels have no room for their labels"
             )
+
+    def called(self, model: str) -> str:
+        """What a model goes by in a figure, with how its weights are stored."""
+        return f"{model} ({self.quantised[model]})" if model in self.quantised else model
 
     def model_colours(self, table: pd.DataFrame) -> dict[str, Colour]:
         """A colour for each value of the table's ``model`` column, in the order of its rows."""

@@ -64,7 +64,9 @@ def associator_by_parameter(
             scale = predicted[~np.isnan(predicted)].max(initial=0) / np.abs(t + t * t).max()
             plot_positive(axes, curve, scale * height, **PREDICTED_LOOK)
             plot_positive(axes, t, measured, color=colours[model], **MEASURED_LOOK)
-        title_model(axes, model, initialised, {"no associators": numbers(rows["associator"])})
+        title_model(
+            axes, model, style, initialised, {"no associators": numbers(rows["associator"])}
+        )
     label_outside(panels, x="t", y=r"$\|$associator$\|_F$")
     legend_below(
         figure,

@@ -78,7 +78,7 @@ def ratios_to_chance(
         for quantity, (_, look) in LOOKS.items():
             plot_positive(axes, layer, ratios[quantity], color=colours[model], **look)
         title_model(
-            *(axes, model, initialised),
+            *(axes, model, style, initialised),
             {
                 "no ε: it needs two heads": ratios["epsilon"],
                 "no ρ₃: it needs 3 basis elements": ratios["rho3"],

@@ -43,14 +43,16 @@ def commutator_maps(pairs: pd.DataFrame, style: FigureStyle, *, model: str) -> F
     relative = numbers(pairs["commutator_relative"])
     if np.isnan(relative).all():
         return reason_alone(
-            style.width_inches, "no maps: they need two heads that are not zero", title=model
+            style.width_inches,
+            "no maps: they need two heads that are not zero",
+            title=style.called(model),
         )
     n_columns = -(-len(layers) // math.isqrt(len(layers)))
     n_columns = min(n_columns, int(style.width_inches / SMALLEST_MAP))
     n_rows = -(-len(layers) // n_columns)
     side = min(LARGEST_MAP, (style.width_inches - 1.1) / n_columns - 0.1)
     figure = Figure(figsize=(style.width_inches, n_rows * (side + 0.22) + 0.5), layout="compressed")
-    figure.suptitle(model)
+    figure.suptitle(style.called(model))
     grid = figure.subplots(n_rows, n_columns, squeeze=False)
     panels = list(grid.flat)
     n_heads = int(pairs["j"].max()) + 1

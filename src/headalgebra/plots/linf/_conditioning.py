@@ -97,7 +97,7 @@ def conditioning_by_depth(
             truncated = True
             axes.plot(layer[differs], kept[differs], **KEPT_LOOK)
         remarks = [_sizes(rows)] + [AT_INITIALISATION] * (model in initialised)
-        title_panel(axes, model, {"no κ: all heads are zero": kappa}, remarks)
+        title_panel(axes, style.called(model), {"no κ: all heads are zero": kappa}, remarks)
         if in_last_column(axes):
             name_bands(axes, edges, tuple(BANDS))
     label_outside(panels, x="layer", y="κ")

@@ -117,7 +117,7 @@ def epsilon_by_depth(
             mean = numbers(drawn["mean"])
             plot_positive(*(axes, numbers(drawn["layer"]), mean), markevery=isolated(mean), **look)
         title_model(
-            *(axes, model, initialised),
+            *(axes, model, style, initialised),
             {"no ε: it needs two heads": epsilon, "no Haar null": haar},
         )
         if in_last_column(axes):

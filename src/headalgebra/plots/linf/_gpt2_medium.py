@@ -113,7 +113,7 @@ def gpt2_medium_intervals(
         [
             Patch(label="interval of the paper", **CLAIM_LOOK),
             *(
-                Line2D([], [], color=colours[model], label=model, **MEASURED_LOOK)
+                Line2D([], [], color=colours[model], label=style.called(model), **MEASURED_LOOK)
                 for model in measured
             ),
             *([Line2D([], [], label="its Haar null", **HAAR_LOOK)] if measured else []),
@@ -121,7 +121,7 @@ def gpt2_medium_intervals(
                 Line2D(
                     *([], []),
                     color=colours[model],
-                    label=f"{model} (null: never trained)",
+                    label=f"{style.called(model)} (null: never trained)",
                     **INITIAL_LOOK,
                 )
                 for model in initial

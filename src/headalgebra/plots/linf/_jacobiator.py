@@ -79,7 +79,9 @@ def jacobiator_by_precision(
             _draw_operand(axes, of_operand, str(operand), colours[model], list(dtypes))
         log_axis(axes.xaxis, roundoff_limits)
         log_axis(axes.yaxis, norm_limits)
-        title_model(axes, model, initialised, {"no Jacobiators": numbers(rows["jacobi_mean"])})
+        title_model(
+            axes, model, style, initialised, {"no Jacobiators": numbers(rows["jacobi_mean"])}
+        )
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="lower right", title="fitted slope", handlelength=1.8, borderpad=0.1)
     label_outside(panels, x="unit roundoff", y=r"mean $\|J\|_F$")

@@ -74,7 +74,7 @@ def beside_chance(
     require_columns(coherence, "coherence", ("layer", "rho3", "closure_isotropy"))
     require_columns(nulls, "nulls", ("layer", "quantity", "null", "mean", "low", "high"))
     figure = Figure(figsize=(style.width_inches, 4.4), layout="constrained")
-    figure.suptitle(model)
+    figure.suptitle(style.called(model))
     layers = epsilon.merge(coherence, on="layer", validate="1:1").sort_values("layer")
     colours = dict(zip(NULLS, sns.color_palette(style.model_palette, len(NULLS)), strict=True))
     for axes, (quantity, (symbol, reason)) in zip(

@@ -59,7 +59,7 @@ def obstruction_by_depth(
         axes.vlines(layer, low, high, **INTERVAL_LOOK)
         plot_positive(axes, layer, projected, color=colours[model], **PROJECTED_LOOK)
         title_model(
-            *(axes, model, initialised),
+            *(axes, model, style, initialised),
             {
                 "no obstruction: needs 2 basis elements": rms,
                 "no projected Jacobiator: needs 3 basis elements": projected,

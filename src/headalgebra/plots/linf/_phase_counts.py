@@ -74,7 +74,7 @@ def phase_counts(
         of_model = phases[phases["model"].astype(str) == model].set_index("phase")
         blocks.append(
             (
-                _heading(model, rows, model in initialised),
+                _heading(style.called(model), rows, model in initialised),
                 [_measured(phase, rows, of_model) for phase in PHASES],
             )
         )

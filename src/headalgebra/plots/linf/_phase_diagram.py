@@ -125,7 +125,10 @@ def phase_diagram(
     legend_below(
         figure,
         [
-            *(Line2D([], [], label=model, linewidth=1.2, **look) for model, look in looks.items()),
+            *(
+                Line2D([], [], label=style.called(model), linewidth=1.2, **look)
+                for model, look in looks.items()
+            ),
             Patch(label="where the paper has it", **CLAIM_LOOK),
         ],
     )

@@ -84,7 +84,7 @@ def singular_values(
         spectra = singular_values[singular_values["model"].astype(str) == model]
         _draw_spectra(spectrum_axes, spectra, ScalarMappable(depth, shades))
         title_model(
-            *(spectrum_axes, model, initialised),
+            *(spectrum_axes, model, style, initialised),
             {"no singular values": numbers(spectra["sigma"])},
         )
         plot_positive(kappa_axes, layer, kappa, color="0.6", linewidth=0.7, zorder=2)

@@ -89,7 +89,7 @@ def tower_by_depth(
     legend_below(
         figure,
         [
-            *(Line2D([], [], label=model, **look) for model, look in looks.items()),
+            *(Line2D([], [], label=style.called(model), **look) for model, look in looks.items()),
             *([Line2D([], [], label="S negative", **NEGATIVE_LOOK)] if negative else []),
             *zero_legend(
                 *(tower.loc[tower["quantity"] == quantity, "value"] for _, quantity, _ in PANELS)

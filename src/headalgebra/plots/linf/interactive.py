@@ -76,6 +76,7 @@ def layer_explorer(layers: pd.DataFrame, style: FigureStyle, *, title: str) -> s
     if not len(layers):
         raise ValueError("layers has no rows")
     rows = layers[list(COLUMNS)].copy()
+    rows["model"] = rows["model"].astype(str).map(style.called)
     last = layers.groupby("model")["layer"].transform("max").clip(lower=1)
     rows["depth"] = (layers["layer"] / last).round(3)
     # As CSV inside the page: a third of the bytes of one object a row.
@@ -83,7 +84,7 @@ def layer_explorer(layers: pd.DataFrame, style: FigureStyle, *, title: str) -> s
     numeric = {column: "number" for column in ("layer", "depth", *(name for name, _, _ in SHOWN))}
     data = alt.InlineData(values=values, format=alt.CsvDataFormat(type="csv", parse=numeric))
 
-    names = [ALL, *dict.fromkeys(map(str, layers["model"]))]
+    names = [ALL, *dict.fromkeys(rows["model"])]
     shades = [to_hex(colour) for colour in style.depth_colours()(np.linspace(0, 1, SHADES))]
     model = alt.param(
         name="model", value=ALL, bind=alt.binding_select(options=names, name="Model: ")
