@@ -70,3 +70,13 @@ def test_scale() -> None:
     # d = 16,384: literal Jacobiators hold several dense operators, of 2.1 GB each.
     assert figures["asked"]["measure_precision"]["largest_gb"] > 20
     assert figures["asked"]["measure_precision"]["small_gb"] < 2
+
+
+def test_quantisation() -> None:
+    figures = figures_of("quantisation", "--layers", "0")
+    sizes = {name: abs(*changes) for name, changes in figures.items()}
+    assert len(sizes) == 9
+    for quantity in ("epsilon", "rho3", "closure_isotropy"):
+        # Sixteen times the step, and changes of either sign that may cancel.
+        assert 0 < sizes[f"Q8_0 {quantity}"] < 0.003
+        assert 0 < sizes[f"Q4_0 {quantity}"] < 0.1
