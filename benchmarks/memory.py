@@ -57,7 +57,7 @@ def job(stage: str, checkpoint: Path, results: Path, threads: int) -> SimpleName
             "path": str(checkpoint),
             "sha256": {},
         }
-        source |= {"dtype": None, **asdict(AS_IT_IS), **asdict(PAPER)}
+        source |= {"dtype": None, "file": None, **asdict(AS_IT_IS), **asdict(PAPER)}
         parts: dict[str, Any] = {
             "params": SimpleNamespace(source=source, seed=0),
             "output": SimpleNamespace(
