@@ -17,9 +17,9 @@ from headalgebra.checkpoints import (
     open_checkpoint,
     open_folder,
 )
+from headalgebra.checkpoints._folders import folder_files
 from headalgebra.checkpoints._hub import transformer_folder
 from headalgebra.checkpoints._outline import outline
-from headalgebra.checkpoints._sources import folder_files
 from headalgebra.checkpoints.convention import PAPER
 from headalgebra.checkpoints.reading import Reading
 

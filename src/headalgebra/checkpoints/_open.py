@@ -8,10 +8,11 @@ from typing import Any
 from headalgebra.checkpoints._checkpoint import Checkpoint
 from headalgebra.checkpoints._config import CONFIG
 from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._folders import folder_files
 from headalgebra.checkpoints._holdings import CONVERSION, PICKLED, find_holdings
 from headalgebra.checkpoints._live import is_live_model, live_checkpoint
 from headalgebra.checkpoints._lookup import weights_files
-from headalgebra.checkpoints._sources import folder_files, open_folder, open_hub
+from headalgebra.checkpoints._sources import open_folder, open_hub
 from headalgebra.checkpoints.convention import PAPER, Convention
 from headalgebra.checkpoints.reading import AS_IT_IS, Reading
 

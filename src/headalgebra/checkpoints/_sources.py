@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from importlib import metadata, util
+from importlib import metadata
 from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,8 +13,8 @@ from headalgebra.checkpoints._config import CONFIG, read_json, recognise
 from headalgebra.checkpoints._digest import CheckpointFiles, Provenance, content_revision
 from headalgebra.checkpoints._drawn import drawn_checkpoint
 from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._folders import files_beside, folder_files, folder_in_package
 from headalgebra.checkpoints._gguf import gguf_checkpoint
-from headalgebra.checkpoints._holdings import transformer_folder
 from headalgebra.checkpoints._hub import hub_files
 from headalgebra.checkpoints._outline import Outline, outline, outline_gguf
 from headalgebra.checkpoints._stored import stored_checkpoint
@@ -173,7 +173,7 @@ def open_package(
         ) from error
     revision = f"{distribution.name}=={distribution.version}"
     inside = str(PurePosixPath(folder, file).parent) if file else folder
-    location = _folder_in_package(distribution.name, inside)
+    location = folder_in_package(distribution.name, inside)
     if file:
         files = files_beside(location / PurePosixPath(file).name, sha256)
     else:
@@ -274,65 +274,3 @@ def _checkpoint(
     if file is not None:
         return gguf_checkpoint(files, PurePosixPath(file).name, revision, convention, reading)
     return stored_checkpoint(files, revision, convention, reading)
-
-
-def folder_files(path: Path, expected: Mapping[str, str]) -> CheckpointFiles:
-    """The files directly in a folder, or in that of its transformer."""
-    if not path.is_dir():
-        raise CheckpointError(str(path), "no such folder", "correct the path")
-    nested = path.glob("*_Transformer/*")
-    names = {str(it.relative_to(path)) for it in (*path.iterdir(), *nested) if it.is_file()}
-    return files_beside(path / transformer_folder(names) / CONFIG, expected)
-
-
-def files_beside(file: Path, expected: Mapping[str, str]) -> CheckpointFiles:
-    """The files in the folder of this one, itself among them; none may lie elsewhere.
-
-    The links of a snapshot in a Hugging Face cache lead to the blobs of the same model there.
-    """
-    path = file.parent
-    if not path.is_dir():
-        raise CheckpointError(str(path), "no such folder", "correct the path")
-    allowed = [path.resolve()]
-    if path.resolve().parent.name == "snapshots":
-        allowed.append(path.resolve().parent.parent / "blobs")
-
-    def inside(name: str) -> Path:
-        file = path / name
-        if not any(file.resolve().is_relative_to(folder) for folder in allowed):
-            raise CheckpointError(
-                str(file),
-                f"a symbolic link that leads out of the folder, to {file.resolve()}",
-                "put the file itself into the folder",
-            )
-        return file
-
-    names = {entry.name for entry in path.iterdir() if entry.is_file()}
-    return CheckpointFiles(str(path), names, inside, expected)
-
-
-def _folder_in_package(distribution: str, folder: str) -> Path:
-    """The folder inside one of the import packages that a distribution installed.
-
-    `find_spec` locates a top-level package without running its code.
-    """
-    where = f"package {distribution}"
-    candidates = set()
-    for name, owners in metadata.packages_distributions().items():
-        spec = util.find_spec(name) if distribution in owners else None
-        for location in (spec and spec.submodule_search_locations) or ():
-            root = Path(location).resolve()
-            inside = (root / folder).resolve()
-            if not inside.is_relative_to(root):
-                raise CheckpointError(
-                    where, f"folder {folder!r} leaves the package", "give a path inside it"
-                )
-            if inside.is_dir():
-                candidates.add(inside)
-    if len(candidates) != 1:
-        raise CheckpointError(
-            where,
-            f"folder {folder!r} was found {len(candidates)} times in it",
-            "give the path of one folder inside the package",
-        )
-    return candidates.pop()
