@@ -174,6 +174,7 @@ MISTRAL_NEMO = {
     "use_cache": True,
     "vocab_size": 131072,
 }
+SMOLLM3 = PUBLISHED["smollm3-3b"][0]
 QWEN2_05B = {
     "architectures": ["Qwen2ForCausalLM"],
     "attention_dropout": 0.0,
@@ -240,7 +241,7 @@ def test_published_configurations_of_every_family_are_understood(model: str) -> 
     part = "text_config" if "text_config" in config else None
     strange = {"clip_qkv": 8.0}
     changed = config | ({part: config[part] | strange} if part else strange)
-    with pytest.raises(CheckpointError, match=r"clip_qkv is .* but unknown to it"):
+    with pytest.raises(CheckpointError, match=r"clip_qkv is .* but (unknown to it|None by)"):
         recognise(changed, "config")
 
 
@@ -370,6 +371,15 @@ def test_every_default_is_understood(family: str) -> None:
         (LLAMA_31_8B | {"rope_scaling": {"rope_type": "linear"}}, "factor"),
         (LLAMA_31_8B | {"clip_qkv": 8.0}, "clip_qkv"),
         (PYTHIA_410M | {"num_key_value_heads": 4}, "num_key_value_heads"),
+        (SMOLLM3 | {"no_rope_layers": [1, 0, 1]}, "a list has fewer entries than there are layers"),
+        (SMOLLM3 | {"no_rope_layers": [1] * 37}, "no_rope_layers has 37 entries for 36 layers"),
+        (PUBLISHED["olmo-1b"][0] | {"clip_qkv": 8.0}, "clip_qkv is 8.0 but None by default"),
+        (PUBLISHED["command-r"][0] | {"use_qk_norm": True}, "use_qk_norm is True but False by"),
+        (
+            PUBLISHED["stablelm-2-1.6b"][0] | {"qk_layernorm": True},
+            "qk_layernorm is True but False",
+        ),
+        (PUBLISHED["stablelm-2-1.6b"][0] | {"head_dim": 32}, "head_dim is 32 but unknown to it"),
         (
             GPT2_MEDIUM | {"model_type": "gpt5"},
             "gpt5' is not known; use .* bert, .*, gpt2, .* or write the family's",

@@ -113,13 +113,16 @@ MLA = SMALL | {
 }
 
 
-def llama_like(name: str, *, more: Mapping[str, Any] = {}, **parts: Any) -> Blueprint:
+def llama_like(
+    name: str, *, more: Mapping[str, Any] = {}, without: tuple[str, ...] = (), **parts: Any
+) -> Blueprint:
     """A decoder with grouped keys, separate weights and the norm in front."""
+    settings = GROUPED | SPECIAL | {"rope_parameters": ROPE} | more
     return Blueprint(
         f"{name}Config",
         f"{name}Model",
         f"{name}ForCausalLM",
-        GROUPED | SPECIAL | {"rope_parameters": ROPE} | more,
+        {name: value for name, value in settings.items() if name not in without},
         **{"sizes": (4, 4, 2, 16, 6), **DECODER, "norm": "layers.{}.input_layernorm"}
         | TABLES
         | parts,
@@ -346,7 +349,21 @@ BLUEPRINTS = {
         gated=True,
         **SCORE_NORMS,
     ),
+    "qwen2_moe": llama_like("Qwen2Moe", more=MOE | {"shared_expert_intermediate_size": 4}),
+    "qwen3_moe": llama_like("Qwen3Moe", more=MOE, **SCORE_NORMS),
+    "smollm3": llama_like("SmolLM3", more={"no_rope_layer_interval": 3}),
+    "granite": llama_like("Granite", more={"attention_multiplier": 0.3}),
+    "starcoder2": llama_like("Starcoder2"),
+    "cohere": llama_like("Cohere", single=True),
+    "stablelm": llama_like(
+        "StableLm",
+        more={"hidden_size": 32, "rope_parameters": ROPE | {"partial_rotary_factor": 0.5}},
+        without=("head_dim",),
+        sizes=(4, 4, 2, 32, 8),
+    ),
+    "olmo": llama_like("Olmo"),
     "olmo2": llama_like("Olmo2", norm=None, **SCORE_NORMS),
+    "olmo3": llama_like("Olmo3", more={"rope_parameters": BY_KIND}, norm=None, **SCORE_NORMS),
     "gemma": llama_like("Gemma"),
     "gemma2": llama_like("Gemma2", more={"query_pre_attn_scalar": 5}),
     "gemma3_text": Blueprint(
@@ -487,10 +504,12 @@ class TinyModel:
         norm = self.part(self.blueprint.norm, layer)
         if isinstance(norm, torch.nn.Identity):
             return inputs
-        centred = isinstance(norm, torch.nn.LayerNorm)
-        centre = inputs.mean(dim=1, keepdim=True) if centred else torch.zeros_like(inputs[:, :1])
+        large = 2.0**20 * inputs  # a number under the square root that cannot be set to 0 is lost
         with torch.no_grad():
-            return norm(inputs) * rows_sizes(inputs - centre, len(inputs))[0]
+            normalised = norm(large)
+            centred = torch.allclose(norm(large + 2.0**20), normalised, atol=1e-3)
+        centre = inputs.mean(dim=1, keepdim=True) if centred else torch.zeros_like(inputs[:, :1])
+        return normalised * rows_sizes(inputs - centre, len(inputs))[0]
 
     def write(self, layer: int, scored: Scored, head: int, width: int) -> Tensor:
         """What one head adds to the residual stream [n, d] when each token attends to itself."""

@@ -7,6 +7,7 @@ import pytest
 from docutils.core import publish_string
 from docutils.utils import SystemMessage
 
+import family_table
 from headalgebra.checkpoints._families import FAMILIES, TEXT_PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,15 @@ def test_a_page_lists_the_families_that_are_read() -> None:
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     listed = re.findall(r"`([^`]+)`", "".join(rows[1:]))
     assert sorted(listed) == sorted([*FAMILIES, *TEXT_PARTS])
+
+
+def test_the_table_of_families_is_as_the_code_writes_it() -> None:
+    """A row that is not, or a missing one, is written anew."""
+    page = family_table.PAGE.read_text()
+    assert family_table.written(page) == page
+    first, *_, last = family_table.table().splitlines(keepends=True)[2:]
+    for stale in (page.replace(first, ""), page.replace(last, last.replace("|", "| old", 1))):
+        assert stale != page == family_table.written(stale)
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:

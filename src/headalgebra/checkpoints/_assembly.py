@@ -125,7 +125,7 @@ def norms(layer: AttentionLayer, convention: Convention) -> Iterator[Norm]:
 
     for side in sides(layer, convention):
         yield from within(side)
-    if convention.fold_norm and layer.norm:
+    if convention.fold_norm and layer.norm and layer.norm.tensor:
         yield layer.norm
 
 
@@ -218,7 +218,7 @@ def _factor(weights: Weights, projection: Projection) -> Float[Tensor, "heads d 
 
 def _multiplier(weights: Weights, norm: Norm) -> Float[Tensor, " n"]:
     """What a normalisation multiplies by, in float64."""
-    gamma = weights.gamma(norm).double()
+    gamma = weights.gamma(norm).double() if norm.tensor else torch.ones(norm.size).double()
     return 1 + gamma if norm.plus_one else gamma
 
 

@@ -154,6 +154,10 @@ def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS
         completed = config_class(**handled)
     except (StrictDataclassError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(where, str(error), "correct the value") from error
+    except IndexError as error:
+        raise CheckpointError(
+            where, "a list has fewer entries than there are layers", "correct the list"
+        ) from error
     unread = dict.fromkeys(reading.ignore_config, "ignored as asked")
     for name, value in unhandled.items():
         if name in defaults or not reaches_no_code(name, value, config_class, handled):

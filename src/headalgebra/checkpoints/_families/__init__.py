@@ -19,15 +19,22 @@ from headalgebra.checkpoints._families.gpt_bigcode import GptBigCode
 from headalgebra.checkpoints._families.gpt_neox import GptNeoX
 from headalgebra.checkpoints._families.gptj import CodeGen, GptJ
 from headalgebra.checkpoints._families.llama import (
+    Cohere,
+    Granite,
     Llama,
     Mistral,
     Mixtral,
-    Olmo2,
     Phi,
     Qwen2,
+    Qwen2Moe,
     Qwen3,
+    Qwen3Moe,
+    SmolLm3,
+    StableLm,
+    StarCoder2,
 )
 from headalgebra.checkpoints._families.modernbert import ModernBert
+from headalgebra.checkpoints._families.olmo import Olmo, Olmo2, Olmo3
 from headalgebra.checkpoints._families.opt import Opt
 from headalgebra.checkpoints._families.phi3 import Phi3
 from headalgebra.checkpoints._families.qwen3_next import Qwen3Next
@@ -39,6 +46,7 @@ FAMILIES: dict[str, Family] = {
     "bloom": Bloom(),
     "camembert": Bert(),
     "codegen": CodeGen(),
+    "cohere": Cohere(),
     "deepseek_v2": DeepSeek(),
     "deepseek_v3": DeepSeek(),
     "distilbert": DistilBert(),
@@ -51,18 +59,26 @@ FAMILIES: dict[str, Family] = {
     "gpt_bigcode": GptBigCode(),
     "gpt_neox": GptNeoX(),
     "gptj": GptJ(),
+    "granite": Granite(),
     "llama": Llama(),
     "mistral": Mistral(),
     "mixtral": Mixtral(),
     "modernbert": ModernBert(),
+    "olmo": Olmo(),
     "olmo2": Olmo2(),
+    "olmo3": Olmo3(),
     "opt": Opt(),
     "phi": Phi(),
     "phi3": Phi3(),
     "qwen2": Qwen2(),
+    "qwen2_moe": Qwen2Moe(),
     "qwen3": Qwen3(),
+    "qwen3_moe": Qwen3Moe(),
     "qwen3_next": Qwen3Next(),
     "roberta": Bert(),
+    "smollm3": SmolLm3(),
+    "stablelm": StableLm(),
+    "starcoder2": StarCoder2(),
     "t5": T5(),
     "vit": Vit(),
     "xlm-roberta": Bert(),

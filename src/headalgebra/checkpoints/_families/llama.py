@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from headalgebra.checkpoints._families._attention import Rotary, rotary_of
+from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._families._attention import AttentionShape, Rotary, rotary_of
 from headalgebra.checkpoints._families._family import SeparateProjections
 from headalgebra.checkpoints._families._keys import (
     AUTHORS_CODE,
     BLOCK,
     BOOKKEEPING,
     EXPERTS,
+    OFF,
     ROTARY,
 )
-from headalgebra.checkpoints._families._refusals import NORM_AFTER, rope_refusals
+from headalgebra.checkpoints._families._refusals import rope_refusals
 
 
 class Llama(SeparateProjections):
@@ -52,7 +54,7 @@ class Llama(SeparateProjections):
     norm_tensor: ClassVar[str | None] = "layers.{}.input_layernorm.weight"
     rotary_class: ClassVar[tuple[str, str]] = ("llama", "LlamaRotaryEmbedding")
 
-    def rotary(self, config: Any, layer: int) -> Rotary:
+    def rotary(self, config: Any, layer: int) -> Rotary | None:
         """From the first coordinates of the head on."""
         return rotary_of(*self.rotary_class, config)
 
@@ -94,20 +96,108 @@ class Qwen3(Qwen2):
     rotary_class = ("qwen3", "Qwen3RotaryEmbedding")
 
 
-class Olmo2(Llama):
-    """Decoders of Walsh et al. (2024), https://arxiv.org/abs/2501.00656.
+class Qwen2Moe(Qwen2):
+    """Decoders of the Qwen team (2024), "Qwen1.5-MoE", with experts in place of perceptrons."""
 
-    Queries and keys are normalised across all heads; the gammas are part of the operators.
+    ignored = Qwen2.ignored | EXPERTS | {"qkv_bias"}
+    rotary_class = ("qwen2_moe", "Qwen2MoeRotaryEmbedding")
+
+
+class Qwen3Moe(Qwen3):
+    """Decoders of Yang et al. (2025), https://arxiv.org/abs/2505.09388, with experts."""
+
+    ignored = Qwen3.ignored | EXPERTS
+    rotary_class = ("qwen3_moe", "Qwen3MoeRotaryEmbedding")
+
+
+class Granite(Llama):
+    """Decoders of the Granite team (2024), "Granite 3.0 language models".
+
+    Scores are scaled by a number given for it, whatever the width of the heads. Other multipliers
+    act on embeddings, on what a block writes, and on logits.
     """
 
-    norm_tensor = None
-    score_norms = Qwen3.score_norms
-    whole_width = True
-    rotary_class = ("olmo2", "Olmo2RotaryEmbedding")
+    handled = Llama.handled | {"attention_multiplier"}
+    ignored = Llama.ignored | {"embedding_multiplier", "logits_scaling", "residual_multiplier"}
+    rotary_class = ("granite", "GraniteRotaryEmbedding")
 
-    def refusals(self, config: Any) -> Mapping[str, str]:
-        """Norms after attention as well."""
-        return {**NORM_AFTER, **super().refusals(config)}
+    def scale(self, config: Any, shape: AttentionShape, layer: int) -> float:
+        """Of the configuration."""
+        return float(config.attention_multiplier)
+
+
+class StarCoder2(Llama):
+    """Decoders of Lozhkov et al. (2024), https://arxiv.org/abs/2402.19173."""
+
+    ignored = Llama.ignored | {
+        "attention_softmax_in_fp32",
+        "embedding_dropout",
+        "norm_epsilon",
+        "residual_dropout",
+        "scale_attention_softmax_in_fp32",
+        "use_bias",
+    }
+    harmless = OFF | {"mlp_type": "default", "norm_type": "layer_norm", "scale_attn_weights": True}
+    centred = True
+    rotary_class = ("starcoder2", "Starcoder2RotaryEmbedding")
+
+
+class SmolLm3(Llama):
+    """Decoders of Hugging Face (2025), "SmolLM3".
+
+    Some layers have no rotary positions: an offset changes nothing there.
+    """
+
+    handled = Llama.handled | {"no_rope_layer_interval", "no_rope_layers"}
+    ignored = Llama.ignored | {"layer_types"}
+    rotary_class = ("smollm3", "SmolLM3RotaryEmbedding")
+
+    def shape(self, config: Any, where: str) -> AttentionShape:
+        """Sizes, where every layer is said to have rotary positions or not."""
+        shape = super().shape(config, where)
+        if len(config.no_rope_layers) != shape.n_layers:
+            raise CheckpointError(
+                where,
+                f"no_rope_layers has {len(config.no_rope_layers)} entries for {shape.n_layers} "
+                "layers",
+                "give one for each layer: 1 with rotary positions, 0 without",
+            )
+        return shape
+
+    def rotary(self, config: Any, layer: int) -> Rotary | None:
+        """Where the list has a 1, whatever its name says."""
+        return super().rotary(config, layer) if config.no_rope_layers[layer] else None
+
+
+class Cohere(Llama):
+    """Decoders of Cohere (2024), "Command R": rotary pairs are neighbours.
+
+    `use_qk_norm` is refused, as `qk_layernorm` is for Phi.
+    """
+
+    ignored = Llama.ignored | {"logit_scale", "model_max_length"}
+    centred = True
+    rotary_class = ("cohere", "CohereRotaryEmbedding")
+
+    def rotary(self, config: Any, layer: int) -> Rotary:
+        """Pairs (0,1), (2,3), ..."""
+        return rotary_of(*self.rotary_class, config, interleaved=True)
+
+
+class StableLm(Llama):
+    """Decoders of Bellagente et al. (2024), https://arxiv.org/abs/2402.17834.
+
+    Rotary positions turn the first coordinates of a head only. `qk_layernorm` is refused, as for
+    Phi. Heads share the width of the residual stream equally.
+    """
+
+    handled = Llama.handled - {"head_dim"} | {"partial_rotary_factor"}
+    ignored = Llama.ignored | {"use_parallel_residual", "use_qkv_bias"}
+    sizes: ClassVar[Mapping[str, str]] = {
+        name: key for name, key in Llama.sizes.items() if name != "head_width"
+    }
+    centred = True
+    rotary_class = ("stablelm", "StableLmRotaryEmbedding")
 
 
 class Phi(Llama):
