@@ -373,6 +373,14 @@ def test_every_default_is_understood(family: str) -> None:
         (PYTHIA_410M | {"num_key_value_heads": 4}, "num_key_value_heads"),
         (SMOLLM3 | {"no_rope_layers": [1, 0, 1]}, "a list has fewer entries than there are layers"),
         (SMOLLM3 | {"no_rope_layers": [1] * 37}, "no_rope_layers has 37 entries for 36 layers"),
+        (PUBLISHED["albert-base-v2"][0] | {"num_hidden_groups": 13}, "num_hidden_groups is 13"),
+        (
+            PUBLISHED["esm2-t6-8m"][0] | {"position_embedding_type": "relative_key"},
+            "position_embedding_type is 'relative_key'",
+        ),
+        (PUBLISHED["esm2-t6-8m"][0] | {"is_folding_model": True}, "is_folding_model is True"),
+        (PUBLISHED["gpt-neo-125m"][0] | {"num_layers": 14}, "attention_types"),
+        (PUBLISHED["umt5-small"][0] | {"scalable_attention": False}, "scalable_attention is False"),
         (PUBLISHED["olmo-1b"][0] | {"clip_qkv": 8.0}, "clip_qkv is 8.0 but None by default"),
         (PUBLISHED["command-r"][0] | {"use_qk_norm": True}, "use_qk_norm is True but False by"),
         (

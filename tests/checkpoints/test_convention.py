@@ -104,8 +104,8 @@ def normalised_rows(
     """Bounds on normalised rows [n, d] when nothing cancels, and how they are computed.
 
     A row is centred, divided by its size, multiplied by gamma and by its size again; a mean of d
-    terms and a sum of d squares go into it, in float32 where torch's LayerNorm does not do it. Returns the rows,
-    the number of terms and the unit roundoff.
+    terms and a sum of d squares go into it, in float32 where it is not torch's LayerNorm. Returns
+    the rows, the number of terms and the unit roundoff.
     """
     norm, terms = checkpoint.layers[layer].norm, 2 * checkpoint.d_model + 8
     if norm is None:

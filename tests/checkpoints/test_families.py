@@ -13,6 +13,7 @@ from tiny_models import BLUEPRINTS, model_type
 
 from headalgebra.checkpoints import CheckpointError, LayerFactors, open_folder
 from headalgebra.checkpoints._families import Norm, Projection
+from headalgebra.checkpoints.convention import Convention
 
 
 @pytest.mark.parametrize("head", [False, True], ids=["bare", "prefixed"])
@@ -183,6 +184,26 @@ def test_a_saved_model_of_text_and_images_is_read(tmp_path: Path) -> None:
     weight = model.model.language_model.layers[2].self_attn.q_proj.weight.detach()
     queries = weight.double().reshape(4, 6, 16).mT  # gammas start at 0, so 1 + gamma is 1
     assert torch.equal(checkpoint.read_layer(2).queries, queries)
+
+
+def test_norms_are_found_under_present_and_former_names(tiny_model: Callable) -> None:
+    """transformers writes ESM's under those of long ago; under both, one would be wrong."""
+    folder = tiny_model("esm").folder
+    fold = Convention(fold_norm=True)
+    former = open_folder(folder, convention=fold).read_layer(1)
+    weights = load_file(folder / "model.safetensors")
+    norm = "encoder.layer.1.attention.LayerNorm"
+    assert {f"{norm}.gamma", f"{norm}.beta"} <= weights.keys()
+    present = {
+        name.replace("Norm.gamma", "Norm.weight").replace("Norm.beta", "Norm.bias"): tensor
+        for name, tensor in weights.items()
+    }
+    save_file(present, folder / "model.safetensors")
+    found = open_folder(folder, convention=fold).read_layer(1)
+    assert torch.equal(found.queries, former.queries) and torch.equal(found.keys, former.keys)
+    save_file(present | {f"{norm}.gamma": -weights[f"{norm}.gamma"]}, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=f"{norm}.gamma is in the module of {norm}.weight"):
+        open_folder(folder, convention=fold)
 
 
 def test_an_encoder_alone_has_only_its_own_layers(tiny_model: Callable, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from headalgebra.checkpoints.convention import PAPER, Convention
 
 WIDTHS = {"d_kv", "d_model", "dim", "head_dim", "hidden_size", "n_embd"}
 LAYERS = {"n_layer", "n_layers", "num_hidden_layers", "num_layers"}
+T5S = ("t5", "mt5", "umt5")
 OV = Convention(circuit="ov")
 NOT_NORMAL = [
     family
@@ -31,7 +32,9 @@ def family(request: pytest.FixtureRequest) -> str:
 
 def width_of_the_law(family: str) -> str:
     """The attribute that it follows from."""
-    return {"opt": "init_std", "t5": "initializer_factor"}.get(family, "initializer_range")
+    return {"opt": "init_std", **dict.fromkeys(T5S, "initializer_factor")}.get(
+        family, "initializer_range"
+    )
 
 
 def wide(family: str) -> dict[str, Any]:
@@ -64,8 +67,8 @@ def test_draws_are_normal_with_the_configured_width(family: str) -> None:
     drawn = initialise(config(family), seed=0)
     assert drawn.dtype == torch.float32 and drawn.files == {}
     # T5's queries are narrower, so that scores need no scale; its keys are 1/sqrt(d) wide.
-    key_std = 0.05 * drawn.d_model**-0.5 if family == "t5" else 0.05
-    query_std = key_std * drawn.d_head**-0.5 if family == "t5" else 0.05
+    key_std = 0.05 * drawn.d_model**-0.5 if family in T5S else 0.05
+    query_std = key_std * drawn.d_head**-0.5 if family in T5S else 0.05
     entries = []
     for factors in (drawn.read_layer(layer) for layer in range(drawn.n_layers)):
         entries.append(factors.queries.double().flatten() / query_std)
@@ -155,7 +158,10 @@ def test_a_layer_depends_on_its_seed_and_number_only(family: str) -> None:
     """Not on the depth of the model, nor on which layers were read before."""
     (layers,) = LAYERS & config(family).keys()
     short = initialise(config(family), seed=4)
-    deep = initialise(config(family) | {layers: 20}, seed=4)
+    twenty = {layers: 20}
+    if family == "gpt_neo":
+        twenty["attention_types"] = [[["global"], 20]]
+    deep = initialise(config(family) | twenty, seed=4)
     other = initialise(config(family), seed=5)
     read = [deep.read_layer(layer) for layer in reversed(range(2))][::-1]
     for layer in range(2):

@@ -54,7 +54,7 @@ def test_factors_are_those_of_the_saved_folder(
         assert (live.family, live.dtype) == (stored.family, stored.dtype)
 
 
-@pytest.mark.parametrize("family", ["gpt2", "gemma", "t5"])
+@pytest.mark.parametrize("family", ["gpt2", "gemma", "t5", "olmo", "esm"])
 def test_norms_are_folded_as_from_the_folder(shared_model: Callable, family: str) -> None:
     tiny = shared_model(family)
     fold = Convention(fold_norm=True, scale=True)

@@ -1,5 +1,6 @@
 """What transformers' own implementation of each family computes, on tiny random models."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ class Blueprint:
         Whether attention is given a position term to add its products to.
     single
         Whether queries and keys are rounded to float32 on the way.
+    by_hand
+        Whether attention multiplies and takes the softmax itself.
     """
 
     config: str
@@ -69,6 +72,7 @@ class Blueprint:
     prescaled: bool = False
     alibi: bool = False
     single: bool = False
+    by_hand: bool = False
 
 
 SMALL = {
@@ -139,6 +143,23 @@ def bert_like(name: str, *, more: Mapping[str, Any] = {}) -> Blueprint:
         (4, 3, 3, 12, 4),
         attention="encoder.layer.{}.attention.self",
         outputs="encoder.layer.{}.attention.output.dense",
+    )
+
+
+def t5_like(name: str) -> Blueprint:
+    """An encoder-decoder with unscaled scores."""
+    return Blueprint(
+        f"{name}Config",
+        f"{name}Model",
+        f"{name}ForConditionalGeneration",
+        {"d_model": 16, "d_kv": 5, "d_ff": 8, "num_layers": 2, "num_decoder_layers": 3}
+        | {"num_heads": 4, "vocab_size": 16, "pad_token_id": None, "eos_token_id": None},
+        (5, 4, 4, 16, 5),
+        attention="{}.layer.0.SelfAttention",
+        outputs="{}.layer.0.SelfAttention.o",
+        norm="{}.layer.0.layer_norm",
+        layers=tuple(f"encoder.block.{i}" for i in range(2))
+        + tuple(f"decoder.block.{i}" for i in range(3)),
     )
 
 
@@ -224,6 +245,44 @@ BLUEPRINTS = {
     "xlm-roberta": bert_like("XLMRoberta"),
     "camembert": bert_like("Camembert"),
     "electra": bert_like("Electra", more={"embedding_size": 8}),
+    "mpnet": Blueprint(
+        "MPNetConfig",
+        "MPNetModel",
+        "MPNetForMaskedLM",
+        SMALL | {"num_hidden_layers": 4},
+        (4, 3, 3, 12, 4),
+        attention="encoder.layer.{}.attention.attn",
+        outputs="encoder.layer.{}.attention.attn.o",
+        interface=False,
+        by_hand=True,
+    ),
+    "albert": Blueprint(
+        "AlbertConfig",
+        "AlbertModel",
+        "AlbertForMaskedLM",
+        SMALL
+        | {"num_hidden_layers": 6, "num_hidden_groups": 2, "inner_group_num": 2}
+        | {"embedding_size": 8},
+        (4, 3, 3, 12, 4),
+        attention="encoder.albert_layer_groups.{}.attention",
+        outputs="encoder.albert_layer_groups.{}.attention.dense",
+        layers=("0.albert_layers.0", "0.albert_layers.1", "1.albert_layers.0", "1.albert_layers.1"),
+    ),
+    "esm": Blueprint(
+        "EsmConfig",
+        "EsmModel",
+        "EsmForMaskedLM",
+        SMALL
+        | {"num_hidden_layers": 4, "position_embedding_type": "rotary", "rope_theta": 9.0}
+        | {"pad_token_id": 1, "mask_token_id": 2},
+        (4, 3, 3, 12, 4),
+        attention="encoder.layer.{}.attention.self",
+        outputs="encoder.layer.{}.attention.output.dense",
+        norm="encoder.layer.{}.attention.LayerNorm",
+        rotary="tables",
+        prescaled=True,
+        single=True,
+    ),
     "distilbert": Blueprint(
         "DistilBertConfig",
         "DistilBertModel",
@@ -258,18 +317,31 @@ BLUEPRINTS = {
         outputs="layers.{}.attention.o_proj",
         norm="layers.{}.layernorm_before",
     ),
-    "t5": Blueprint(
-        "T5Config",
-        "T5Model",
-        "T5ForConditionalGeneration",
-        {"d_model": 16, "d_kv": 5, "d_ff": 8, "num_layers": 2, "num_decoder_layers": 3}
-        | {"num_heads": 4, "vocab_size": 16, "pad_token_id": None, "eos_token_id": None},
-        (5, 4, 4, 16, 5),
-        attention="{}.layer.0.SelfAttention",
-        outputs="{}.layer.0.SelfAttention.o",
-        norm="{}.layer.0.layer_norm",
-        layers=tuple(f"encoder.block.{i}" for i in range(2))
-        + tuple(f"decoder.block.{i}" for i in range(3)),
+    "dinov2": Blueprint(
+        "Dinov2Config",
+        "Dinov2Model",
+        "Dinov2ForImageClassification",
+        SMALL | {"num_hidden_layers": 4, "image_size": 8, "patch_size": 4},
+        (4, 3, 3, 12, 4),
+        attention="encoder.layer.{}.attention",
+        outputs="encoder.layer.{}.attention.o_proj",
+        norm="encoder.layer.{}.norm1",
+    ),
+    "t5": t5_like("T5"),
+    "mt5": t5_like("MT5"),
+    "umt5": t5_like("UMT5"),
+    "gpt_neo": Blueprint(
+        "GPTNeoConfig",
+        "GPTNeoModel",
+        "GPTNeoForCausalLM",
+        {"hidden_size": 12, "num_layers": 4, "num_heads": 3, "intermediate_size": 8}
+        | {"attention_types": [[["global", "local"], 2]], "max_position_embeddings": 16}
+        | {"vocab_size": 16, **SPECIAL},
+        (4, 3, 3, 12, 4),
+        attention="h.{}.attn.attention",
+        outputs="h.{}.attn.attention.out_proj",
+        norm="h.{}.ln_1",
+        interface=False,
     ),
     "gpt2": Blueprint(
         "GPT2Config",
@@ -352,6 +424,7 @@ BLUEPRINTS = {
     "qwen2_moe": llama_like("Qwen2Moe", more=MOE | {"shared_expert_intermediate_size": 4}),
     "qwen3_moe": llama_like("Qwen3Moe", more=MOE, **SCORE_NORMS),
     "smollm3": llama_like("SmolLM3", more={"no_rope_layer_interval": 3}),
+    "gpt_oss": llama_like("GptOss", more=MOE),
     "granite": llama_like("Granite", more={"attention_multiplier": 0.3}),
     "starcoder2": llama_like("Starcoder2"),
     "cohere": llama_like("Cohere", single=True),
@@ -455,7 +528,7 @@ class TinyModel:
         outputs = self.part(blueprint.outputs, layer)
         with ExitStack() as stack:
             stack.enter_context(torch.no_grad())
-            calls = stack.enter_context(recorded(self.model, attention, blueprint.interface))
+            calls = stack.enter_context(recorded(self.model, attention, blueprint))
             contexts = stack.enter_context(inputs_of(outputs))
             normalised = [
                 stack.enter_context(inputs_of(module))
@@ -469,7 +542,8 @@ class TinyModel:
         queries, keys, scaling = calls[0]
         context = contexts[0].reshape(len(inputs), -1)
         if blueprint.prescaled:
-            queries, scaling = queries / attention.scaling, scaling * attention.scaling
+            factor = queries.shape[-1] ** -0.5
+            queries, scaling = queries / factor, scaling * factor
         sizes = [rows_sizes(given[0][0], len(inputs)) for given in normalised]
         if blueprint.content is not None:
             context = context * sizes[-1][0]
@@ -491,9 +565,12 @@ class TinyModel:
             arguments["position_ids"] = positions[None]
         elif self.blueprint.rotary == "tables":
             config = self.model.config
-            by_kind = set(config.rope_parameters) <= {"full_attention", "sliding_attention"}
+            parameters = getattr(config, "rope_parameters", None) or ROPE
+            by_kind = set(parameters) <= {"full_attention", "sliding_attention"}
             kind = {"layer_type": config.layer_types[attention.layer_idx]} if by_kind else {}
-            tables = self.model.base_model.rotary_emb(inputs[None], positions[None], **kind)
+            model = self.model.base_model
+            rotary = getattr(model, "rotary_emb", None) or model.rotary_embeddings
+            tables = rotary(inputs[None], positions[None], **kind)
             arguments["position_embeddings"] = tables
         if self.blueprint.alibi:
             arguments |= {"alibi": Alibi(calls), "residual": torch.zeros_like(inputs)[None]}
@@ -544,7 +621,7 @@ def rows_sizes(rows: Tensor, n: int) -> Tensor:
 
 @contextmanager
 def recorded(
-    model: Any, attention: Any, interface: bool
+    model: Any, attention: Any, blueprint: Blueprint
 ) -> Iterator[list[tuple[Tensor, Tensor, float]]]:
     """Queries, keys and scaling of the attention calls inside; each token attends to itself."""
     from transformers import AttentionInterface
@@ -557,7 +634,7 @@ def recorded(
         calls.append((query[0], repeat_kv(key, shared)[0], scaling or query.shape[-1] ** -0.5))
         return repeat_kv(value, shared)
 
-    if interface:
+    if blueprint.interface:
 
         def exchanged(module: Any, query: Tensor, key: Tensor, value: Tensor, *_: Any, **n: Any):
             return attend(query, key, value, n.get("scaling")).transpose(1, 2), None
@@ -567,10 +644,29 @@ def recorded(
         yield calls
     elif hasattr(attention, "_attn"):
         attention._attn = lambda query, key, value, _: (
-            attend(query, key, value, 1 / float(attention.scale_attn)),
+            attend(query, key, value, 1 / float(getattr(attention, "scale_attn", 1.0))),
             None,
         )
         yield calls
+    elif blueprint.by_hand:
+        multiply = torch.matmul
+
+        def noted(query: Tensor, key: Tensor) -> Tensor:
+            if not calls:
+                calls.append((query[0], key[0].mT, math.nan))
+            return multiply(query, key)
+
+        def softmax(scores: Tensor, dim: int) -> Tensor:
+            queries, keys, _ = calls[0]
+            largest = multiply(queries, keys.mT).abs().argmax()
+            factor = scores.flatten()[largest] / multiply(queries, keys.mT).flatten()[largest]
+            calls[0] = (queries, keys, float(factor))
+            return torch.eye(scores.shape[-1], dtype=scores.dtype).expand_as(scores)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch, "matmul", noted)
+            patch.setattr(torch.nn.functional, "softmax", softmax)
+            yield calls
     else:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(

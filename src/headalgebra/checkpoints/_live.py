@@ -19,6 +19,7 @@ from headalgebra.checkpoints._families import Norm, Projection
 from headalgebra.checkpoints._names import (
     find_prefix,
     find_quantised,
+    present_name,
     refuse_mixed_types,
     wanted_tensors,
 )
@@ -140,9 +141,10 @@ def _by_stored_name(model: Any) -> dict[str, Tensor | None]:
         name: torch.empty(t.shape, dtype=t.dtype, device="meta") for name, t in tensors.items()
     }
     live_name = {id(stand_in): name for name, stand_in in stand_ins.items()}
+    stored = revert_weight_conversion(model, stand_ins)
     return {
-        stored_name: tensors[live_name[id(stand_in)]] if id(stand_in) in live_name else None
-        for stored_name, stand_in in revert_weight_conversion(model, stand_ins).items()
+        present_name(name, stored): tensors[live_name[id(it)]] if id(it) in live_name else None
+        for name, it in stored.items()
     }
 
 

@@ -16,6 +16,8 @@ from headalgebra.checkpoints._names import (
     WantedTensors,
     find_prefix,
     find_quantised,
+    former_name,
+    present_name,
     refuse_mixed_types,
     wanted_tensors,
 )
@@ -50,13 +52,16 @@ class Listing:
     whole: bool = True
 
     def names(self) -> Iterator[str]:
-        """Of all tensors, under every name that they have."""
-        yield from self.holders
+        """Of all tensors, under every name that they have, the present for a former one."""
+        yield from (present_name(name, self.holders) for name in self.holders)
         yield from (alias for alias, kept in self.aliases.items() if kept in self.holders)
 
     def stored_as(self, name: str) -> str:
         """The name under which a tensor is stored."""
-        return name if name in self.holders else self.aliases.get(name, name)
+        if name in self.holders:
+            return name
+        former = former_name(name)
+        return former if former in self.holders else self.aliases.get(name, name)
 
 
 @dataclass(frozen=True)

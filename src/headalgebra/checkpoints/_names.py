@@ -18,6 +18,24 @@ QUANTISED = (
     ".weight_scale",
     ".weight_scale_inv",
 )
+FORMER = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+"""How names ended once, and end still where transformers saves a model that it did not load."""
+
+
+def former_name(name: str) -> str:
+    """The former name of a tensor, or its name if it had no other."""
+    for present, former in FORMER.items():
+        if name.endswith(present):
+            return name.removesuffix(present) + former
+    return name
+
+
+def present_name(name: str, names: Collection[str]) -> str:
+    """The present name of a tensor, unless another of the names is that already."""
+    for present, former in FORMER.items():
+        if name.endswith(former) and (renamed := name.removesuffix(former) + present) not in names:
+            return renamed
+    return name
 
 
 @dataclass(frozen=True)

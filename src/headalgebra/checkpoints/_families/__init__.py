@@ -9,17 +9,26 @@ from headalgebra.checkpoints._families._attention import (
     Projection,
 )
 from headalgebra.checkpoints._families._family import Family
-from headalgebra.checkpoints._families.bert import Bert, DistilBert, Electra
+from headalgebra.checkpoints._families.bert import (
+    Albert,
+    Bert,
+    DistilBert,
+    Electra,
+    Esm,
+    MpNet,
+)
 from headalgebra.checkpoints._families.bloom import Bloom
 from headalgebra.checkpoints._families.deepseek import DeepSeek
 from headalgebra.checkpoints._families.falcon import Falcon
 from headalgebra.checkpoints._families.gemma import Gemma, Gemma2, Gemma3
 from headalgebra.checkpoints._families.gpt2 import Gpt2
 from headalgebra.checkpoints._families.gpt_bigcode import GptBigCode
+from headalgebra.checkpoints._families.gpt_neo import GptNeo
 from headalgebra.checkpoints._families.gpt_neox import GptNeoX
 from headalgebra.checkpoints._families.gptj import CodeGen, GptJ
 from headalgebra.checkpoints._families.llama import (
     Cohere,
+    GptOss,
     Granite,
     Llama,
     Mistral,
@@ -38,10 +47,11 @@ from headalgebra.checkpoints._families.olmo import Olmo, Olmo2, Olmo3
 from headalgebra.checkpoints._families.opt import Opt
 from headalgebra.checkpoints._families.phi3 import Phi3
 from headalgebra.checkpoints._families.qwen3_next import Qwen3Next
-from headalgebra.checkpoints._families.t5 import T5
-from headalgebra.checkpoints._families.vit import Vit
+from headalgebra.checkpoints._families.t5 import T5, UMT5
+from headalgebra.checkpoints._families.vit import DinoV2, Vit
 
 FAMILIES: dict[str, Family] = {
+    "albert": Albert(),
     "bert": Bert(),
     "bloom": Bloom(),
     "camembert": Bert(),
@@ -49,21 +59,27 @@ FAMILIES: dict[str, Family] = {
     "cohere": Cohere(),
     "deepseek_v2": DeepSeek(),
     "deepseek_v3": DeepSeek(),
+    "dinov2": DinoV2(),
     "distilbert": DistilBert(),
     "electra": Electra(),
+    "esm": Esm(),
     "falcon": Falcon(),
     "gemma": Gemma(),
     "gemma2": Gemma2(),
     "gemma3_text": Gemma3(),
     "gpt2": Gpt2(),
     "gpt_bigcode": GptBigCode(),
+    "gpt_neo": GptNeo(),
     "gpt_neox": GptNeoX(),
+    "gpt_oss": GptOss(),
     "gptj": GptJ(),
     "granite": Granite(),
     "llama": Llama(),
     "mistral": Mistral(),
     "mixtral": Mixtral(),
     "modernbert": ModernBert(),
+    "mpnet": MpNet(),
+    "mt5": T5(),
     "olmo": Olmo(),
     "olmo2": Olmo2(),
     "olmo3": Olmo3(),
@@ -80,6 +96,7 @@ FAMILIES: dict[str, Family] = {
     "stablelm": StableLm(),
     "starcoder2": StarCoder2(),
     "t5": T5(),
+    "umt5": UMT5(),
     "vit": Vit(),
     "xlm-roberta": Bert(),
 }

@@ -98,7 +98,7 @@ class SeparateProjections(Family):
     sizes
         Configuration attributes for `attention_shape`.
     tensors
-        Names of the weights of queries, keys, values and outputs, with the layer's number open.
+        Names of the weights of queries, keys, values and outputs, with the layer's place open.
     norm_tensor
         Name of the gamma in front of attention, if there is one; ``centred`` and ``plus_one`` are
         those of `Norm`, the latter for every norm of the family.
@@ -133,7 +133,8 @@ class SeparateProjections(Family):
     ) -> tuple[Projection, Projection, Projection, Projection]:
         """Rows of the first three weights, columns of the last."""
         d, r, n_heads, n_kv_heads = shape.d_model, shape.d_head, shape.n_heads, shape.n_kv_heads
-        queries, keys, values, outputs = (name.format(layer) for name in self.tensors)
+        place = self.place(config, layer)
+        queries, keys, values, outputs = (name.format(place) for name in self.tensors)
         stds = self.initial_stds(config, shape)
         query_rows = rows(queries, d, n_heads * r, side_by_side(n_heads, r), r)
         key_rows, value_rows = (
@@ -146,6 +147,10 @@ class SeparateProjections(Family):
             Projection(value_rows, stds[2]),
             Projection(output_columns(outputs, shape), stds[3]),
         )
+
+    def place(self, config: Any, layer: int) -> str:
+        """What stands in the names for a layer: its number, unless layers lie in groups."""
+        return str(layer)
 
     def norms_of_scores(self, shape: AttentionShape, layer: int) -> tuple[Norm | None, Norm | None]:
         """What normalises the queries and the keys of a layer."""

@@ -110,6 +110,17 @@ class Qwen3Moe(Qwen3):
     rotary_class = ("qwen3_moe", "Qwen3MoeRotaryEmbedding")
 
 
+class GptOss(Llama):
+    """Decoders of OpenAI (2025), https://arxiv.org/abs/2508.10925.
+
+    In the softmax each head has a sink, a score that depends on no token; it is no part of the
+    operators. Some layers see a window of the sequence only, which masks scores.
+    """
+
+    ignored = Llama.ignored | EXPERTS | {"layer_types", "swiglu_alpha", "swiglu_limit"}
+    rotary_class = ("gpt_oss", "GptOssRotaryEmbedding")
+
+
 class Granite(Llama):
     """Decoders of the Granite team (2024), "Granite 3.0 language models".
 

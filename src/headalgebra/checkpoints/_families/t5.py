@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from headalgebra.checkpoints._families._attention import AttentionShape, Norm, Projection
 from headalgebra.checkpoints._families._family import SeparateProjections
-from headalgebra.checkpoints._families._keys import BLOCK, BOOKKEEPING
+from headalgebra.checkpoints._families._keys import BLOCK, BOOKKEEPING, OFF
 from headalgebra.checkpoints._families._refusals import NO_ROTARY
 
 
@@ -113,3 +113,12 @@ class T5(SeparateProjections):
         if layer < config.num_layers:
             return "encoder", layer
         return "decoder", layer - config.num_layers
+
+
+class UMT5(T5):
+    """Encoder-decoders of Chung et al. (2023), https://arxiv.org/abs/2304.09151.
+
+    As T5, with relative positions in every layer.
+    """
+
+    harmless = OFF | {"scalable_attention": True}

@@ -46,3 +46,27 @@ class Vit(SeparateProjections):
     def refusals(self, config: Any) -> Mapping[str, str]:
         """No rotary positions."""
         return NO_ROTARY
+
+
+class DinoV2(Vit):
+    """Encoders of images by Oquab et al. (2023), https://arxiv.org/abs/2304.07193.
+
+    What attention writes is multiplied by a number for each coordinate (`layer_scale1`), which is
+    no part of the operators.
+    """
+
+    ignored = Vit.ignored | {
+        "_out_features",
+        "_out_indices",
+        "apply_layernorm",
+        "drop_path_rate",
+        "layerscale_value",
+        "mlp_ratio",
+        "out_features",
+        "out_indices",
+        "reshape_hidden_states",
+        "stage_names",
+        "use_mask_token",
+        "use_swiglu_ffn",
+    }
+    norm_tensor = "encoder.layer.{}.norm1.weight"
