@@ -13,20 +13,24 @@ HEAD = "| `model_type` | what it is | storage and what is of note |\n|---|---|--
 
 
 def table() -> str:
-    """A row for each kind of family, in the words of its class and of the class's module."""
+    """A row for each family, in the words of its class and of the module."""
     types: dict[type[Family], list[str]] = {}
     for model_type, family in FAMILIES.items():
         types.setdefault(type(family), []).append(model_type)
-    for whole, part in TEXT_PARTS.items():
-        types[type(FAMILIES[part])].append(whole)
     rows = []
     for kind, names in types.items():
         module = inspect.getmodule(kind)
         storage = (inspect.getdoc(module) or "").partition(": ")[2]
-        what, *notes = (inspect.getdoc(kind) or "").partition("\nAttributes\n")[0].split("\n\n")
+        of_class, _, _ = (inspect.getdoc(kind) or "").partition("\nAttributes\n")
+        what, *notes = of_class.split("\n\n")
         listed = ", ".join(f"`{name}`" for name in sorted(names))
         of_note = " ".join([storage[:1].upper() + storage[1:], *notes])
         rows.append(f"| {listed} | {_line(what)} | {_line(of_note)} |\n")
+    wholes = ", ".join(f"`{name}`" for name in sorted(TEXT_PARTS))
+    rows.append(
+        f"| {wholes} | Models of text and images. | Their text part is read, as the `model_type` "
+        "in its `text_config` has it. |\n"
+    )
     return HEAD + "".join(rows)
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from score_rounding import absolute_factors, deviation, random_inputs, score_rounding, scores
 from tiny_models import BLUEPRINTS, model_type
 
-from headalgebra.checkpoints import CheckpointError, LayerFactors, open_folder
+from headalgebra.checkpoints import CheckpointError, LayerFactors, open_checkpoint, open_folder
 from headalgebra.checkpoints._families import Norm, Projection
 from headalgebra.checkpoints.convention import Convention
 
@@ -169,21 +170,36 @@ def test_the_text_part_of_a_model_of_images_is_found(
         open_folder(text)
 
 
-def test_a_saved_model_of_text_and_images_is_read(tmp_path: Path) -> None:
-    """As transformers itself writes it, tower and all."""
+PICTURES = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+PICTURES |= {"intermediate_size": 8, "image_size": 8, "patch_size": 4}
+
+
+@pytest.mark.parametrize(
+    ("kind", "family", "tower"),
+    [
+        ("Gemma3", "gemma3_text", {}),
+        ("Llava", "llama", {"model_type": "clip_vision_model"}),
+        ("Llava", "qwen2", {"model_type": "siglip_vision_model"}),
+        ("Mistral3", "mistral", {"model_type": "pixtral", "head_dim": 4}),
+    ],
+)
+def test_a_saved_model_of_text_and_images_is_read(
+    tmp_path: Path, kind: str, family: str, tower: dict[str, Any]
+) -> None:
+    """As transformers itself writes it, tower and all; and in memory."""
     import transformers
 
-    text = dict(BLUEPRINTS["gemma3_text"].settings)
-    vision = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
-    vision |= {"intermediate_size": 8, "image_size": 8, "patch_size": 4}
-    config = transformers.Gemma3Config(text_config=text, vision_config=vision)
-    model = transformers.Gemma3ForConditionalGeneration(config)
+    text = dict(BLUEPRINTS[family].settings) | {"model_type": family}
+    config = getattr(transformers, f"{kind}Config")(
+        text_config=text, vision_config=PICTURES | tower
+    )
+    model = getattr(transformers, f"{kind}ForConditionalGeneration")(config)
     model.save_pretrained(tmp_path)
-    checkpoint = open_folder(tmp_path)
-    assert checkpoint.n_layers == 4
-    weight = model.model.language_model.layers[2].self_attn.q_proj.weight.detach()
-    queries = weight.double().reshape(4, 6, 16).mT  # gammas start at 0, so 1 + gamma is 1
-    assert torch.equal(checkpoint.read_layer(2).queries, queries)
+    for checkpoint in (open_folder(tmp_path), open_checkpoint(model)):
+        assert (checkpoint.family, checkpoint.n_layers) == (family, 4)
+        weight = model.model.language_model.layers[2].self_attn.q_proj.weight.detach()
+        queries = weight.double().reshape(4, 6, 16).mT  # gammas start at 0, so 1 + gamma is 1
+        assert torch.equal(checkpoint.read_layer(2).queries.double(), queries)
 
 
 def test_norms_are_found_under_present_and_former_names(tiny_model: Callable) -> None:

@@ -11,7 +11,13 @@ from typing import Any
 from headalgebra.checkpoints._assembly import refuse_meaningless, sides
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
-from headalgebra.checkpoints._families import FAMILIES, TEXT_PARTS, Attention, Family
+from headalgebra.checkpoints._families import (
+    FAMILIES,
+    OTHER_PARTS,
+    TEXT_PARTS,
+    Attention,
+    Family,
+)
 from headalgebra.checkpoints._undeclared import reaches_no_code
 from headalgebra.checkpoints.convention import Convention
 from headalgebra.checkpoints.reading import AS_IT_IS, Reading
@@ -128,9 +134,10 @@ def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS
             raise CheckpointError(
                 where, f"{model_type} has no text_config", "fetch the whole config.json"
             )
-        return recognise(
+        part = recognise(
             {"model_type": TEXT_PARTS[model_type], **text}, f"{where}, text_config", reading
         )
+        return replace(part, attention=replace(part.attention, other_parts=OTHER_PARTS))
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise CheckpointError(
             where,

@@ -101,11 +101,15 @@ FAMILIES: dict[str, Family] = {
     "xlm-roberta": Bert(),
 }
 
-TEXT_PARTS = {"gemma3": "gemma3_text"}
-"""Models of text and images, and the `model_type` that their `text_config` stands for."""
+TEXT_PARTS = {"gemma3": "gemma3_text", "llava": "llama", "mistral3": "mistral"}
+"""Models of text and images, and the `model_type` of a `text_config` that does not give its own."""
+
+OTHER_PARTS = frozenset({"vision_model", "vision_tower"})
+"""Their parts whose weights have names like those of the text part."""
 
 __all__ = [
     "FAMILIES",
+    "OTHER_PARTS",
     "TEXT_PARTS",
     "Attention",
     "AttentionLayer",

@@ -33,8 +33,6 @@ class Family(ABC):
     harmless
         Attributes that transformers' configuration class does not know (any more), with the
         one value under which they change nothing.
-    other_parts
-        Parts of a checkpoint, such as a vision tower, that have weights of the same names.
     optional
         As in `Attention`.
     """
@@ -42,7 +40,6 @@ class Family(ABC):
     handled: ClassVar[frozenset[str]]
     ignored: ClassVar[frozenset[str]] = BOOKKEEPING | BLOCK
     harmless: ClassVar[Mapping[str, object]] = OFF
-    other_parts: ClassVar[frozenset[str]] = frozenset()
     optional: ClassVar[str | None] = None
 
     @abstractmethod
@@ -87,7 +84,7 @@ class Family(ABC):
             )
             for layer in self.numbers(config, shape)
         )
-        return Attention(shape, layers, self.refusals(config), self.other_parts, self.optional)
+        return Attention(shape, layers, self.refusals(config), optional=self.optional)
 
 
 class SeparateProjections(Family):

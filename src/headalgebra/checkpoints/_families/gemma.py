@@ -49,7 +49,6 @@ class Gemma3(Gemma2):
     # A copy of the pattern that only completes layer_types, which are written beside it.
     ignored = Gemma2.ignored | {"_sliding_window_pattern"}
     score_norms = ("layers.{}.self_attn.q_norm.weight", "layers.{}.self_attn.k_norm.weight")
-    other_parts = frozenset({"vision_tower", "vision_model"})
 
     def rotary(self, config: Any, layer: int) -> Rotary:
         """As the kind of the layer has it."""
