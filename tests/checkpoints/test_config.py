@@ -381,6 +381,10 @@ def test_every_default_is_understood(family: str) -> None:
         (PUBLISHED["esm2-t6-8m"][0] | {"is_folding_model": True}, "is_folding_model is True"),
         (PUBLISHED["gpt-neo-125m"][0] | {"num_layers": 14}, "attention_types"),
         (PUBLISHED["umt5-small"][0] | {"scalable_attention": False}, "scalable_attention is False"),
+        (
+            PUBLISHED["bart-base"][0] | {"decoder_attention_heads": 6},
+            "decoder_attention_heads is 6, but encoder_attention_heads 12",
+        ),
         (PUBLISHED["olmo-1b"][0] | {"clip_qkv": 8.0}, "clip_qkv is 8.0 but None by default"),
         (PUBLISHED["command-r"][0] | {"use_qk_norm": True}, "use_qk_norm is True but False by"),
         (

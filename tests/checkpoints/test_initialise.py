@@ -14,7 +14,7 @@ from headalgebra.checkpoints import CheckpointError, LayerFactors, initialise, o
 from headalgebra.checkpoints.convention import PAPER, Convention
 
 WIDTHS = {"d_kv", "d_model", "dim", "head_dim", "hidden_size", "n_embd"}
-LAYERS = {"n_layer", "n_layers", "num_hidden_layers", "num_layers"}
+LAYERS = {"encoder_layers", "n_layer", "n_layers", "num_hidden_layers", "num_layers"}
 T5S = ("t5", "mt5", "umt5")
 OV = Convention(circuit="ov")
 NOT_NORMAL = [
@@ -32,9 +32,10 @@ def family(request: pytest.FixtureRequest) -> str:
 
 def width_of_the_law(family: str) -> str:
     """The attribute that it follows from."""
-    return {"opt": "init_std", **dict.fromkeys(T5S, "initializer_factor")}.get(
-        family, "initializer_range"
-    )
+    return {
+        **dict.fromkeys(("opt", "bart", "whisper"), "init_std"),
+        **dict.fromkeys(T5S, "initializer_factor"),
+    }.get(family, "initializer_range")
 
 
 def wide(family: str) -> dict[str, Any]:

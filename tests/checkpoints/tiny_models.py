@@ -163,6 +163,27 @@ def t5_like(name: str) -> Blueprint:
     )
 
 
+def bart_like(name: str, *, more: Mapping[str, Any] = {}, **parts: Any) -> Blueprint:
+    """An encoder-decoder with BART's names."""
+    return Blueprint(
+        f"{name}Config",
+        f"{name}Model",
+        f"{name}ForConditionalGeneration",
+        {"d_model": 12, "encoder_layers": 2, "decoder_layers": 3, "vocab_size": 16}
+        | {"encoder_attention_heads": 3, "decoder_attention_heads": 3}
+        | {"encoder_ffn_dim": 8, "decoder_ffn_dim": 8, "decoder_start_token_id": 0}
+        | SPECIAL
+        | {"pad_token_id": 0}
+        | more,
+        (5, 3, 3, 12, 4),
+        attention="{}.self_attn",
+        outputs="{}.self_attn.out_proj",
+        layers=tuple(f"encoder.layers.{i}" for i in range(2))
+        + tuple(f"decoder.layers.{i}" for i in range(3)),
+        **parts,
+    )
+
+
 def falcon(sizes: tuple[int, int, int, int, int], norm: str, **settings: Any) -> Blueprint:
     """A layout of Falcon."""
     return Blueprint(
@@ -326,6 +347,13 @@ BLUEPRINTS = {
         attention="encoder.layer.{}.attention",
         outputs="encoder.layer.{}.attention.o_proj",
         norm="encoder.layer.{}.norm1",
+    ),
+    "bart": bart_like("Bart", more={"max_position_embeddings": 16}),
+    "whisper": bart_like(
+        "Whisper",
+        more={"max_source_positions": 8, "max_target_positions": 8, "num_mel_bins": 4},
+        norm="{}.self_attn_layer_norm",
+        prescaled=True,
     ),
     "t5": t5_like("T5"),
     "mt5": t5_like("MT5"),

@@ -9,6 +9,7 @@ from headalgebra.checkpoints._families._attention import (
     Projection,
 )
 from headalgebra.checkpoints._families._family import Family
+from headalgebra.checkpoints._families.bart import Bart, Whisper
 from headalgebra.checkpoints._families.bert import (
     Albert,
     Bert,
@@ -52,6 +53,7 @@ from headalgebra.checkpoints._families.vit import DinoV2, Vit
 
 FAMILIES: dict[str, Family] = {
     "albert": Albert(),
+    "bart": Bart(),
     "bert": Bert(),
     "bloom": Bloom(),
     "camembert": Bert(),
@@ -98,6 +100,7 @@ FAMILIES: dict[str, Family] = {
     "t5": T5(),
     "umt5": UMT5(),
     "vit": Vit(),
+    "whisper": Whisper(),
     "xlm-roberta": Bert(),
 }
 

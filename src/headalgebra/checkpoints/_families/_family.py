@@ -164,7 +164,12 @@ class SeparateProjections(Family):
         """The one in front, if the family has it."""
         if self.norm_tensor is None:
             return None
-        return Norm(self.norm_tensor.format(layer), shape.d_model, self.centred, self.plus_one)
+        return Norm(
+            self.norm_tensor.format(self.place(config, layer)),
+            shape.d_model,
+            self.centred,
+            self.plus_one,
+        )
 
 
 def attention_shape(

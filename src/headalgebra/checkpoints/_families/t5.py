@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from headalgebra.checkpoints._families._attention import AttentionShape, Norm, Projection
-from headalgebra.checkpoints._families._family import SeparateProjections
+from headalgebra.checkpoints._families._attention import AttentionShape, Norm
 from headalgebra.checkpoints._families._keys import BLOCK, BOOKKEEPING, OFF
 from headalgebra.checkpoints._families._refusals import NO_ROTARY
+from headalgebra.checkpoints._families._stacks import TwoStacks
 
 
-class T5(SeparateProjections):
+class T5(TwoStacks):
     """Encoder-decoders of Raffel et al. (2019), https://arxiv.org/abs/1910.10683.
 
     Layers are those of self-attention: first the encoder's, then the decoder's, numbered through.
@@ -46,7 +46,8 @@ class T5(SeparateProjections):
             "scale_decoder_outputs",
         }
     )
-    optional = "decoder."
+    decoder_layers = "num_decoder_layers"
+    block = "block"
     sizes: ClassVar[Mapping[str, str]] = {
         "layers": "num_layers",
         "heads": "num_heads",
@@ -54,20 +55,20 @@ class T5(SeparateProjections):
         "head_width": "d_kv",
     }
     tensors = (
-        "encoder.block.{}.layer.0.SelfAttention.q.weight",
-        "encoder.block.{}.layer.0.SelfAttention.k.weight",
-        "encoder.block.{}.layer.0.SelfAttention.v.weight",
-        "encoder.block.{}.layer.0.SelfAttention.o.weight",
+        "{}.layer.0.SelfAttention.q.weight",
+        "{}.layer.0.SelfAttention.k.weight",
+        "{}.layer.0.SelfAttention.v.weight",
+        "{}.layer.0.SelfAttention.o.weight",
     )
 
     def shape(self, config: Any, where: str) -> AttentionShape:
         """Sizes of both stacks, or of the encoder where that is all."""
-        shape = super().shape(config, where)
         saved_as = config.architectures or ()
         encoder = any(name.endswith("EncoderModel") for name in saved_as)
+        shape = super().shape(config, where)
         if encoder or not config.is_encoder_decoder:
-            return shape
-        return replace(shape, n_layers=config.num_layers + config.num_decoder_layers)
+            return replace(shape, n_layers=config.num_layers)
+        return shape
 
     def initial_stds(
         self, config: Any, shape: AttentionShape
@@ -77,29 +78,14 @@ class T5(SeparateProjections):
         std = factor * d**-0.5
         return std * r**-0.5, std, std, factor * (shape.n_heads * r) ** -0.5
 
-    def projections(
-        self, config: Any, shape: AttentionShape, layer: int
-    ) -> tuple[Projection, Projection, Projection, Projection]:
-        """In the stack that the layer belongs to."""
-        stack, number = self._place(config, layer)
-        queries, keys, values, outputs = (
-            replace(
-                side,
-                heads=replace(side.heads, tensor=side.heads.tensor.replace("encoder", stack, 1)),
-            )
-            for side in super().projections(config, shape, number)
-        )
-        return queries, keys, values, outputs
-
     def scale(self, config: Any, shape: AttentionShape, layer: int) -> float:
         """None."""
         return 1.0
 
     def norm(self, config: Any, shape: AttentionShape, layer: int) -> Norm:
         """An RMSNorm, which starts from the factor of initialisation like everything else."""
-        stack, number = self._place(config, layer)
         return Norm(
-            f"{stack}.block.{number}.layer.0.layer_norm.weight",
+            f"{self.place(config, layer)}.layer.0.layer_norm.weight",
             shape.d_model,
             initial=float(config.initializer_factor),
         )
@@ -107,12 +93,6 @@ class T5(SeparateProjections):
     def refusals(self, config: Any) -> Mapping[str, str]:
         """No rotary positions."""
         return NO_ROTARY
-
-    def _place(self, config: Any, layer: int) -> tuple[str, int]:
-        """The stack of a layer and its number there."""
-        if layer < config.num_layers:
-            return "encoder", layer
-        return "decoder", layer - config.num_layers
 
 
 class UMT5(T5):
