@@ -257,6 +257,40 @@ PUBLISHED: dict[str, tuple[dict[str, Any], tuple[int, int, int, int, int]]] = {
         },
         (24, 12, 12, 768, 64),
     ),
+    "siglip-base": (
+        {
+            "architectures": ["SiglipModel"],
+            "initializer_factor": 1.0,
+            "model_type": "siglip",
+            "text_config": {"model_type": "siglip_text_model"},
+            "torch_dtype": "float32",
+            "vision_config": {"model_type": "siglip_vision_model"},
+        },
+        (12, 12, 12, 768, 64),
+    ),
+    "the text encoder of siglip-so400m": (
+        {
+            "hidden_size": 1152,
+            "intermediate_size": 4304,
+            "model_type": "siglip_text_model",
+            "num_attention_heads": 16,
+            "num_hidden_layers": 27,
+            "projection_size": 1152,
+        },
+        (27, 16, 16, 1152, 72),
+    ),
+    "the image encoder of siglip-so400m": (
+        {
+            "hidden_size": 1152,
+            "image_size": 384,
+            "intermediate_size": 4304,
+            "model_type": "siglip_vision_model",
+            "num_attention_heads": 16,
+            "num_hidden_layers": 27,
+            "patch_size": 14,
+        },
+        (27, 16, 16, 1152, 72),
+    ),
     "mt5-small": (
         {
             "architectures": ["MT5ForConditionalGeneration"],

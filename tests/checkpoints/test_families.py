@@ -202,6 +202,21 @@ def test_a_saved_model_of_text_and_images_is_read(
         assert torch.equal(checkpoint.read_layer(2).queries.double(), queries)
 
 
+def test_the_text_encoder_of_two_is_read(tmp_path: Path) -> None:
+    """SigLIP saves both under the same names but for the first part."""
+    import transformers
+
+    text = BLUEPRINTS["siglip_text_model"].settings
+    config = transformers.SiglipConfig(text_config=text, vision_config=PICTURES)
+    model = transformers.SiglipModel(config)
+    model.save_pretrained(tmp_path)
+    for checkpoint in (open_folder(tmp_path), open_checkpoint(model)):
+        assert (checkpoint.family, checkpoint.n_layers) == ("siglip_text_model", 4)
+        attention = model.text_model.get_submodule("encoder.layers.2.self_attn")
+        queries = attention.q_proj.weight.detach().reshape(3, 4, 12).mT
+        assert torch.equal(checkpoint.read_layer(2).queries, queries)
+
+
 def test_norms_are_found_under_present_and_former_names(tiny_model: Callable) -> None:
     """transformers writes ESM's under those of long ago; under both, one would be wrong."""
     folder = tiny_model("esm").folder

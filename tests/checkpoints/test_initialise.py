@@ -20,7 +20,8 @@ OV = Convention(circuit="ov")
 NOT_NORMAL = [
     family
     for family, blueprint in BLUEPRINTS.items()
-    if family == "modernbert" or blueprint.content is not None
+    if family in ("modernbert", "siglip_text_model", "siglip_vision_model")
+    or blueprint.content is not None
 ]
 
 

@@ -184,6 +184,22 @@ def bart_like(name: str, *, more: Mapping[str, Any] = {}, **parts: Any) -> Bluep
     )
 
 
+def siglip(part: str, **settings: Any) -> Blueprint:
+    """One of two encoders."""
+    shared = {name: value for name, value in SMALL.items() if name != "vocab_size"}
+    words = SPECIAL | {"vocab_size": 16, "max_position_embeddings": 16}
+    return Blueprint(
+        f"Siglip{part}Config",
+        f"Siglip{part}Model",
+        f"Siglip{part}Model",
+        shared | {"num_hidden_layers": 4} | (words if part == "Text" else {}) | settings,
+        (4, 3, 3, 12, 4),
+        attention="encoder.layers.{}.self_attn",
+        outputs="encoder.layers.{}.self_attn.out_proj",
+        norm="encoder.layers.{}.layer_norm1",
+    )
+
+
 def falcon(sizes: tuple[int, int, int, int, int], norm: str, **settings: Any) -> Blueprint:
     """A layout of Falcon."""
     return Blueprint(
@@ -348,6 +364,8 @@ BLUEPRINTS = {
         outputs="encoder.layer.{}.attention.o_proj",
         norm="encoder.layer.{}.norm1",
     ),
+    "siglip_text_model": siglip("Text"),
+    "siglip_vision_model": siglip("Vision", image_size=8, patch_size=4),
     "bart": bart_like("Bart", more={"max_position_embeddings": 16}),
     "whisper": bart_like(
         "Whisper",

@@ -48,6 +48,7 @@ from headalgebra.checkpoints._families.olmo import Olmo, Olmo2, Olmo3
 from headalgebra.checkpoints._families.opt import Opt
 from headalgebra.checkpoints._families.phi3 import Phi3
 from headalgebra.checkpoints._families.qwen3_next import Qwen3Next
+from headalgebra.checkpoints._families.siglip import Siglip
 from headalgebra.checkpoints._families.t5 import T5, UMT5
 from headalgebra.checkpoints._families.vit import DinoV2, Vit
 
@@ -94,6 +95,8 @@ FAMILIES: dict[str, Family] = {
     "qwen3_moe": Qwen3Moe(),
     "qwen3_next": Qwen3Next(),
     "roberta": Bert(),
+    "siglip_text_model": Siglip(),
+    "siglip_vision_model": Siglip(),
     "smollm3": SmolLm3(),
     "stablelm": StableLm(),
     "starcoder2": StarCoder2(),
@@ -104,7 +107,12 @@ FAMILIES: dict[str, Family] = {
     "xlm-roberta": Bert(),
 }
 
-TEXT_PARTS = {"gemma3": "gemma3_text", "llava": "llama", "mistral3": "mistral"}
+TEXT_PARTS = {
+    "gemma3": "gemma3_text",
+    "llava": "llama",
+    "mistral3": "mistral",
+    "siglip": "siglip_text_model",
+}
 """Models of text and images, and the `model_type` of a `text_config` that does not give its own."""
 
 OTHER_PARTS = frozenset({"vision_model", "vision_tower"})
