@@ -87,6 +87,18 @@ EXPERTS = {
     "topk_method": "greedy",
 }
 
+QWEN_VL = {name: value for name, value in DECODER.items() if name != "attention_bias"} | {
+    "image_token_id": 151655,
+    "max_window_layers": 28,
+    "rope_scaling": {"mrope_section": [16, 24, 24], "type": "mrope"},
+    "sliding_window": 32768,
+    "use_sliding_window": False,
+    "video_token_id": 151656,
+    "vision_end_token_id": 151653,
+    "vision_start_token_id": 151652,
+    "vision_token_id": 151654,
+}
+
 
 def decoder(
     model_type: str, layers: int, heads: int, groups: int, width: int, **more: Any
@@ -955,6 +967,40 @@ PUBLISHED: dict[str, tuple[dict[str, Any], tuple[int, int, int, int, int]]] = {
             "vision_config": {"hidden_size": 1024, "model_type": "pixtral"},
         },
         (40, 32, 8, 5120, 128),
+    ),
+    "qwen2-vl-2b": (
+        QWEN_VL
+        | {
+            "hidden_size": 1536,
+            "intermediate_size": 8960,
+            "model_type": "qwen2_vl",
+            "num_attention_heads": 12,
+            "num_hidden_layers": 28,
+            "num_key_value_heads": 2,
+            "vision_config": {"depth": 32, "embed_dim": 1280, "hidden_size": 1536, "mlp_ratio": 4},
+        },
+        (28, 12, 2, 1536, 128),
+    ),
+    "qwen2.5-vl-3b": (
+        QWEN_VL
+        | {
+            "hidden_size": 2048,
+            "intermediate_size": 11008,
+            "model_type": "qwen2_5_vl",
+            "num_attention_heads": 16,
+            "num_hidden_layers": 36,
+            "num_key_value_heads": 2,
+            "vision_config": {"depth": 32, "hidden_size": 1280, "out_hidden_size": 2048},
+        },
+        (36, 16, 2, 2048, 128),
+    ),
+    "the text part of qwen2-vl": (
+        decoder("qwen2_vl_text", 28, 12, 2, 1536),
+        (28, 12, 2, 1536, 128),
+    ),
+    "the text part of qwen2.5-vl": (
+        decoder("qwen2_5_vl_text", 36, 16, 2, 2048),
+        (36, 16, 2, 2048, 128),
     ),
     "phi-2": (
         {name: value for name, value in DECODER.items() if name != "rms_norm_eps"}

@@ -181,6 +181,8 @@ PICTURES |= {"intermediate_size": 8, "image_size": 8, "patch_size": 4}
         ("Llava", "llama", {"model_type": "clip_vision_model"}),
         ("Llava", "qwen2", {"model_type": "siglip_vision_model"}),
         ("Mistral3", "mistral", {"model_type": "pixtral", "head_dim": 4}),
+        ("Qwen2VL", "qwen2_vl_text", {"embed_dim": 8, "depth": 1, "num_heads": 2}),
+        ("Qwen2_5_VL", "qwen2_5_vl_text", {"out_hidden_size": 32, "depth": 1, "num_heads": 2}),
     ],
 )
 def test_a_saved_model_of_text_and_images_is_read(
@@ -198,7 +200,8 @@ def test_a_saved_model_of_text_and_images_is_read(
     for checkpoint in (open_folder(tmp_path), open_checkpoint(model)):
         assert (checkpoint.family, checkpoint.n_layers) == (family, 4)
         weight = model.model.language_model.layers[2].self_attn.q_proj.weight.detach()
-        queries = weight.double().reshape(4, 6, 16).mT  # gammas start at 0, so 1 + gamma is 1
+        d, r = checkpoint.d_model, checkpoint.d_head
+        queries = weight.double().reshape(4, r, d).mT  # gammas start at 0, so 1 + gamma is 1
         assert torch.equal(checkpoint.read_layer(2).queries.double(), queries)
 
 

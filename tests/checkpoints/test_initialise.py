@@ -43,6 +43,10 @@ def wide(family: str) -> dict[str, Any]:
     """Settings of a model large enough for statistics, with an unusual width of the law."""
     settings = dict(BLUEPRINTS[family].settings)
     settings |= {name: 8 * settings[name] for name in WIDTHS & settings.keys()}
+    rope = settings.get("rope_parameters", {})
+    if "mrope_section" in rope:
+        wider = {"mrope_section": [8 * pairs for pairs in rope["mrope_section"]]}
+        settings |= {"rope_parameters": rope | wider}
     return settings | {width_of_the_law(family): 0.05}
 
 

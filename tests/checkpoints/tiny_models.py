@@ -125,11 +125,22 @@ def llama_like(
     return Blueprint(
         f"{name}Config",
         f"{name}Model",
-        f"{name}ForCausalLM",
+        parts.pop("head", f"{name}ForCausalLM"),
         {name: value for name, value in settings.items() if name not in without},
         **{"sizes": (4, 4, 2, 16, 6), **DECODER, "norm": "layers.{}.input_layernorm"}
         | TABLES
         | parts,
+    )
+
+
+def qwen_vl(name: str) -> Blueprint:
+    """The text part of a model of text and images."""
+    return llama_like(
+        f"{name}Text",
+        more={"hidden_size": 32, "rope_parameters": ROPE | {"mrope_section": [2, 1, 1]}},
+        without=("head_dim",),
+        head=f"{name}TextModel",
+        sizes=(4, 4, 2, 32, 8),
     )
 
 
@@ -470,6 +481,8 @@ BLUEPRINTS = {
     "qwen2_moe": llama_like("Qwen2Moe", more=MOE | {"shared_expert_intermediate_size": 4}),
     "qwen3_moe": llama_like("Qwen3Moe", more=MOE, **SCORE_NORMS),
     "smollm3": llama_like("SmolLM3", more={"no_rope_layer_interval": 3}),
+    "qwen2_vl_text": qwen_vl("Qwen2VL"),
+    "qwen2_5_vl_text": qwen_vl("Qwen2_5_VL"),
     "gpt_oss": llama_like("GptOss", more=MOE),
     "granite": llama_like("Granite", more={"attention_multiplier": 0.3}),
     "starcoder2": llama_like("Starcoder2"),

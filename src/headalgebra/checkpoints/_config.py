@@ -13,6 +13,7 @@ from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families import (
     FAMILIES,
+    FLAT,
     OTHER_PARTS,
     TEXT_PARTS,
     Attention,
@@ -130,6 +131,8 @@ def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS
     model_type = config.get("model_type")
     if isinstance(model_type, str) and model_type in TEXT_PARTS:
         text = config.get("text_config")
+        if text is None and model_type in FLAT:
+            text = {key: value for key, value in config.items() if key != "model_type"}
         if not isinstance(text, dict):
             raise CheckpointError(
                 where, f"{model_type} has no text_config", "fetch the whole config.json"

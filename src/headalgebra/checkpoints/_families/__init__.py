@@ -37,8 +37,10 @@ from headalgebra.checkpoints._families.llama import (
     Phi,
     Qwen2,
     Qwen2Moe,
+    Qwen2Vl,
     Qwen3,
     Qwen3Moe,
+    Qwen25Vl,
     SmolLm3,
     StableLm,
     StarCoder2,
@@ -90,7 +92,9 @@ FAMILIES: dict[str, Family] = {
     "phi": Phi(),
     "phi3": Phi3(),
     "qwen2": Qwen2(),
+    "qwen2_5_vl_text": Qwen25Vl(),
     "qwen2_moe": Qwen2Moe(),
+    "qwen2_vl_text": Qwen2Vl(),
     "qwen3": Qwen3(),
     "qwen3_moe": Qwen3Moe(),
     "qwen3_next": Qwen3Next(),
@@ -111,15 +115,21 @@ TEXT_PARTS = {
     "gemma3": "gemma3_text",
     "llava": "llama",
     "mistral3": "mistral",
+    "qwen2_5_vl": "qwen2_5_vl_text",
+    "qwen2_vl": "qwen2_vl_text",
     "siglip": "siglip_text_model",
 }
 """Models of text and images, and the `model_type` of a `text_config` that does not give its own."""
+
+FLAT = frozenset({"qwen2_5_vl", "qwen2_vl"})
+"""Those of them that older releases wrote without a `text_config`, its keys among the others."""
 
 OTHER_PARTS = frozenset({"vision_model", "vision_tower"})
 """Their parts whose weights have names like those of the text part."""
 
 __all__ = [
     "FAMILIES",
+    "FLAT",
     "OTHER_PARTS",
     "TEXT_PARTS",
     "Attention",

@@ -110,6 +110,39 @@ class Qwen3Moe(Qwen3):
     rotary_class = ("qwen3_moe", "Qwen3MoeRotaryEmbedding")
 
 
+class Qwen2Vl(Qwen2):
+    """Text parts of Wang et al. (2024), https://arxiv.org/abs/2409.12191.
+
+    A token has three positions, each of which turns pairs of its own. They differ only within
+    images: an offset is one in text, where they are the same. Heads share the width of the residual
+    stream equally.
+    """
+
+    handled = Qwen2.handled - {"head_dim"}
+    # Keys of the whole model, which older releases wrote beside those of its text part.
+    ignored = Qwen2.ignored | {
+        "image_token_id",
+        "video_token_id",
+        "vision_config",
+        "vision_end_token_id",
+        "vision_start_token_id",
+        "vision_token_id",
+    }
+    sizes: ClassVar[Mapping[str, str]] = {
+        name: key for name, key in Llama.sizes.items() if name != "head_width"
+    }
+    rotary_class = ("qwen2_vl", "Qwen2VLRotaryEmbedding")
+
+
+class Qwen25Vl(Qwen2Vl):
+    """Text parts of Bai et al. (2025), https://arxiv.org/abs/2502.13923.
+
+    Positions are those of Qwen2-VL.
+    """
+
+    rotary_class = ("qwen2_5_vl", "Qwen2_5_VLRotaryEmbedding")
+
+
 class GptOss(Llama):
     """Decoders of OpenAI (2025), https://arxiv.org/abs/2508.10925.
 
