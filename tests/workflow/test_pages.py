@@ -37,8 +37,8 @@ BY_HAND = {
         *("1e-4", "1.5", "0.5", "0.25"),
         # Of the formula beside it: commutators of normal factors, bytes of n and d, triples of n.
         *("0.02", "1.4e-4", "4.6e-4", "0.56", "0.21", "0.15", "1.4", "500 times"),
-        # A section of Higham's, and the rounding error of one operation.
-        *("3.5", "0.42"),
+        # An algorithm of the paper's, a section of Higham's, the rounding error of one operation.
+        *("4.1", "3.5", "0.42"),
         # Measured once, on layers that no study has: Gaussian heads beside the closed form, widths
         # and types of J, a corrupted ℓ₃, columns drawn afresh.
         *("0.88", "0.91", "0.97", "0.99", "9.6", "0.6", "0.7", "0.03", "0.3", "8.0", "8.4"),
