@@ -48,7 +48,7 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
     assert list(layers["model"]) == ["minilm"] * 6 + ["tiny-init"] * 4
     assert list(layers["layer"]) == [*range(6), *range(4)]
     assert set(layers["route"]) == {"exact", "dense"}
-    needed = [name for name in columns.LAYERS if name != "note"]
+    needed = [name for name in columns.LAYERS if name not in ("note", "quantisation")]
     assert not layers[needed].isna().any().any()
     for name, expected in (
         ("phases", columns.PHASES),
@@ -113,7 +113,7 @@ def test_every_caption_names_its_models_and_the_report_lists_its_figures(
 ) -> None:
     page = report.read_text(encoding="utf-8")
     figures = list(smoke.glob("results/smoke/figures/*.svg"))
-    assert page.count(r"Weights read with headalgebra") >= len(figures)
+    assert page.count("Weights read with gguf ") >= len(figures)
     of_study = r"n = 10 layers of 2 models:</p>\n<ul class=\"simple\">\n<li>minilm: bert"
     assert page.count(of_study) == len(DRAWN) + 1  # the page of the layers
     assert page.count(r"n = 6 layers of 1 model:</p>\n") == len(PER_MODEL)
@@ -262,7 +262,7 @@ def test_odd_layers_have_a_row_and_a_note(tmp_path: Path) -> None:
     twin = pairs.query("layer == 2 and i == 0 and j == 1")
     assert twin["commutator_relative"].item() < 1e-14
     sound = layers.loc[("odd", 0)]
-    assert sound[[column for column in layers.columns if column != "note"]].notna().all()
+    assert sound[[column for column in layers.columns if column not in ("note", "quantisation")]].notna().all()
     assert isinstance(sound["note"], float)  # empty
 
 
