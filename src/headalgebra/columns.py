@@ -74,6 +74,68 @@ PRECISION = ("layer", "operand", "dtype", "unit_roundoff", "jacobi_mean")
 
 LITERAL = ("layer", "dtype", "n_triples", "residual")
 
+RUNS = (
+    "kind",
+    "norm_placement",
+    "text",
+    "text_sha256",
+    "sequences",
+    "tokens",
+    "parameters",
+    "dtype",
+    "device",
+    "note",
+)
+"""How a model was run on a text; one that could not be says why.
+
+``kind`` is encoder or decoder, by whether a token sees later ones. ``norm_placement`` is pre or
+post: whether a block normalises what enters its parts or what leaves it.
+"""
+
+GUARDS = ("guard", "value", "tolerance", "passed", "note")
+"""Checks that a recorded pass is the model's own, and that its blocks are affine once frozen."""
+
+STATES = (
+    "layer",
+    "update_ratio",
+    "update_ratio_without_first",
+    "norm_before",
+    "norm",
+    "cosine",
+    "stable_rank",
+    "mean_cosine",
+    "kl_to_last",
+    "attention_distance",
+    "attention_distance_without_first",
+    "attention_to_first",
+    "attention_entropy",
+    "induction",
+    "note",
+)
+
+DYSON = (
+    "order",
+    "norm",
+    "partial_error",
+    "cumulative",
+    "norm_without_first",
+    "partial_error_without_first",
+    "cumulative_without_first",
+    "chen_residual",
+    "antipode_residual",
+    "note",
+)
+"""Orders of the Dyson series, from 0 to the number of blocks, relative to the last state."""
+
+RESUMMATION = ("sequence", "m", "method", "median", "q1", "q3", "cross_entropy")
+"""Estimates of the last state from the terms 0 to m of a sequence, and how far off they are."""
+
+NORMALITY = ("layer", "operator", "quantity", "value")
+"""How far head operators and blocks are from normal ones."""
+
+CONVOLUTION = ("layer", "head", "quantity", "value", "null")
+"""How near attention, and the model as a whole, are to a convolution; no head: of the layer."""
+
 ESTIMATE = ("rule", "model", "jobs", "fetched_bytes", "kept_numbers", "cpu_s")
 
 SHAPE = ("n_layers", "n_heads", "n_kv_heads", "d_model", "d_head")
@@ -142,6 +204,20 @@ MODEL_NULLS = ("model", *NULLS)
 MODEL_TOWER = ("model", *TOWER)
 
 MODEL_ASSOCIATOR = ("model", *ASSOCIATOR)
+
+MODEL_RUNS = ("model", *RUNS)
+
+MODEL_GUARDS = ("model", *GUARDS)
+
+MODEL_STATES = ("model", *STATES)
+
+MODEL_DYSON = ("model", *DYSON)
+
+MODEL_RESUMMATION = ("model", *RESUMMATION)
+
+MODEL_NORMALITY = ("model", *NORMALITY)
+
+MODEL_CONVOLUTION = ("model", *CONVOLUTION)
 
 COST = ("rule", "model", "jobs", "wall_s", "cpu_s", "max_rss_mb")
 
