@@ -5,7 +5,10 @@ FLOAT_FORMAT = "%.12g"
 
 TEXT = frozenset(
     ("model", "models", "id", "on", "paper", "section", "statement", "paper_value", "criterion")
-) | {"statistic", "verdict", "note", "rests_on", "phase", "quantisation", "revision", "rule"}
+) | {
+    *("statistic", "verdict", "note", "rests_on", "phase", "quantisation", "revision", "rule"),
+    *("kind", "norm_placement", "text", "text_sha256", "guard", "operator", "method", "sequence"),
+}
 """Columns that hold text whatever it looks like: a model may be named 1, NA or null."""
 
 SINGULAR_VALUES = ("layer", "index", "sigma")
@@ -108,6 +111,8 @@ STATES = (
     "attention_distance",
     "attention_distance_without_first",
     "attention_to_first",
+    "attention_to_self",
+    "attention_to_later",
     "attention_entropy",
     "induction",
     "note",
