@@ -17,6 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "devices": set(),
     "checkpoints": set(),
     "algebra": {"defaults", "rounding"},
+    "dyson": {"defaults", "rounding"},
     "tables": {"defaults", "columns", "algebra"},
     "measurement": {
         *("defaults", "columns", "rounding", "seeds", "checkpoints", "algebra", "tables"),

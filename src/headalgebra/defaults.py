@@ -96,3 +96,24 @@ IDENTITY_RESIDUAL = 1e-10
 
 SIGNIFICANCE = 0.01
 """Level of the tests that verdicts rest on."""
+
+CONVERGED_BELOW = 0.1
+"""A partial sum of Dyson orders has converged where its relative error stays within this."""
+
+HOPF_GRADES = 8
+"""The highest grade at which Chen's identity and the antipode are checked."""
+
+BOREL_NODES = 48
+"""Gauss–Laguerre nodes of a Borel sum."""
+
+IMPULSE_DRAWS = 4
+"""Random perturbations of a token, whose mean square is its impulse response."""
+
+RIDGE_FOLDS = 5
+"""Parts that tokens are cut into, each held out once from a fitted affine map."""
+
+TOKENS_PER_DIMENSION = 4
+"""An affine map between states of dimension d is fitted to at least so many times d tokens."""
+
+NULL_PATTERNS = 4
+"""Permuted patterns whose mean convolution share is what chance gives."""
