@@ -117,3 +117,15 @@ TOKENS_PER_DIMENSION = 4
 
 NULL_PATTERNS = 4
 """Permuted patterns whose mean convolution share is what chance gives."""
+
+FLOAT64_UP_TO = 200_000_000
+"""Models of up to so many parameters run in float64, larger ones in float32."""
+
+TEXT_PACKAGES = ("networkx", "numpy", "scipy")
+"""Installed packages whose docstrings or source are the text that models read."""
+
+SEQUENCES = 16
+"""Sequences of tokens that a model reads."""
+
+TOKENS = 128
+"""Tokens of each of them."""

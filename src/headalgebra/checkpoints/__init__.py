@@ -13,6 +13,7 @@ from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._factors import LayerFactors, load_factors, load_group, save_factors
 from headalgebra.checkpoints._open import open_checkpoint
 from headalgebra.checkpoints._outline import Outline
+from headalgebra.checkpoints._running import RunnableModel, load_model
 from headalgebra.checkpoints._sources import (
     initialise,
     initialise_from_hub,
@@ -21,6 +22,7 @@ from headalgebra.checkpoints._sources import (
     open_package,
     outline_hub,
 )
+from headalgebra.checkpoints._tokenizer import load_tokenizer
 
 __all__ = [
     "Checkpoint",
@@ -28,10 +30,13 @@ __all__ = [
     "FactorInitialisation",
     "LayerFactors",
     "Outline",
+    "RunnableModel",
     "initialise",
     "initialise_from_hub",
     "load_factors",
     "load_group",
+    "load_model",
+    "load_tokenizer",
     "open_checkpoint",
     "open_folder",
     "open_hub",

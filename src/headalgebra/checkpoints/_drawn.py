@@ -1,8 +1,9 @@
 """An architecture at its random initialisation."""
 
 import math
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -45,6 +46,7 @@ class DrawnCheckpoint(Checkpoint):
     """An architecture at its random initialisation: independent normal weights."""
 
     seed: int
+    config: Mapping[str, Any] = field(repr=False)
 
     def _weights(self, layer: int) -> Weights:
         # Values and outputs are other numbers than the queries and keys of the same seed.
@@ -58,6 +60,7 @@ def drawn_checkpoint(
     convention: Convention,
     *,
     seed: int,
+    config: Mapping[str, Any],
     origin: str,
     provenance: Provenance,
     reading: Reading = AS_IT_IS,
@@ -100,4 +103,5 @@ def drawn_checkpoint(
         chosen=reading.layers,
         layers=architecture.attention.layers,
         seed=seed,
+        config={key: it for key, it in config.items() if key not in reading.ignore_config},
     )

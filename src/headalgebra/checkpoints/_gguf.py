@@ -83,6 +83,8 @@ class GgufCheckpoint(Checkpoint):
 
     tensors: Mapping[str, GgufRows] = field(repr=False)
     permuted: bool
+    parts: tuple[GgufFile, ...] = field(repr=False)
+    peculiarity: str
 
     def quantisation(self, layer: int) -> str:
         """The type in which the file has the queries of a layer."""
@@ -128,7 +130,8 @@ def gguf_checkpoint(
     }
     part_of = _part_of_each(opened, count)
     where = {tensor: opened[number].where for tensor, number in part_of.items()}
-    architecture, permuted = describe(opened[1].header.values, part_of.keys(), opened[1].where)
+    described = describe(opened[1].header.values, part_of.keys(), opened[1].where)
+    architecture = described.architecture
     attention = architecture.attention
     refuse_meaningless(attention, convention, architecture.model_type, files.where(name))
     wanted = wanted_tensors(attention, convention, reading.layers, files.where(name))
@@ -164,7 +167,9 @@ def gguf_checkpoint(
         chosen=reading.layers,
         layers=attention.layers,
         tensors=tensors,
-        permuted=permuted,
+        permuted=described.permuted,
+        parts=tuple(opened.values()),
+        peculiarity=described.peculiarity,
     )
 
 

@@ -83,6 +83,8 @@ class GgufFile:
 
     Attributes
     ----------
+    path, where
+        As they were given.
     header
         What it says of itself.
 
@@ -93,6 +95,7 @@ class GgufFile:
     """
 
     def __init__(self, path: Path, where: str, known: str | None) -> None:
+        self.path = path
         self.where = where
         self._file = PlainFile(path, where)
         self._known = known

@@ -5,7 +5,7 @@ weights [out, in], with queries, keys and values either apart or as three blocks
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headalgebra.checkpoints._config import Architecture, recognise
@@ -52,9 +52,26 @@ MODULES = frozenset(
 """Modules of attention that are read, or that do nothing to its operators."""
 
 
-def describe(
-    values: Mapping[str, Value], tensors: Collection[str], where: str
-) -> tuple[Architecture, bool]:
+@dataclass(frozen=True)
+class Described:
+    """What a file says of its attention.
+
+    Attributes
+    ----------
+    architecture
+        Its family and attention.
+    permuted
+        Whether the rows of queries and keys are to be put back.
+    peculiarity
+        What of its rotation or scale the family cannot have; empty where there is nothing.
+    """
+
+    architecture: Architecture
+    permuted: bool
+    peculiarity: str
+
+
+def describe(values: Mapping[str, Value], tensors: Collection[str], where: str) -> Described:
     """The attention of a file, its tensors under their names there.
 
     Parameters
@@ -63,13 +80,6 @@ def describe(
         Of the file: named values and the names of tensors, those of other parts included.
     where
         Its name in error messages.
-
-    Returns
-    -------
-    architecture
-        Its family and attention.
-    permuted
-        Whether the rows of queries and keys are to be put back.
 
     Raises
     ------
@@ -111,7 +121,11 @@ def describe(
         ),
         refusals={**attention.refusals, **family.refusals, **refusals},
     )
-    return replace(architecture, attention=attention), family.permuted
+    return Described(
+        replace(architecture, attention=attention),
+        family.permuted,
+        next(iter(refusals.values()), ""),
+    )
 
 
 def _configuration(named: Named, family: GgufFamily) -> dict[str, Any]:

@@ -218,6 +218,7 @@ def initialise(
         architecture,
         convention,
         seed=seed,
+        config=config,
         origin="config",
         provenance=Provenance(
             content_revision([hashlib.sha256(canonical.encode()).hexdigest()]),
@@ -257,6 +258,7 @@ def initialise_from_hub(
         architecture,
         convention,
         seed=seed,
+        config=config,
         origin=files.where(CONFIG),
         provenance=Provenance(commit, files.digests, unread=architecture.unread),
         reading=reading,

@@ -55,6 +55,8 @@ class StoredCheckpoint(Checkpoint):
     """A checkpoint in safetensors files."""
 
     tensors: Mapping[str, StoredTensor] = field(repr=False)
+    held: CheckpointFiles = field(repr=False)
+    reading: Reading = field(repr=False)
 
     def _weights(self, layer: int) -> Weights:
         return StoredWeights(self.tensors)
@@ -118,4 +120,6 @@ def stored_checkpoint(
         chosen=reading.layers,
         layers=architecture.attention.layers,
         tensors=tensors,
+        held=files,
+        reading=reading,
     )

@@ -1,0 +1,260 @@
+"""Models that run: a checkpoint's whole network, built and filled by transformers.
+
+transformers only warns where a file lacks weights, and draws random ones in their place; here that
+is an error that names them.
+"""
+
+import copy
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from headalgebra.checkpoints._checkpoint import Checkpoint
+from headalgebra.checkpoints._drawn import DrawnCheckpoint
+from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._families import TEXT_PARTS
+from headalgebra.checkpoints._gguf import GgufCheckpoint
+from headalgebra.checkpoints._running_gguf import (
+    gguf_configuration,
+    gguf_state,
+    refuse_other_rows,
+)
+from headalgebra.checkpoints._running_stored import stored_configuration, stored_state
+from headalgebra.checkpoints._stored import StoredCheckpoint
+from headalgebra.defaults import FLOAT64_UP_TO
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32}
+HEADS = frozenset({"classifier", "cls", "final_logits_bias", "lm_head", "pooler", "score"})
+"""Modules after the last block, and T5's decoder, which nothing here runs."""
+
+
+@dataclass(frozen=True)
+class RunnableModel:
+    """A network that reads tokens.
+
+    Attributes
+    ----------
+    model
+        A `PreTrainedModel` of transformers on the CPU, in evaluation mode and with eager attention:
+        a decoder with its head where the checkpoint has one, an encoder without, of an
+        encoder-decoder the encoder.
+    vocabulary
+        Tokens that it knows: ids are below this.
+    positions
+        The longest sequence that it takes; None where its configuration does not say.
+    left_out
+        Tensors of the checkpoint that are no part of it: those of heads and poolers.
+    """
+
+    model: Any
+    vocabulary: int
+    positions: int | None
+    left_out: tuple[str, ...] = ()
+
+
+def load_model(checkpoint: Checkpoint, dtype: str | None = None) -> RunnableModel:
+    """Build the network of a checkpoint and fill it with its weights.
+
+    What was asked for when the checkpoint was opened holds here too: digests, pickles, adapters,
+    keys that are passed over. No code of a checkpoint is ever run. An initialisation is drawn in
+    float32 by the family's own law from the checkpoint's seed, the same at each call; its queries
+    and keys follow the same law as the checkpoint's factors and are other numbers. torch's own
+    generator is left as it was.
+
+    Parameters
+    ----------
+    checkpoint
+        Opened from a folder, a package, the hub or a GGUF file, or drawn.
+    dtype
+        ``"float64"`` or ``"float32"``; by default float64 up to
+        :data:`headalgebra.defaults.FLOAT64_UP_TO` parameters and float32 above.
+
+    Raises
+    ------
+    CheckpointError
+        If the model reads images or sounds, transformers has no class that runs it or cannot load
+        the file, a weight is missing, is of another shape or not finite, or one is left over that
+        belongs to no head.
+    """
+    if dtype not in (None, *DTYPES):
+        raise CheckpointError(checkpoint.origin, f"dtype {dtype!r}", f"use {' or '.join(DTYPES)}")
+    match checkpoint:
+        case StoredCheckpoint():
+            config = _configuration(stored_configuration(checkpoint), checkpoint.origin)
+        case GgufCheckpoint():
+            config = _configuration(gguf_configuration(checkpoint), checkpoint.origin)
+        case DrawnCheckpoint():
+            config = _configuration(checkpoint.config, checkpoint.origin)
+        case _:
+            raise CheckpointError(
+                checkpoint.origin, "it is a model in memory already", "run it as it is"
+            )
+    kind, more = _kind(config, checkpoint.origin)
+    with _quiet(), torch.device("meta"):
+        outline = kind._from_config(copy.deepcopy(config), attn_implementation="eager", **more)
+    number = DTYPES[dtype] if dtype else _dtype(outline)
+    left_out: tuple[str, ...] = ()
+    if isinstance(checkpoint, DrawnCheckpoint):
+        model = _drawn(kind, config, more, checkpoint.seed, number)
+    else:
+        state = (
+            stored_state(checkpoint)
+            if isinstance(checkpoint, StoredCheckpoint)
+            else gguf_state(checkpoint, outline, number)
+        )
+        model, left_out = _filled(kind, config, more, state, number, checkpoint.origin)
+        if isinstance(checkpoint, GgufCheckpoint):
+            refuse_other_rows(checkpoint, model)
+        _refuse_unsound(model, checkpoint.origin)
+    if config.is_encoder_decoder:
+        model = model.get_encoder()
+    return RunnableModel(
+        model.eval().requires_grad_(False),
+        model.get_input_embeddings().weight.shape[0],
+        getattr(config, "max_position_embeddings", None),
+        left_out,
+    )
+
+
+def _configuration(content: Mapping[str, Any], where: str) -> Any:
+    """The configuration of transformers' own class, from what a config.json would hold."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    model_type = content["model_type"]
+    if model_type in TEXT_PARTS:
+        raise CheckpointError(
+            where,
+            f"{model_type} reads images beside text, and its text part is not run by itself",
+            "use a model of text alone, or leave this one to the measures of weights",
+        )
+    return CONFIG_MAPPING[model_type].from_dict(copy.deepcopy(dict(content)))
+
+
+def _kind(config: Any, where: str) -> tuple[Any, dict[str, Any]]:
+    """The class that runs it, and what its constructor is told besides.
+
+    A decoder comes with its head. An encoder comes without one, and without a pooler, which a
+    checkpoint may lack.
+    """
+    import inspect
+
+    from transformers.models.auto import modeling_auto as auto
+
+    of_text = auto.MODEL_FOR_TEXT_ENCODING_MAPPING
+    encodes = config.is_encoder_decoder or type(config) in auto.MODEL_FOR_MASKED_LM_MAPPING
+    causal, bare = auto.MODEL_FOR_CAUSAL_LM_MAPPING, auto.MODEL_MAPPING
+    order = (of_text, bare) if encodes else (of_text, causal, bare)
+    kind: Any = next((them[type(config)] for them in order if type(config) in them), None)
+    if kind is None or kind.main_input_name != "input_ids":
+        raise CheckpointError(
+            where,
+            f"a {config.model_type} model does not read text alone",
+            "use a language model or an encoder of text",
+        )
+    pools = "add_pooling_layer" in inspect.signature(kind).parameters
+    return kind, {"add_pooling_layer": False} if pools else {}
+
+
+def _dtype(outline: Any) -> torch.dtype:
+    return torch.float64 if outline.num_parameters() <= FLOAT64_UP_TO else torch.float32
+
+
+def _drawn(kind: Any, config: Any, more: Mapping[str, Any], seed: int, dtype: torch.dtype) -> Any:
+    """At its random initialisation, which is the same numbers in either type."""
+    with _quiet(), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model = kind._from_config(
+            copy.deepcopy(config), attn_implementation="eager", dtype=torch.float32, **more
+        )
+    # Buffers stay as a loaded model has them.
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+    model.config.dtype = dtype
+    return model
+
+
+def _filled(
+    kind: Any,
+    config: Any,
+    more: Mapping[str, Any],
+    state: Mapping[str, Any],
+    dtype: torch.dtype,
+    where: str,
+) -> tuple[Any, tuple[str, ...]]:
+    """With the weights that were stored, and the names of those that are none of it."""
+    # Random numbers are drawn for what is missing, before it is known to be.
+    with _quiet(), torch.random.fork_rng(devices=[]):
+        try:
+            model, found = kind.from_pretrained(
+                None,
+                config=config,
+                state_dict=dict(state),
+                dtype=dtype,
+                attn_implementation="eager",
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **more,
+            )
+        except (RuntimeError, ValueError) as error:
+            raise CheckpointError(
+                where, f"transformers does not load it: {error}", "fetch the file again"
+            ) from error
+    if found["mismatched_keys"]:
+        name, stored, expected = min(found["mismatched_keys"])
+        raise CheckpointError(
+            where,
+            f"tensor {name} has shape {list(stored)}, expected {list(expected)}",
+            "correct config.json, or fetch the weights that belong to it",
+        )
+    base = f"{kind.base_model_prefix}."
+    missing = sorted(found["missing_keys"])
+    within = [name for name in missing if name.startswith(base)]
+    if missing and not within and model.base_model is not model:
+        # Saved without its head: so it is run.
+        model, missing = model.base_model, []
+    if missing:
+        more_of_them = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise CheckpointError(
+            where, f"tensor {missing[0]}{more_of_them} is missing", "fetch the whole checkpoint"
+        )
+    prefixed = any(name.startswith(base) for name in state)
+    left_out = tuple(sorted(found["unexpected_keys"]))
+    for name in left_out:
+        outside = prefixed and not name.startswith(base)
+        if not (outside or HEADS & set(name.split("."))):
+            raise CheckpointError(
+                where,
+                f"tensor {name} is no part of a {config.model_type} model as transformers has it",
+                "use the checkpoint as it was published, or correct config.json",
+            )
+    return model, left_out
+
+
+def _refuse_unsound(model: Any, where: str) -> None:
+    """Raise on the first weight that is not finite."""
+    for name, parameter in model.named_parameters():
+        # One pass that keeps no copy: the sum is finite only if every term is.
+        if not parameter.sum(dtype=torch.float64).isfinite():
+            raise CheckpointError(
+                where, f"tensor {name} is not finite", "fetch the file again, or use another"
+            )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the reports of transformers, which are judged here."""
+    from transformers.utils import logging as reports
+
+    before, bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
+    reports.set_verbosity(logging.CRITICAL)
+    reports.disable_progress_bar()
+    try:
+        yield
+    finally:
+        reports.set_verbosity(before)
+        if bars:
+            reports.enable_progress_bar()

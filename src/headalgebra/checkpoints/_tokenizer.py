@@ -1,0 +1,90 @@
+"""The tokenizer that lies beside a checkpoint's weights, or in its GGUF file."""
+
+from typing import Any
+
+from headalgebra.checkpoints._checkpoint import Checkpoint
+from headalgebra.checkpoints._digest import CheckpointFiles
+from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._gguf import GgufCheckpoint
+from headalgebra.checkpoints._stored import StoredCheckpoint
+
+VOCABULARIES = (
+    *("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model"),
+    *("sentencepiece.bpe.model",),
+)
+"""Files that can make a tokenizer, as transformers names them."""
+BESIDE = (
+    *("added_tokens.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json"),
+    "config.json",
+)
+"""What they are read with."""
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> Any:
+    """The checkpoint's own tokenizer, as transformers makes it without running code of others.
+
+    Parameters
+    ----------
+    checkpoint
+        Opened from a folder, a package, the hub or a GGUF file. Of the hub the tokenizer's files
+        are fetched now, and the digests of all that are read join the checkpoint's.
+
+    Returns
+    -------
+    PreTrainedTokenizerBase
+        Of transformers.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or transformers cannot read it.
+    """
+    # Imported here because it takes a second.
+    from transformers import AutoTokenizer
+
+    match checkpoint:
+        case StoredCheckpoint():
+            found = _fetched(checkpoint.held)
+            folder, more = checkpoint.held.path(found).parent, {}
+        case GgufCheckpoint():
+            file = checkpoint.parts[0].path
+            folder, more = file.parent, {"gguf_file": file.name}
+        case _:
+            raise CheckpointError(
+                checkpoint.origin,
+                "an architecture without weights has no tokenizer",
+                "name the model whose tokenizer it takes, by tokenizer: <model>",
+            )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False, **more
+        )
+    except Exception as error:  # of many libraries, at files that anybody wrote
+        said = (str(error) or type(error).__name__).strip().splitlines()[0]
+        raise CheckpointError(
+            checkpoint.origin,
+            f"its tokenizer is not read: {said}",
+            "put a tokenizer.json beside the weights",
+        ) from error
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise CheckpointError(
+            checkpoint.origin,
+            "its tokenizer knows no tokens but special ones",
+            "fetch the tokenizer's files too",
+        )
+    return tokenizer
+
+
+def _fetched(files: CheckpointFiles) -> str:
+    """One of the tokenizer's files, all of which are there now."""
+    found = [name for name in VOCABULARIES if name in files.names]
+    if not found:
+        raise CheckpointError(
+            files.origin,
+            f"no tokenizer: none of {', '.join(VOCABULARIES)} is there",
+            "fetch the tokenizer's files too",
+        )
+    for name in (*found, *BESIDE):
+        if name in files.names:
+            files.hashed(name)
+    return found[0]
