@@ -13,7 +13,7 @@ from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._factors import LayerFactors, load_factors, load_group, save_factors
 from headalgebra.checkpoints._open import open_checkpoint
 from headalgebra.checkpoints._outline import Outline
-from headalgebra.checkpoints._running import RunnableModel, load_model
+from headalgebra.checkpoints._running import ModelOutline, RunnableModel, load_model, outline_model
 from headalgebra.checkpoints._sources import (
     initialise,
     initialise_from_hub,
@@ -29,6 +29,7 @@ __all__ = [
     "CheckpointError",
     "FactorInitialisation",
     "LayerFactors",
+    "ModelOutline",
     "Outline",
     "RunnableModel",
     "initialise",
@@ -42,5 +43,6 @@ __all__ = [
     "open_hub",
     "open_package",
     "outline_hub",
+    "outline_model",
     "save_factors",
 ]

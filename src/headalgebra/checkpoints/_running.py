@@ -82,21 +82,8 @@ def load_model(checkpoint: Checkpoint, dtype: str | None = None) -> RunnableMode
     """
     if dtype not in (None, *DTYPES):
         raise CheckpointError(checkpoint.origin, f"dtype {dtype!r}", f"use {' or '.join(DTYPES)}")
-    match checkpoint:
-        case StoredCheckpoint():
-            config = _configuration(stored_configuration(checkpoint), checkpoint.origin)
-        case GgufCheckpoint():
-            config = _configuration(gguf_configuration(checkpoint), checkpoint.origin)
-        case DrawnCheckpoint():
-            config = _configuration(checkpoint.config, checkpoint.origin)
-        case _:
-            raise CheckpointError(
-                checkpoint.origin, "it is a model in memory already", "run it as it is"
-            )
-    kind, more = _kind(config, checkpoint.origin)
-    with _quiet(), torch.device("meta"):
-        outline = kind._from_config(copy.deepcopy(config), attn_implementation="eager", **more)
-    number = DTYPES[dtype] if dtype else _dtype(outline)
+    config, kind, more, empty = _network(checkpoint)
+    number = DTYPES[dtype] if dtype else _dtype(empty)
     left_out: tuple[str, ...] = ()
     if isinstance(checkpoint, DrawnCheckpoint):
         model = _drawn(kind, config, more, checkpoint.seed, number)
@@ -104,7 +91,7 @@ def load_model(checkpoint: Checkpoint, dtype: str | None = None) -> RunnableMode
         state = (
             stored_state(checkpoint)
             if isinstance(checkpoint, StoredCheckpoint)
-            else gguf_state(checkpoint, outline, number)
+            else gguf_state(checkpoint, empty, number)
         )
         model, left_out = _filled(kind, config, more, state, number, checkpoint.origin)
         if isinstance(checkpoint, GgufCheckpoint):
@@ -118,6 +105,62 @@ def load_model(checkpoint: Checkpoint, dtype: str | None = None) -> RunnableMode
         getattr(config, "max_position_embeddings", None),
         left_out,
     )
+
+
+@dataclass(frozen=True)
+class ModelOutline:
+    """What is known of a network before its weights are read.
+
+    Attributes
+    ----------
+    vocabulary, positions
+        As of a :class:`RunnableModel`.
+    parameters
+        Numbers that it consists of, its head among them.
+    dtype
+        ``"float64"`` or ``"float32"``, in which it runs unless it is told otherwise.
+    """
+
+    vocabulary: int
+    positions: int | None
+    parameters: int
+    dtype: str
+
+
+def outline_model(checkpoint: Checkpoint) -> ModelOutline:
+    """The sizes of a checkpoint's whole network, from its configuration alone.
+
+    Raises
+    ------
+    CheckpointError
+        If the model reads images or sounds, or transformers has no class that runs it.
+    """
+    config, _, _, empty = _network(checkpoint)
+    return ModelOutline(
+        empty.get_input_embeddings().weight.shape[0],
+        getattr(config, "max_position_embeddings", None),
+        empty.num_parameters(),
+        str(_dtype(empty)).removeprefix("torch."),
+    )
+
+
+def _network(checkpoint: Checkpoint) -> tuple[Any, Any, dict[str, Any], Any]:
+    """The configuration, the class and what it is told besides, and the model without weights."""
+    match checkpoint:
+        case StoredCheckpoint():
+            config = _configuration(stored_configuration(checkpoint), checkpoint.origin)
+        case GgufCheckpoint():
+            config = _configuration(gguf_configuration(checkpoint), checkpoint.origin)
+        case DrawnCheckpoint():
+            config = _configuration(checkpoint.config, checkpoint.origin)
+        case _:
+            raise CheckpointError(
+                checkpoint.origin, "it is a model in memory already", "run it as it is"
+            )
+    kind, more = _kind(config, checkpoint.origin)
+    with _quiet(), torch.device("meta"):
+        empty = kind._from_config(copy.deepcopy(config), attn_implementation="eager", **more)
+    return config, kind, more, empty
 
 
 def _configuration(content: Mapping[str, Any], where: str) -> Any:
