@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "text": {"defaults"},
     "algebra": {"defaults", "rounding"},
     "dyson": {"defaults", "rounding"},
+    "convolution": {"defaults", "rounding"},
     "tables": {"defaults", "columns", "algebra"},
     "measurement": {
         *("defaults", "columns", "rounding", "seeds", "checkpoints", "algebra", "tables"),

@@ -41,6 +41,17 @@ def test_obstruction() -> None:
         assert abs(figures["exact_error"]) < 1e-13
 
 
+def test_orders() -> None:
+    by_depth = figures_of(
+        "orders", "--depths", "3", "5", "--tokens", "8", "--d-model", "16", "--repeats", "1"
+    )
+    assert set(by_depth) == {"3", "5"}
+    for figures in by_depth.values():
+        assert set(figures) == {"orders_s", "bare_s", "paths_s", "relative_error"}
+        assert all(value > 0 for value in figures.values())
+        assert figures["relative_error"] < 1e-13
+
+
 def test_structure() -> None:
     figures = figures_of("structure", "--d-model", "48", "--heads", "4", "--elements", "3")
     assert figures["dense_pairs"] == 3
