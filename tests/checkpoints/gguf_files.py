@@ -87,6 +87,7 @@ CONVERTED = {
         {"attn_qkv": lambda rows, config: blocks_of_three(rows, config.n_head)},
         loads=True,
     ),
+    "command-r": Converted("cohere"),
     "falcon": Converted(
         "falcon", {"attn_qkv": blocks_of_groups}, loads=True, settings={"ffn_hidden_size": 256}
     ),
@@ -94,20 +95,35 @@ CONVERTED = {
     "gemma": Converted("gemma", PLUS_ONE),
     "gemma2": Converted("gemma2", PLUS_ONE, loads=True),
     "gemma3": Converted("gemma3_text", PLUS_ONE, loads=True),
+    "gpt-oss": Converted("gpt_oss", loads=True, settings={"head_dim": 64}),
     "gpt2": Converted("gpt2", CONV1D, loads=True, settings={"n_inner": None}),
     "gptneox": Converted(
         "gpt_neox",
         {"attn_qkv": lambda rows, config: blocks_of_three(rows, config.num_attention_heads)},
     ),
+    "granite": Converted("granite", PERMUTED),
     "llama": Converted("llama", PERMUTED, loads=True),
     "llama, experts": Converted("mixtral", PERMUTED),
     "modern-bert": Converted("modernbert"),
+    "olmo": Converted("olmo", PERMUTED),
     "olmo2": Converted("olmo2"),
     "phi2": Converted("phi"),
     "phi3": Converted("phi3", loads=True),
     "qwen2": Converted("qwen2", loads=True),
+    "qwen2moe": Converted(
+        "qwen2_moe",
+        {"ffn_gate_inp_shexp": lambda rows, config: rows[0]},
+        loads=True,
+        settings={"shared_expert_intermediate_size": 5632},
+    ),
+    "qwen2vl": Converted("qwen2_vl_text"),
+    "qwen2vl, 2.5": Converted("qwen2_5_vl_text"),
     "qwen3": Converted("qwen3", loads=True, settings={"head_dim": 128}),
+    "qwen3moe": Converted("qwen3_moe", loads=True),
+    "smollm3": Converted("smollm3", PERMUTED, settings={"no_rope_layer_interval": 4}),
+    "stablelm": Converted("stablelm", loads=True),
     "starcoder": Converted("gpt_bigcode"),
+    "starcoder2": Converted("starcoder2", loads=True),
     "t5": Converted("t5", loads=True, settings={"num_decoder_layers": 2}),
     "t5, a deeper decoder": Converted("t5"),
 }
@@ -149,8 +165,11 @@ def metadata(architecture: str, config: Any) -> dict[str, Any]:
         values["attention.head_count_kv"] = 1
     if architecture == "t5":
         values["decoder_block_count"] = config.num_decoder_layers
-    if getattr(config, "num_local_experts", None):
-        values["expert_count"] = config.num_local_experts
+    if (experts := first("num_local_experts", "num_experts")) is not None:
+        values |= {"expert_count": experts, "expert_used_count": config.num_experts_per_tok}
+        values["expert_feed_forward_length"] = config.intermediate_size
+    if architecture == "granite":
+        values["attention.scale"] = config.attention_multiplier
     return values
 
 

@@ -93,7 +93,9 @@ def test_options_of_the_convention_mean_the_same(
             open_checkpoint(path, convention=convention)
         return
     found = open_checkpoint(path, convention=convention)
-    assert_equal_layers(found, expected, rounding(architecture))
+    # A scale that the file gives is a float32.
+    tolerance = SINGLE if (architecture, option) == ("granite", "scale") else rounding(architecture)
+    assert_equal_layers(found, expected, tolerance)
 
 
 # Against transformers, and against what was quantised

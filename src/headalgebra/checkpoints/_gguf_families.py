@@ -122,6 +122,12 @@ def _falcon(named: Named) -> Mapping[str, Any]:
     }
 
 
+def _granite(named: Named) -> Mapping[str, Any]:
+    width = named.count("embedding_length") // named.count("attention.head_count")
+    usual = named.count("attention.key_length", max(width, 1)) ** -0.5
+    return {"attention_multiplier": named.number("attention.scale", usual)}
+
+
 def _t5(named: Named) -> Mapping[str, Any]:
     layers = named.count("block_count")
     return {
@@ -136,25 +142,36 @@ T5 = GgufFamily("t5", ("num_layers", "num_heads", "d_model"), head_width="d_kv",
 GGUF_FAMILIES: dict[str, GgufFamily] = {
     "bert": GgufFamily("bert"),
     "bloom": GgufFamily("bloom", ("n_layer", "n_head", "hidden_size")),
+    "command-r": _llama_like("cohere"),
     "falcon": GgufFamily("falcon", more=_falcon, rotary=True),
     "gemma": _llama_like("gemma"),
     "gemma2": _llama_like("gemma2", refusals=NO_SCALE),
     "gemma3": _llama_like("gemma3_text", rotary=False, refusals=NO_SCALE | BY_KIND),
+    "gpt-oss": _llama_like("gpt_oss"),
     "gpt2": GgufFamily("gpt2", GPT),
     "gptneox": GgufFamily("gpt_neox", rotary=True, partial=True),
+    "granite": _llama_like("granite", more=_granite, permuted=True),
     "llama": _llama_like("llama", permuted=True),
     "modern-bert": GgufFamily("modernbert", refusals=BY_KIND),
+    "olmo": _llama_like("olmo", permuted=True),
     "olmo2": _llama_like("olmo2"),
     "phi2": _llama_like("phi", partial=True),
     "phi3": _llama_like("phi3", partial=True),
     "qwen2": _llama_like("qwen2"),
+    "qwen2moe": _llama_like("qwen2_moe"),
+    "qwen2vl": _llama_like("qwen2_vl_text", head_width=None),
     "qwen3": _llama_like("qwen3"),
+    "qwen3moe": _llama_like("qwen3_moe"),
+    "smollm3": _llama_like("smollm3", permuted=True),
+    "stablelm": _llama_like("stablelm", head_width=None, partial=True),
     "starcoder": GgufFamily("gpt_bigcode", GPT, more=lambda _: {"multi_query": True}),
+    "starcoder2": _llama_like("starcoder2"),
     "t5": T5,
     "t5encoder": replace(T5, more=lambda _: {"is_encoder_decoder": False}),
 }
 """Families by the name that llama.cpp has for the architecture.
 
 Mistral's and Mixtral's models go by the name of llama, as do those of RoBERTa, CamemBERT and
-DistilBERT by that of bert.
+DistilBERT by that of bert, and Qwen2.5-VL's by that of qwen2vl. Which layers of smollm3 have no
+rotary positions is not told: llama.cpp takes every fourth, as all published models have it.
 """

@@ -50,6 +50,11 @@ MODULES = frozenset(
     {"k", "norm", "norm_2", "o", "output", "output_norm", "q", "qkv", "rel_b", "rot_embd", "v"}
 )
 """Modules of attention that are read, or that do nothing to its operators."""
+SCORE_NORMS = frozenset({"k_norm", "q_norm"})
+ALSO = dict.fromkeys(("gemma3", "olmo2", "qwen3", "qwen3moe"), SCORE_NORMS) | {
+    "gpt-oss": frozenset({"sinks"})
+}
+"""Others that some architectures have."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +114,11 @@ def describe(values: Mapping[str, Value], tensors: Collection[str], where: str) 
     architecture = recognise(_configuration(named, family) | rope, where)
     shape = architecture.attention.shape
     _refuse_widths(named, shape)
-    scale = named.number("attention.scale", shape.d_head**-0.5)
-    if abs(scale * shape.d_head**0.5 - 1) > 1e-6:
-        refusals = refusals | {"scale": f"the file has a scale of its own, {scale:g}"}
     attention = architecture.attention
+    usual = attention.layers[0].scale
+    scale = named.number("attention.scale", usual)
+    if abs(scale / usual - 1) > 1e-6:
+        refusals = refusals | {"scale": f"the file has a scale of its own, {scale:g}"}
     attention = replace(
         attention,
         layers=tuple(
@@ -179,10 +185,10 @@ def _refuse_unknown(named: Named, tensors: Collection[str]) -> None:
                 key.removeprefix(f"{named.architecture}."),
                 f"is {named.values[key]!r}, and how it changes queries and keys is not known",
             )
-    norms = {"q_norm", "k_norm"} if named.architecture in ("gemma3", "olmo2", "qwen3") else set()
+    known = MODULES | ALSO.get(named.architecture, frozenset())
     for name in sorted(tensors):
         module = next((part for part in name.split(".") if part.startswith("attn_")), "attn_q")
-        if module.removeprefix("attn_") not in MODULES | norms:
+        if module.removeprefix("attn_") not in known:
             raise CheckpointError(
                 named.where,
                 f"tensor {name} is no part of attention as {named.architecture} is known to be",
@@ -223,8 +229,8 @@ def _in_file(
     output = "attn_o" if prefix.startswith(("enc.", "dec.")) else "attn_output"
 
     def renamed(norm: Norm | None, *names: str) -> Norm | None:
-        if norm is None:
-            return None
+        if norm is None or not norm.tensor:
+            return norm
         tensor = next((name for name in names if f"{prefix}{name}.weight" in tensors), names[-1])
         return replace(norm, tensor=f"{prefix}{tensor}.weight", plus_one=False)
 
