@@ -162,11 +162,27 @@ def test_parameters_that_do_not_fit_are_refused(
 
 
 def test_quantised_models_are_refused(bert: Any) -> None:
-    """By their configuration, or by tensors that only they have."""
-    bert.get_submodule(QUERY).register_buffer("SCB", torch.ones(3))
+    """By tensors that only they have, or by modules that are not the model's own."""
+    from transformers.integrations.bitnet import AutoBitLinear
+
+    expected = open_checkpoint(bert)
+    bert.config.quantization_config = {"quant_method": "bitnet", "linear_class": "autobitlinear"}
+    # It says how the file was: as long as the modules hold plain weights, they are read.
+    assert_equal(open_checkpoint(bert), expected)
+    module = bert.get_submodule(QUERY)
+    rounds = AutoBitLinear(12, 12, bias=True, online_quant=True, dtype=torch.float64)
+    rounds.load_state_dict(module.state_dict())
+    inputs = torch.eye(12, dtype=torch.float64)
+    with torch.compiler.set_stance("force_eager"):
+        assert not torch.allclose(rounds(inputs), module(inputs), rtol=0.1)
+    bert.set_submodule(QUERY, rounds)
+    assert refusal(bert) == (
+        f"live BertModel: quantization_config: {QUERY} is a AutoBitLinear, which may quantise; use "
+        "the model as it was before it was quantised"
+    )
+    bert.set_submodule(QUERY, module)
+    module.register_buffer("SCB", torch.ones(3))
     assert f"tensor {QUERY}.SCB: the weights are quantised" in refusal(bert)
-    bert.config.quantization_config = {"quant_method": "bitsandbytes", "load_in_8bit": True}
-    assert "quantization_config: the weights are quantised" in refusal(bert)
 
 
 def test_pruned_modules_are_refused(bert: Any) -> None:

@@ -1,6 +1,6 @@
 """A live transformers model as a checkpoint: its own parameters, read where they are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,8 @@ from headalgebra.checkpoints.convention import Convention
 from headalgebra.checkpoints.reading import AS_IT_IS, Reading
 
 BEFORE_QUANTISING = "use the model as it was before it was quantised"
+OWN_CODE = ("torch.nn.modules.", "transformers.models.", "transformers.pytorch_utils")
+"""Where the classes of modules are defined that multiply by their weights as they are."""
 
 
 class LiveWeights(Weights):
@@ -95,7 +97,10 @@ def live_checkpoint(
     origin = f"live {type(model).__name__}"
     if getattr(model, "peft_config", None) or type(model).__module__.split(".")[0] == "peft":
         raise CheckpointError(origin, "it carries adapters beside its own weights", MERGE_ADAPTER)
-    architecture = recognise(model.config.to_dict(), f"{origin}, config", reading)
+    config = model.config.to_dict()
+    # Weights that were quantised in the file may be numbers again: their modules tell.
+    said_quantised = config.pop("quantization_config", None) is not None
+    architecture = recognise(config, f"{origin}, config", reading)
     refuse_meaningless(architecture.attention, convention, architecture.model_type, origin)
     found = _by_stored_name(model)
     where = dict.fromkeys(found, origin)
@@ -112,6 +117,8 @@ def live_checkpoint(
     }
     types = {prefix + name: tensors[name].dtype for name in wanted.projections}
     refuse_mixed_types(types, where)
+    if said_quantised:
+        _refuse_others_code(model, (tensors[name] for name in wanted.projections), origin)
     return LiveCheckpoint(
         **architecture.sizes(convention),
         family=architecture.model_type,
@@ -146,6 +153,22 @@ def _by_stored_name(model: Any) -> dict[str, Tensor | None]:
         present_name(name, stored): tensors[live_name[id(it)]] if id(it) in live_name else None
         for name, it in stored.items()
     }
+
+
+def _refuse_others_code(model: Any, weights: Iterable[Tensor], where: str) -> None:
+    """Raise on the first of these weights whose module is not one of the model's own.
+
+    Such a module may round plain weights whenever it runs.
+    """
+    wanted = {weight.data_ptr() for weight in weights}
+    for name, module in model.named_modules():
+        held = {parameter.data_ptr() for parameter in module.parameters(recurse=False)}
+        if held & wanted and not type(module).__module__.startswith(OWN_CODE):
+            raise CheckpointError(
+                where,
+                f"quantization_config: {name} is a {type(module).__name__}, which may quantise",
+                BEFORE_QUANTISING,
+            )
 
 
 def _sound(
