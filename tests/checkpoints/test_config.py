@@ -245,6 +245,25 @@ def test_published_configurations_of_every_family_are_understood(model: str) -> 
         recognise(changed, "config")
 
 
+@pytest.mark.parametrize(
+    "override", [None, {}, {"hidden_size": 768}, {"num_hidden_layers": 3, "hidden_size": 96}]
+)
+def test_a_second_text_configuration_is_stronger(override: dict[str, int] | None) -> None:
+    """Of CLIP, down to its defaults: as transformers itself completes the file."""
+    from transformers import CLIPConfig
+
+    first = {"hidden_size": 128, "num_attention_heads": 4, "num_hidden_layers": 6}
+    config = {"model_type": "clip", "text_config": first, "text_config_dict": override}
+    theirs = CLIPConfig.from_dict(copy.deepcopy(config)).text_config
+    ours = recognise(config, "config").attention.shape
+    sizes = theirs.num_hidden_layers, theirs.num_attention_heads, theirs.hidden_size
+    assert (ours.n_layers, ours.n_heads, ours.d_model) == sizes
+    assert (ours.d_model == 128) == (override is None)
+    wrong = config | {"text_config_dict": {"hidden_size": "wide"}}
+    with pytest.raises(CheckpointError, match=r"text_config_dict: .*hidden_size"):
+        recognise(wrong, "config")
+
+
 @pytest.mark.parametrize("model", FILES)
 def test_keys_that_no_code_reads_are_let_pass(model: str) -> None:
     """In the files of popular models, and noted; without them the same is read."""
@@ -334,7 +353,9 @@ def test_a_key_is_ignored_on_request() -> None:
 def test_every_family_has_a_published_configuration() -> None:
     """Of those above, or among the published ones."""
     above = {"bert", "gpt2", "gpt_neox", "llama", "mistral", "qwen2"}
-    published = {config["model_type"] for config, _ in PUBLISHED.values()}
+    configs = [config for config, _ in PUBLISHED.values()]
+    parts = [config["text_config"] for config in configs if "text_config" in config]
+    published = {config["model_type"] for config in configs + parts if "model_type" in config}
     assert above | published == FAMILIES.keys() | TEXT_PARTS.keys()
 
 
@@ -379,6 +400,14 @@ def test_every_default_is_understood(family: str) -> None:
             "position_embedding_type is 'relative_key'",
         ),
         (PUBLISHED["esm2-t6-8m"][0] | {"is_folding_model": True}, "is_folding_model is True"),
+        (
+            PUBLISHED["gemma-3n-e4b"][0]["text_config"] | {"num_kv_shared_layers": 35},
+            "num_kv_shared_layers is 35 of 35",
+        ),
+        (
+            PUBLISHED["gemma-3n-e4b"][0]["text_config"] | {"num_kv_shared_layers": 31},
+            "no earlier layer of their kind has keys",
+        ),
         (PUBLISHED["gpt-neo-125m"][0] | {"num_layers": 14}, "attention_types"),
         (PUBLISHED["umt5-small"][0] | {"scalable_attention": False}, "scalable_attention is False"),
         (

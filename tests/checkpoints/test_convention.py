@@ -88,6 +88,8 @@ def test_scale_is_the_factor_before_the_softmax(
         factors = checkpoint.read_layer(layer)
         bounds = absolute_factors(checkpoint, layer)
         rounding = scored.scaling * score_rounding(inputs, bounds, more_terms=42, unit=tiny.unit)
+        if tiny.blueprint.terms:  # a root taken in float32
+            rounding = rounding + TABLE_UNIT * expected.abs()
         assert (scores(inputs, factors) - expected).abs().le(rounding).all()
         if scored.scaling != 1:
             assert deviation(scores(inputs, plain.read_layer(layer)), expected) > 0.1
@@ -349,6 +351,8 @@ def test_options_compose(shared_model: Callable, family: str) -> None:
     found = scores(inputs, checkpoint.read_layer(1)).diagonal(-2, dim1=1, dim2=2)
     assert deviation(found, expected) < 1e-5  # float32 tables; each option alone is off by more
     for left_out in ({"scale": False}, {"fold_norm": False}, {"rope_offset": 0}):
+        if "scale" in left_out and scored.scaling == 1:
+            continue
         other = open_folder(tiny.folder, convention=replace(every, **left_out)).read_layer(1)
         assert deviation(scores(inputs, other).diagonal(-2, dim1=1, dim2=2), expected) > 0.1
 
@@ -365,7 +369,7 @@ def test_the_paper_leaves_the_bits(shared_model: Callable, family: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "family", [name for name, blueprint in BLUEPRINTS.items() if not blueprint.score_norms]
+    "family", [name for name, blueprint in BLUEPRINTS.items() if not blueprint.gammas]
 )
 @pytest.mark.parametrize("convention", [PAPER, SCALE, OV], ids=["paper", "scale", "ov"])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])

@@ -1,6 +1,7 @@
 """The factors of each family reproduce the attention scores of its own implementation."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from tiny_models import BLUEPRINTS, model_type
 
 from headalgebra.checkpoints import CheckpointError, LayerFactors, open_checkpoint, open_folder
 from headalgebra.checkpoints._families import Norm, Projection
-from headalgebra.checkpoints.convention import Convention
+from headalgebra.checkpoints.convention import PAPER, Convention
 
 
 @pytest.mark.parametrize("head", [False, True], ids=["bare", "prefixed"])
@@ -61,7 +62,7 @@ def interleaved(side: torch.Tensor) -> torch.Tensor:
 EXACT = [
     family
     for family, blueprint in BLUEPRINTS.items()
-    if blueprint.score_norms is None and not blueprint.single
+    if not blueprint.gammas and not blueprint.single
 ]
 
 
@@ -99,7 +100,7 @@ def test_sizes_are_those_of_the_configuration(shared_model: Callable, family: st
     assert tuple(factors.keys.shape) == (heads[1], *sizes[3:])
 
 
-WITHIN = [family for family, blueprint in BLUEPRINTS.items() if blueprint.score_norms]
+WITHIN = [family for family, blueprint in BLUEPRINTS.items() if blueprint.gammas]
 
 
 @pytest.mark.parametrize("family", WITHIN)
@@ -126,6 +127,27 @@ def test_norms_of_scores_are_part_of_the_operators(shared_model: Callable, famil
     assert deviation(changed(lambda norm: None), expected) > 0.1
     other = changed(lambda norm: replace(norm, plus_one=not norm.plus_one))
     assert deviation(other, expected) > 0.1
+
+
+def test_keys_that_layers_share_are_not_their_own(tiny_model: Callable) -> None:
+    """Published files have keys and values of every layer; those of the last are never used."""
+    folder = tiny_model("gemma3n_text").folder
+    conventions = (PAPER, Convention(circuit="ov"))
+
+    def read() -> list[torch.Tensor]:
+        opened = [open_folder(folder, convention=convention) for convention in conventions]
+        layers = [one.read_layer(layer) for one in opened for layer in range(one.n_layers)]
+        return [side for layer in layers for side in (layer.queries, layer.keys)]
+
+    expected, weights = read(), load_file(folder / "model.safetensors")
+    unused = {
+        name.replace("layers.3.", "layers.5."): -tensor
+        for name, tensor in weights.items()
+        if re.fullmatch(r"layers\.3\.self_attn\.(k_proj|k_norm|v_proj)\.weight", name)
+    }
+    assert len(unused) == 3 and not unused.keys() & weights.keys()
+    save_file(weights | unused, folder / "model.safetensors")
+    assert all(map(torch.equal, read(), expected))
 
 
 @pytest.mark.parametrize("family", ["gpt_neox", "bloom", "falcon, a key each"])
@@ -178,6 +200,7 @@ PICTURES |= {"intermediate_size": 8, "image_size": 8, "patch_size": 4}
     ("kind", "family", "tower"),
     [
         ("Gemma3", "gemma3_text", {}),
+        ("Llama4", "llama4_text", {"projector_input_dim": 8, "projector_output_dim": 8}),
         ("Llava", "llama", {"model_type": "clip_vision_model"}),
         ("Llava", "qwen2", {"model_type": "siglip_vision_model"}),
         ("Mistral3", "mistral", {"model_type": "pixtral", "head_dim": 4}),
@@ -199,22 +222,26 @@ def test_a_saved_model_of_text_and_images_is_read(
     model.save_pretrained(tmp_path)
     for checkpoint in (open_folder(tmp_path), open_checkpoint(model)):
         assert (checkpoint.family, checkpoint.n_layers) == (family, 4)
-        weight = model.model.language_model.layers[2].self_attn.q_proj.weight.detach()
+        decoder = getattr(model, "model", model).language_model
+        decoder = getattr(decoder, "model", decoder)
+        weight = decoder.layers[2].self_attn.q_proj.weight.detach()
         d, r = checkpoint.d_model, checkpoint.d_head
         queries = weight.double().reshape(4, r, d).mT  # gammas start at 0, so 1 + gamma is 1
         assert torch.equal(checkpoint.read_layer(2).queries.double(), queries)
 
 
-def test_the_text_encoder_of_two_is_read(tmp_path: Path) -> None:
-    """SigLIP saves both under the same names but for the first part."""
+@pytest.mark.parametrize("name", ["Siglip", "CLIP"])
+def test_the_text_encoder_of_two_is_read(tmp_path: Path, name: str) -> None:
+    """Both are saved under the same names but for the first part."""
     import transformers
 
-    text = BLUEPRINTS["siglip_text_model"].settings
-    config = transformers.SiglipConfig(text_config=text, vision_config=PICTURES)
-    model = transformers.SiglipModel(config)
+    family = f"{name.lower()}_text_model"
+    text = BLUEPRINTS[family].settings
+    config = getattr(transformers, f"{name}Config")(text_config=text, vision_config=PICTURES)
+    model = getattr(transformers, f"{name}Model")(config)
     model.save_pretrained(tmp_path)
     for checkpoint in (open_folder(tmp_path), open_checkpoint(model)):
-        assert (checkpoint.family, checkpoint.n_layers) == ("siglip_text_model", 4)
+        assert (checkpoint.family, checkpoint.n_layers) == (family, 4)
         attention = model.text_model.get_submodule("encoder.layers.2.self_attn")
         queries = attention.q_proj.weight.detach().reshape(3, 4, 12).mT
         assert torch.equal(checkpoint.read_layer(2).queries, queries)

@@ -16,6 +16,7 @@ from headalgebra.checkpoints.convention import PAPER, Convention
 WIDTHS = {"d_kv", "d_model", "dim", "head_dim", "hidden_size", "n_embd"}
 LAYERS = {"encoder_layers", "n_layer", "n_layers", "num_hidden_layers", "num_layers"}
 T5S = ("t5", "mt5", "umt5")
+CLIPS = ("clip_text_model", "clip_vision_model")
 OV = Convention(circuit="ov")
 NOT_NORMAL = [
     family
@@ -35,7 +36,7 @@ def width_of_the_law(family: str) -> str:
     """The attribute that it follows from."""
     return {
         **dict.fromkeys(("opt", "bart", "whisper"), "init_std"),
-        **dict.fromkeys(T5S, "initializer_factor"),
+        **dict.fromkeys(T5S + CLIPS, "initializer_factor"),
     }.get(family, "initializer_range")
 
 
@@ -72,9 +73,12 @@ def test_draws_are_normal_with_the_configured_width(family: str) -> None:
     """Another centre, another width or another law would be told apart."""
     drawn = initialise(config(family), seed=0)
     assert drawn.dtype == torch.float32 and drawn.files == {}
-    # T5's queries are narrower, so that scores need no scale; its keys are 1/sqrt(d) wide.
-    key_std = 0.05 * drawn.d_model**-0.5 if family in T5S else 0.05
-    query_std = key_std * drawn.d_head**-0.5 if family in T5S else 0.05
+    query_std = key_std = 0.05
+    if family in T5S:  # queries are narrower, so that scores need no scale
+        key_std *= drawn.d_model**-0.5
+        query_std = key_std * drawn.d_head**-0.5
+    if family in CLIPS:  # the narrower the deeper
+        query_std = key_std = 0.05 * (drawn.d_model * 2 * drawn.n_layers) ** -0.5
     entries = []
     for factors in (drawn.read_layer(layer) for layer in range(drawn.n_layers)):
         entries.append(factors.queries.double().flatten() / query_std)
@@ -161,17 +165,24 @@ def test_widths_are_those_of_the_model_itself(family: str, tmp_path_factory: Any
 
 
 def test_a_layer_depends_on_its_seed_and_number_only(family: str) -> None:
-    """Not on the depth of the model, nor on which layers were read before."""
+    """Not on the depth of the model, unless its law does, nor on which layers were read before."""
     (layers,) = LAYERS & config(family).keys()
     short = initialise(config(family), seed=4)
-    twenty = {layers: 20}
+    twenty: dict[str, Any] = {layers: 20}
     if family == "gpt_neo":
         twenty["attention_types"] = [[["global"], 20]]
+    if model_type(family) == "gemma3n_text":
+        twenty["layer_types"] = ["sliding_attention", "full_attention"] * 10
     deep = initialise(config(family) | twenty, seed=4)
     other = initialise(config(family), seed=5)
     read = [deep.read_layer(layer) for layer in reversed(range(2))][::-1]
     for layer in range(2):
-        assert equal(short.read_layer(layer), read[layer])
+        if family in CLIPS:
+            narrower = (short.n_layers / deep.n_layers) ** 0.5
+            expected = narrower * short.read_layer(layer).queries
+            torch.testing.assert_close(read[layer].queries, expected)
+        else:
+            assert equal(short.read_layer(layer), read[layer])
         assert not equal(short.read_layer(layer), other.read_layer(layer))
     assert not equal(read[0], read[1])
     assert short.revision == other.revision != deep.revision

@@ -39,7 +39,9 @@ class Blueprint:
         Whether attention goes through transformers' exchangeable attention function.
     score_norms
         Modules inside attention that normalise queries and keys, or the latent vectors that they
-        are made from.
+        are made from. One that serves both has no weights.
+    value_norm
+        The module that divides values by their size.
     content
         How many of a query's and a key's first coordinates belong to the operator, if not all.
     gated
@@ -52,6 +54,8 @@ class Blueprint:
         Whether queries and keys are rounded to float32 on the way.
     by_hand
         Whether attention multiplies and takes the softmax itself.
+    terms
+        Whether attention adds terms of relative positions, of which it is given the embeddings.
     """
 
     config: str
@@ -66,13 +70,20 @@ class Blueprint:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     layers: tuple[str, ...] | None = None
     interface: bool = True
-    score_norms: tuple[str, str] | None = None
+    score_norms: tuple[str, ...] = ()
+    value_norm: str | None = None
     content: int | None = None
     gated: bool = False
     prescaled: bool = False
     alibi: bool = False
     single: bool = False
     by_hand: bool = False
+    terms: bool = False
+
+    @property
+    def gammas(self) -> bool:
+        """Whether norms inside attention have weights."""
+        return len(self.score_norms) == 2
 
 
 SMALL = {
@@ -157,6 +168,38 @@ def bert_like(name: str, *, more: Mapping[str, Any] = {}) -> Blueprint:
     )
 
 
+def deberta(**settings: Any) -> Blueprint:
+    """An encoder whose scores have terms of relative positions."""
+    relative = {"relative_attention": True, "position_buckets": 4, "max_relative_positions": 8}
+    return Blueprint(
+        "DebertaV2Config",
+        "DebertaV2Model",
+        "DebertaV2ForMaskedLM",
+        SMALL | {"num_hidden_layers": 4} | relative | settings,
+        (4, 3, 3, 12, 4),
+        attention="encoder.layer.{}.attention.self",
+        outputs="encoder.layer.{}.attention.output.dense",
+        interface=False,
+        terms=True,
+    )
+
+
+def gemma3n(n_shared: int, **parts: Any) -> Blueprint:
+    """A decoder whose last layers take keys and values from earlier ones."""
+    return llama_like(
+        "Gemma3nText",
+        head="Gemma3nForCausalLM",
+        more={"num_hidden_layers": 6, "num_kv_shared_layers": n_shared}
+        | {"layer_types": ["sliding_attention", "full_attention"] * 3, "rope_parameters": BY_KIND}
+        | {"hidden_size_per_layer_input": 4, "vocab_size_per_layer_input": 16}
+        | {"altup_num_inputs": 2, "laurel_rank": 2},
+        sizes=(6, 4, 2, 16, 6),
+        value_norm="v_norm",
+        **SCORE_NORMS,
+        **parts,
+    )
+
+
 def t5_like(name: str) -> Blueprint:
     """An encoder-decoder with unscaled scores."""
     return Blueprint(
@@ -195,14 +238,14 @@ def bart_like(name: str, *, more: Mapping[str, Any] = {}, **parts: Any) -> Bluep
     )
 
 
-def siglip(part: str, **settings: Any) -> Blueprint:
+def siglip(part: str, name: str = "Siglip", **settings: Any) -> Blueprint:
     """One of two encoders."""
     shared = {name: value for name, value in SMALL.items() if name != "vocab_size"}
     words = SPECIAL | {"vocab_size": 16, "max_position_embeddings": 16}
     return Blueprint(
-        f"Siglip{part}Config",
-        f"Siglip{part}Model",
-        f"Siglip{part}Model",
+        f"{name}{part}Config",
+        f"{name}{part}Model",
+        f"{name}{part}Model",
         shared | {"num_hidden_layers": 4} | (words if part == "Text" else {}) | settings,
         (4, 3, 3, 12, 4),
         attention="encoder.layers.{}.self_attn",
@@ -304,6 +347,8 @@ BLUEPRINTS = {
         interface=False,
         by_hand=True,
     ),
+    "deberta-v2": deberta(pos_att_type=["p2c", "c2p"], share_att_key=True),
+    "deberta-v2, one term": deberta(pos_att_type=["c2p"]),
     "albert": Blueprint(
         "AlbertConfig",
         "AlbertModel",
@@ -375,6 +420,8 @@ BLUEPRINTS = {
         outputs="encoder.layer.{}.attention.o_proj",
         norm="encoder.layer.{}.norm1",
     ),
+    "clip_text_model": siglip("Text", "CLIP"),
+    "clip_vision_model": siglip("Vision", "CLIP", image_size=8, patch_size=4),
     "siglip_text_model": siglip("Text"),
     "siglip_vision_model": siglip("Vision", image_size=8, patch_size=4),
     "bart": bart_like("Bart", more={"max_position_embeddings": 16}),
@@ -462,6 +509,13 @@ BLUEPRINTS = {
         (3, 4, 4, 16, 4), "h.{}.input_layernorm", multi_query=False, parallel_attn=False
     ),
     "llama": llama_like("Llama"),
+    "llama4_text": llama_like(
+        "Llama4Text",
+        head="Llama4ForCausalLM",
+        more={"no_rope_layer_interval": 3, "num_local_experts": 2, "intermediate_size_mlp": 8},
+        single=True,
+        score_norms=("qk_norm",),
+    ),
     "mistral": llama_like("Mistral"),
     "mixtral": llama_like("Mixtral", more={"num_local_experts": 2}),
     "qwen2": llama_like("Qwen2"),
@@ -512,6 +566,8 @@ BLUEPRINTS = {
         rotary="tables",
         **SCORE_NORMS,
     ),
+    "gemma3n_text": gemma3n(2, norm=None),
+    "gemma3n_text, keys of their own": gemma3n(0),
     "phi": llama_like(
         "Phi",
         more={"hidden_size": 32, "rope_parameters": ROPE | {"partial_rotary_factor": 0.5}}
@@ -569,10 +625,16 @@ class TinyModel:
         """Unit roundoff of what comes before the scores."""
         return TABLE_UNIT if self.blueprint.score_norms or self.blueprint.single else UNIT
 
+    @property
+    def bare(self) -> Any:
+        """The model without its head."""
+        base = self.model.base_model
+        return getattr(base, "model", base) if base is self.model else base
+
     def part(self, path: str, layer: int) -> Any:
         """A module of a layer."""
         names = self.blueprint.layers
-        return self.model.base_model.get_submodule(path.format(names[layer] if names else layer))
+        return self.bare.get_submodule(path.format(names[layer] if names else layer))
 
     def score(self, layer: int, inputs: Tensor, positions: Tensor | None = None) -> Scored:
         """Run the attention module of a layer on inputs [n, d], by default all at position 0.
@@ -584,6 +646,7 @@ class TinyModel:
             positions = torch.zeros(len(inputs), dtype=torch.int64)
         blueprint = self.blueprint
         attention = self.part(blueprint.attention, layer)
+        source = self._source(attention)
         outputs = self.part(blueprint.outputs, layer)
         with ExitStack() as stack:
             stack.enter_context(torch.no_grad())
@@ -591,19 +654,28 @@ class TinyModel:
             contexts = stack.enter_context(inputs_of(outputs))
             normalised = [
                 stack.enter_context(inputs_of(module))
-                for name in blueprint.score_norms or ()
-                if (module := getattr(attention, name, None)) is not None
+                for name in blueprint.score_norms
+                if (module := getattr(attention, name, getattr(source, name, None))) is not None
             ]
+            values = stack.enter_context(
+                inputs_of(getattr(source, blueprint.value_norm or "", None))
+            )
             arguments = self._arguments(attention, inputs, positions, calls)
+            if source is not attention:
+                source(inputs[None], **arguments)
             result = attention(inputs[None], **arguments)[0]
             if not contexts:  # the output projection is in another module
                 outputs(result)
-        queries, keys, scaling = calls[0]
+        queries, keys, scaling = calls[-1]
         context = contexts[0].reshape(len(inputs), -1)
         if blueprint.prescaled:
             factor = queries.shape[-1] ** -0.5
             queries, scaling = queries / factor, scaling * factor
-        sizes = [rows_sizes(given[0][0], len(inputs)) for given in normalised]
+        sizes = [rows_sizes(rows[0], len(inputs)) for given in normalised for rows in given]
+        if values:
+            shared = rows_sizes(values[0][0], len(inputs))
+            own = shared.repeat_interleave(len(queries) // len(shared), dim=0).transpose(0, 1)
+            context = (context.unflatten(1, (len(queries), -1)) * own).flatten(1)
         if blueprint.content is not None:
             context = context * sizes[-1][0]
             queries, keys = queries[..., : blueprint.content], keys[..., : blueprint.content]
@@ -614,6 +686,17 @@ class TinyModel:
         if blueprint.gated:  # gates of zero let half through
             context = 2 * context
         return Scored(queries, keys, scaling, context)
+
+    def _source(self, attention: Any) -> Any:
+        """Where the keys and values of an attention module are made."""
+        if not getattr(attention, "is_kv_shared_layer", False):
+            return attention
+        return next(
+            module
+            for module in self.model.modules()
+            if getattr(module, "store_full_length_kv", False)
+            and module.layer_type == attention.layer_type
+        )
 
     def _arguments(
         self, attention: Any, inputs: Tensor, positions: Tensor, calls: list[Any]
@@ -627,10 +710,15 @@ class TinyModel:
             parameters = getattr(config, "rope_parameters", None) or ROPE
             by_kind = set(parameters) <= {"full_attention", "sliding_attention"}
             kind = {"layer_type": config.layer_types[attention.layer_idx]} if by_kind else {}
-            model = self.model.base_model
-            rotary = getattr(model, "rotary_emb", None) or model.rotary_embeddings
+            rotary = getattr(self.bare, "rotary_emb", None) or self.bare.rotary_embeddings
             tables = rotary(inputs[None], positions[None], **kind)
             arguments["position_embeddings"] = tables
+        if hasattr(attention, "is_kv_shared_layer"):
+            arguments["shared_kv_states"] = {}
+        if self.blueprint.terms:
+            alone = torch.eye(len(inputs)).bool()
+            embeddings = self.bare.encoder.get_rel_embedding()
+            arguments |= {"attention_mask": alone[None, None], "rel_embeddings": embeddings}
         if self.blueprint.alibi:
             arguments |= {"alibi": Alibi(calls), "residual": torch.zeros_like(inputs)[None]}
         return arguments
@@ -707,6 +795,22 @@ def recorded(
             None,
         )
         yield calls
+    elif blueprint.terms:
+        multiply, projected = torch.bmm, []
+        hook = attention.key_proj.register_forward_hook(lambda _, __, keys: projected.append(keys))
+
+        def first(query: Tensor, key: Tensor) -> Tensor:
+            if not calls:  # the term of two tokens, the scale within the keys
+                keys = projected[0][0].unflatten(1, (len(query), -1)).transpose(0, 1)
+                largest = keys.abs().argmax()
+                scale = key.mT.flatten()[largest] / keys.flatten()[largest]
+                calls.append((query, keys, float(scale)))
+            return multiply(query, key)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch, "bmm", first)
+            yield calls
+        hook.remove()
     elif blueprint.by_hand:
         multiply = torch.matmul
 
@@ -738,8 +842,11 @@ def recorded(
 
 @contextmanager
 def inputs_of(module: Any) -> Iterator[list[Tensor]]:
-    """What a module is given."""
+    """What a module is given, if there is one."""
     given: list[Tensor] = []
+    if module is None:
+        yield given
+        return
     hook = module.register_forward_pre_hook(lambda _, arguments: given.append(arguments[0]))
     yield given
     hook.remove()

@@ -15,6 +15,7 @@ from headalgebra.checkpoints._families import (
     FAMILIES,
     FLAT,
     OTHER_PARTS,
+    OVERRIDDEN,
     TEXT_PARTS,
     Attention,
     Family,
@@ -119,7 +120,6 @@ def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS
         neither handles nor ignores departs from its default, and is not shown to reach no code.
     """
     # Imported here because it takes seconds, and only those who open a checkpoint need it.
-    from huggingface_hub.errors import StrictDataclassError
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     if config.get("quantization_config") is not None:
@@ -133,6 +133,8 @@ def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS
         text = config.get("text_config")
         if text is None and model_type in FLAT:
             text = {key: value for key, value in config.items() if key != "model_type"}
+        if model_type in OVERRIDDEN and isinstance(config.get("text_config_dict"), dict):
+            text = _overridden(text, config["text_config_dict"], TEXT_PARTS[model_type], where)
         if not isinstance(text, dict):
             raise CheckpointError(
                 where, f"{model_type} has no text_config", "fetch the whole config.json"
@@ -160,20 +162,38 @@ def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS
     }
     # Copied because transformers completes nested attributes where they stand.
     handled = copy.deepcopy({name: attributes[name] for name in family.handled & attributes.keys()})
-    try:
-        completed = config_class(**handled)
-    except (StrictDataclassError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(where, str(error), "correct the value") from error
-    except IndexError as error:
-        raise CheckpointError(
-            where, "a list has fewer entries than there are layers", "correct the list"
-        ) from error
+    completed = _completed(config_class, handled, where)
     unread = dict.fromkeys(reading.ignore_config, "ignored as asked")
     for name, value in unhandled.items():
         if name in defaults or not reaches_no_code(name, value, config_class, handled):
             raise _unhandled(name, value, defaults, model_type, where)
         unread[name] = "reaches no code"
     return Architecture(model_type, family.attention(completed, where), unread)
+
+
+def _completed(config_class: Any, attributes: Mapping[str, Any], where: str) -> Any:
+    """A configuration of transformers with these attributes."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        return config_class(**attributes)
+    except (StrictDataclassError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(where, str(error), "correct the value") from error
+    except IndexError as error:
+        raise CheckpointError(
+            where, "a list has fewer entries than there are layers", "correct the list"
+        ) from error
+
+
+def _overridden(
+    text: object, override: Mapping[str, Any], model_type: str, where: str
+) -> dict[str, Any]:
+    """A text_config where a text_config_dict stands beside it, as transformers has it."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    known = {name: value for name, value in override.items() if name != "model_type"}
+    whole = _completed(CONFIG_MAPPING[model_type], known, f"{where}, text_config_dict")
+    return (text if isinstance(text, dict) else {}) | whole.to_dict()
 
 
 def _under_own_names(

@@ -19,9 +19,12 @@ from headalgebra.checkpoints._families.bert import (
     MpNet,
 )
 from headalgebra.checkpoints._families.bloom import Bloom
+from headalgebra.checkpoints._families.clip import Clip
+from headalgebra.checkpoints._families.deberta import DebertaV2
 from headalgebra.checkpoints._families.deepseek import DeepSeek
 from headalgebra.checkpoints._families.falcon import Falcon
 from headalgebra.checkpoints._families.gemma import Gemma, Gemma2, Gemma3
+from headalgebra.checkpoints._families.gemma3n import Gemma3n
 from headalgebra.checkpoints._families.gpt2 import Gpt2
 from headalgebra.checkpoints._families.gpt_bigcode import GptBigCode
 from headalgebra.checkpoints._families.gpt_neo import GptNeo
@@ -45,6 +48,7 @@ from headalgebra.checkpoints._families.llama import (
     StableLm,
     StarCoder2,
 )
+from headalgebra.checkpoints._families.llama4 import Llama4
 from headalgebra.checkpoints._families.modernbert import ModernBert
 from headalgebra.checkpoints._families.olmo import Olmo, Olmo2, Olmo3
 from headalgebra.checkpoints._families.opt import Opt
@@ -60,8 +64,11 @@ FAMILIES: dict[str, Family] = {
     "bert": Bert(),
     "bloom": Bloom(),
     "camembert": Bert(),
+    "clip_text_model": Clip(),
+    "clip_vision_model": Clip(),
     "codegen": CodeGen(),
     "cohere": Cohere(),
+    "deberta-v2": DebertaV2(),
     "deepseek_v2": DeepSeek(),
     "deepseek_v3": DeepSeek(),
     "dinov2": DinoV2(),
@@ -72,6 +79,7 @@ FAMILIES: dict[str, Family] = {
     "gemma": Gemma(),
     "gemma2": Gemma2(),
     "gemma3_text": Gemma3(),
+    "gemma3n_text": Gemma3n(),
     "gpt2": Gpt2(),
     "gpt_bigcode": GptBigCode(),
     "gpt_neo": GptNeo(),
@@ -80,6 +88,7 @@ FAMILIES: dict[str, Family] = {
     "gptj": GptJ(),
     "granite": Granite(),
     "llama": Llama(),
+    "llama4_text": Llama4(),
     "mistral": Mistral(),
     "mixtral": Mixtral(),
     "modernbert": ModernBert(),
@@ -112,7 +121,10 @@ FAMILIES: dict[str, Family] = {
 }
 
 TEXT_PARTS = {
+    "clip": "clip_text_model",
     "gemma3": "gemma3_text",
+    "gemma3n": "gemma3n_text",
+    "llama4": "llama4_text",
     "llava": "llama",
     "mistral3": "mistral",
     "qwen2_5_vl": "qwen2_5_vl_text",
@@ -124,6 +136,9 @@ TEXT_PARTS = {
 FLAT = frozenset({"qwen2_5_vl", "qwen2_vl"})
 """Those of them that older releases wrote without a `text_config`, its keys among the others."""
 
+OVERRIDDEN = frozenset({"clip"})
+"""Those of them whose ``text_config`` gives way to a ``text_config_dict``, down to its defaults."""
+
 OTHER_PARTS = frozenset({"vision_model", "vision_tower"})
 """Their parts whose weights have names like those of the text part."""
 
@@ -131,6 +146,7 @@ __all__ = [
     "FAMILIES",
     "FLAT",
     "OTHER_PARTS",
+    "OVERRIDDEN",
     "TEXT_PARTS",
     "Attention",
     "AttentionLayer",

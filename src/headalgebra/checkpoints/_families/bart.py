@@ -34,12 +34,9 @@ class Bart(TwoStacks):
             "activation_dropout",
             "decoder_ffn_dim",
             "decoder_layerdrop",
-            "decoder_start_token_id",
             "dropout",
             "encoder_ffn_dim",
             "encoder_layerdrop",
-            "forced_bos_token_id",
-            "forced_eos_token_id",
             "scale_embedding",
         }
     )
@@ -88,7 +85,6 @@ class Whisper(Bart):
 
     ignored = Bart.ignored | {
         "apply_spec_augment",
-        "begin_suppress_tokens",
         "classifier_proj_size",
         "forced_decoder_ids",
         "mask_feature_length",
@@ -101,7 +97,6 @@ class Whisper(Bart):
         "max_target_positions",
         "median_filter_width",
         "num_mel_bins",
-        "suppress_tokens",
         "use_weighted_layer_sum",
     }
     norm_tensor = "{}.self_attn_layer_norm.weight"

@@ -51,7 +51,6 @@ class ModernBert(Family):
             "norm_eps",
             "reference_compile",
             "repad_logits_with_grad",
-            "sep_token_id",
             "sparse_pred_ignore_index",
             "sparse_prediction",
         }

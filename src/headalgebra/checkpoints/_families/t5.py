@@ -35,7 +35,6 @@ class T5(TwoStacks):
         | BLOCK
         | {
             "d_ff",
-            "decoder_start_token_id",
             "dense_act_fn",
             "dropout_rate",
             "feed_forward_proj",
