@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoints": {"defaults"},
     "text": {"defaults"},
     "algebra": {"defaults", "rounding"},
+    "states": {"rounding"},
     "dyson": {"defaults", "rounding"},
     "convolution": {"defaults", "rounding"},
     "tables": {"defaults", "columns", "algebra"},

@@ -1,0 +1,141 @@
+"""Frozen blocks: the affine map that a block is at one input, and its derivative there."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from headalgebra.states.attention import implementation
+from headalgebra.states.guards import AFFINITY, REPLAY, Guard, affine_tolerance
+from headalgebra.states.held import Activation, Tape, Way, derivative
+from headalgebra.states.structure import Call, Stack
+
+
+class AffineBlock(Protocol):
+    """An affine map of states, ``x ↦ M x + b``."""
+
+    @property
+    def offset(self) -> Float[Tensor, "N T d"]:
+        """``b``."""
+
+    def linear(self, states: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
+        """``M x``."""
+
+
+class FrozenBlock:
+    """One block with its attention, its norms' scales and its activations' factors held.
+
+    They are held at their values for one input, where this affine map gives what the block gives.
+    Many other affine maps do too; this choice is the usual one.
+
+    Parameters
+    ----------
+    call
+        The block, and what it is given beside the state.
+    stack
+        The model that it is of.
+    layer
+        Its number, from 0.
+    given
+        The state that enters it.
+
+    Raises
+    ------
+    GuardError
+        If the block computes no or several attention patterns, or has a norm or an activation
+        whose factor cannot be held.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        stack: Stack,
+        layer: int,
+        given: Float[Tensor, "N T d"],
+    ) -> None:
+        self.layer = layer
+        self.input = given
+        self._call, self._attention = call, stack.attention
+        self._tape = Tape(call.block, stack.by_hand)
+        with torch.no_grad():
+            self.output = self._run(given, "note")
+        self._settle()
+
+    def replay(self, found: Float[Tensor, "N T d"], expected: Float[Tensor, "N T d"]) -> Guard:
+        """How far a state that left the block is from what it should be."""
+        error = torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected)
+        return Guard(
+            REPLAY, float(error), affine_tolerance(found.dtype), f"block {self.layer}, run again"
+        )
+
+    @property
+    def probabilities(self) -> Float[Tensor, "N H T T"]:
+        """What its attention was, a row for each token that looks."""
+        n, t, _ = self.input.shape
+        (P,) = self._tape.probabilities
+        return P.reshape(n, -1, t, P.shape[-1])[..., :t]
+
+    def __call__(self, states: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
+        """``M x + b``."""
+        with torch.no_grad():
+            return self._run(states, "replay")
+
+    @cached_property
+    def offset(self) -> Float[Tensor, "N T d"]:
+        """``b``, what it makes of zero."""
+        return self(torch.zeros_like(self.input))
+
+    def linear(self, states: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
+        """``M x``, by one application."""
+        return self(states) - self.offset
+
+    def adjoint(self, states: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
+        """``Mᵀ y``."""
+        with torch.no_grad():
+            return self._pullback(states)[0]
+
+    def tangent(self, directions: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
+        """``J dx``, the derivative of the block itself at its input; nothing is held."""
+        with torch.no_grad():
+            _, along = derivative(lambda state: self._run(state, "live"), self.input, directions)
+        return along
+
+    def affinity(self, generator: torch.Generator) -> Guard:
+        """How far it is from affine, three standard deviations of each token away.
+
+        The largest over tokens of ``|F(x+δ+ε) − F(x+δ) − F(x+ε) + F(x)| / |F(x+δ+ε) − F(x)|``,
+        the second taken over all tokens where it is smaller.
+        """
+        x = self.input
+        spread = 3 * x.std(-1, keepdim=True)
+        one, other = (
+            spread * torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+            for _ in range(2)
+        )
+        at, both = self(x), self(x + one + other)
+        bend = torch.linalg.vector_norm(both - self(x + one) - self(x + other) + at, dim=-1)
+        change = torch.linalg.vector_norm(both - at, dim=-1)
+        error = float((bend / change.clamp_min(float(change.square().mean().sqrt()))).max())
+        return Guard(AFFINITY, error, affine_tolerance(x.dtype), f"block {self.layer}")
+
+    @cached_property
+    def _pullback(self) -> Callable[[Tensor], tuple[Tensor]]:
+        _, pullback, *_ = torch.func.vjp(lambda x: self._run(x, "replay"), self.input)
+        return pullback
+
+    def _run(self, states: Tensor, way: Way) -> Tensor:
+        with (
+            implementation(self._call.block, self._attention),
+            self._tape.running(way, self.input.dtype),
+        ):
+            return self._call(states)
+
+    def _settle(self) -> None:
+        """Take an activation for plain that no product tells apart, unless that is not affine."""
+        unsettled: list[Activation] = self._tape.unsettled
+        if unsettled and not self.affinity(torch.Generator().manual_seed(0)).passed:
+            for activation in unsettled:
+                activation.gated = True

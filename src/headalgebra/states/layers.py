@@ -1,0 +1,137 @@
+"""What the states of each layer are like: saturation, collapse, and where attention looks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from headalgebra.states.patterns import (
+    attention_to_first,
+    distance_ratio,
+    entropy_share,
+    induction_score,
+    induction_tokens,
+    visible_pairs,
+)
+from headalgebra.states.recording import Recording, live_blocks
+from headalgebra.states.resume import logits_from
+from headalgebra.states.saturation import (
+    divergence,
+    mean_cosine,
+    stable_rank,
+    token_cosine,
+    token_update_ratio,
+    update_ratio,
+)
+
+PREDICTED_TOKENS = 256
+"""About so many tokens have their next-token distribution computed in every layer."""
+
+
+@dataclass(frozen=True)
+class LayerStates:
+    """Measures of one block and of the state that it leaves; those that do not exist are NaN.
+
+    Attributes
+    ----------
+    layer
+        From 0.
+    update_ratio, update_ratio_without_first, cosine
+        How much the block changes the state.
+    norm_before, norm
+        Frobenius norms of the states that enter and leave it.
+    stable_rank, mean_cosine
+        Of the state that leaves it.
+    kl_to_last
+        From the model's next-token distribution to the one that this state gives, in nats.
+    attention_distance, attention_distance_without_first, attention_to_first, attention_entropy
+        Where its attention looks.
+    induction
+        Mean over heads.
+    note
+        What does not exist, and why.
+    """
+
+    layer: int
+    update_ratio: float
+    update_ratio_without_first: float
+    norm_before: float
+    norm: float
+    cosine: float
+    stable_rank: float
+    mean_cosine: float
+    kl_to_last: float
+    attention_distance: float
+    attention_distance_without_first: float
+    attention_to_first: float
+    attention_entropy: float
+    induction: float
+    note: str
+
+
+def layer_states(recording: Recording, *, seed: int = 0) -> Iterator[LayerStates]:
+    """Measure every layer, a block at a time.
+
+    Parameters
+    ----------
+    recording
+        Of the text.
+    seed
+        Of the random sequence on which induction is measured.
+
+    Raises
+    ------
+    GuardError
+        If a block does not give what was recorded again.
+    """
+    induction, why_no_induction = _induction(recording, seed)
+    sequences = slice(0, -(-PREDICTED_TOKENS // recording.tokens.shape[1]))
+    last = _early_logits(recording, recording.n_blocks, sequences)
+    notes = [why_no_induction, "" if last is not None else "no head predicts the next token"]
+    for block in recording.blocks():
+        x, y, P = block.input, block.output, block.probabilities
+        visible = visible_pairs(P)
+        early = _early_logits(recording, block.layer + 1, sequences)
+        yield LayerStates(
+            layer=block.layer,
+            update_ratio=update_ratio(x, y),
+            update_ratio_without_first=token_update_ratio(x, y),
+            norm_before=float(torch.linalg.vector_norm(x)),
+            norm=float(torch.linalg.vector_norm(y)),
+            cosine=token_cosine(x, y),
+            stable_rank=stable_rank(y),
+            mean_cosine=mean_cosine(y),
+            kl_to_last=divergence(last, early)
+            if last is not None and early is not None
+            else float("nan"),
+            attention_distance=distance_ratio(P, visible),
+            attention_distance_without_first=distance_ratio(P, visible, without_first=True),
+            attention_to_first=attention_to_first(P),
+            attention_entropy=entropy_share(P, visible),
+            induction=induction[block.layer],
+            note="; ".join(filter(None, notes)),
+        )
+
+
+def _early_logits(
+    recording: Recording, place: int, sequences: slice
+) -> Float[Tensor, "n T V"] | None:
+    if not recording.stack.predicts:
+        return None
+    with torch.no_grad():
+        state = recording.state(place, sequences)
+        return logits_from(recording.stack, state, recording.n_blocks)
+
+
+def _induction(recording: Recording, seed: int) -> tuple[list[float], str]:
+    tokens = induction_tokens(recording.tokens, torch.Generator().manual_seed(seed))
+    nothing = [float("nan")] * recording.n_blocks
+    if tokens is None:
+        return nothing, "the text has too few distinct tokens for induction"
+    positions = getattr(recording.stack.module.config, "max_position_embeddings", None)
+    if positions is not None and positions < tokens.shape[1]:
+        return nothing, f"{positions} positions are too few for induction"
+    blocks = live_blocks(recording.stack, tokens)
+    return [float(induction_score(block.probabilities).mean()) for block in blocks], ""

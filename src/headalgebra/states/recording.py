@@ -1,0 +1,231 @@
+"""The pass in which a model reads a text and its states are written down."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from headalgebra.states.frozen import FrozenBlock
+from headalgebra.states.guards import AGREEMENT, BLOCKS, EAGER, Guard, refuse
+from headalgebra.states.held import Tape, forward_as
+from headalgebra.states.structure import Call, Stack, find_stack, left_by
+
+GUARDED_TOKENS = 32
+"""Of the first sequence: those on which blocks are tested for being affine."""
+
+EVERYTHING = slice(None)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The states of a model that has read a text, on disk, and its blocks as affine maps.
+
+    Attributes
+    ----------
+    stack
+        The model's blocks.
+    tokens
+        [N, T], what it read.
+    folder
+        Where the states are.
+    guards
+        What each guard found; all passed. Empty if the recording was opened again.
+    """
+
+    stack: Stack
+    tokens: Int[Tensor, "N T"]
+    folder: Path
+    guards: tuple[Guard, ...] = ()
+    _calls: tuple[Call, ...] = field(default=(), repr=False)
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks, L."""
+        return len(self.stack.blocks)
+
+    def state(self, place: int, sequences: slice = EVERYTHING) -> Float[Tensor, "N T d"]:
+        """x_0 … x_L: what enters the first block, and what each block leaves.
+
+        On the model's device.
+        """
+        with safe_open(state_file(self.folder, place), framework="pt") as file:
+            return file.get_slice("state")[sequences].to(self.stack.device)
+
+    def blocks(self, sequences: slice = EVERYTHING) -> Iterator[FrozenBlock]:
+        """The blocks from the first to the last, each made anew when its turn comes.
+
+        ``sequences`` may be some of the N: the map is the same for each.
+
+        Raises
+        ------
+        GuardError
+            If a block does not give what was recorded again.
+        """
+        tokens = self.tokens[sequences]
+        whole = len(tokens) == len(self.tokens)
+        calls = self._calls if whole and self._calls else calls_of(self.stack, tokens)
+        given = self.state(0, sequences)
+        for layer, call in enumerate(calls):
+            block = FrozenBlock(call, self.stack, layer, given)
+            given = self.state(layer + 1, sequences)
+            block.replay(block.output, given).demand()
+            yield block
+
+
+def record(model: PreTrainedModel, tokens: Int[Tensor, "N T"], folder: Path) -> Recording:
+    """Let a model read tokens, write down its states, and apply every guard.
+
+    Peak memory is that of the model and of four states.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode, float64 or float32, with or without a head. Of an
+        encoder-decoder, the encoder.
+    tokens
+        Every sequence has T of them.
+    folder
+        For the states, made if it is not there.
+
+    Raises
+    ------
+    GuardError
+        If the model fails a guard.
+    ValueError
+        If it is no model of text that can be run as it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stack = find_stack(model, tokens)
+    (folder / TOKENS).unlink(missing_ok=True)
+    calls = calls_of(stack, tokens, lambda place, state: _write(state, state_file(folder, place)))
+    _save({"tokens": tokens.cpu()}, folder / TOKENS)
+    recording = Recording(stack, tokens, folder, (), calls)
+    guards = (agreement(recording), *affine_guards(stack, tokens))
+    for guard in guards:
+        guard.demand()
+    return Recording(stack, tokens, folder, guards, calls)
+
+
+def open_recording(model: PreTrainedModel, tokens: Int[Tensor, "N T"], folder: Path) -> Recording:
+    """Open what :func:`record` wrote, with the same model and tokens.
+
+    Raises
+    ------
+    ValueError
+        If it is of other tokens, or not whole. Of another model, its blocks will be refused.
+    """
+    if not (folder / TOKENS).exists():
+        raise ValueError(f"{folder} holds no whole recording; record it again")
+    with safe_open(folder / TOKENS, framework="pt") as file:
+        if not torch.equal(file.get_tensor("tokens"), tokens.cpu()):
+            raise ValueError(f"{folder} is a recording of other tokens; record it again")
+    return Recording(find_stack(model, tokens), tokens, folder)
+
+
+TOKENS = "tokens.safetensors"
+
+
+def state_file(folder: Path, place: int) -> Path:
+    """Where x_l is, l = 0 … L."""
+    return folder / f"state_{place:03d}.safetensors"
+
+
+def _write(state: Tensor, file: Path) -> None:
+    _save({"state": state.cpu().contiguous()}, file)
+
+
+def _save(tensors: dict[str, Tensor], file: Path) -> None:
+    aside = file.with_suffix(".part")
+    save_file(tensors, aside)
+    aside.replace(file)
+
+
+def calls_of(
+    stack: Stack, tokens: Tensor, write: Callable[[int, Tensor], None] | None = None
+) -> tuple[Call, ...]:
+    """What each block is given beside the state when the model reads tokens.
+
+    ``write``, if any, is given the number and the value of each state as it comes.
+
+    Raises
+    ------
+    GuardError
+        If the blocks are not one chain, or one does not compute exactly one attention pattern.
+    """
+    calls: list[Call] = []
+    last: list[Tensor] = []
+
+    def pass_on(block: nn.Module, forward: Any, *given: Any, **named: Any) -> Any:
+        call, state = Call.split(block, given, named)
+        if not calls and write is not None:
+            write(0, state)
+        if last and not torch.equal(last.pop(), state):
+            raise refuse(BLOCKS, f"block {len(calls)} is not given what the one before left")
+        calls.append(call)
+        with Tape(block, stack.by_hand).running("live", stack.dtype):
+            output = forward(*given, **named)
+        last[:] = [left_by(output)]
+        if write is not None:
+            write(len(calls), left_by(output))
+        return output
+
+    with ExitStack() as context:
+        for block in dict.fromkeys(stack.blocks):
+            context.enter_context(forward_as(block, pass_on))
+        stack.read(tokens, stack.attention)
+    if [call.block for call in calls] != list(stack.blocks):
+        raise refuse(BLOCKS, "the blocks are not called in the order in which they were found")
+    return tuple(calls)
+
+
+def agreement(recording: Recording) -> Guard:
+    """Guard (a): how far the recorded states are from the untouched model's, first sequence."""
+    stack, first = recording.stack, slice(0, 1)
+    errors: list[float] = []
+
+    def compare(_: nn.Module, __: Any, output: Any) -> None:
+        expected = left_by(output)
+        found = recording.state(len(errors) + 1, first)
+        error = torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected)
+        errors.append(float(error))
+
+    hooks = [block.register_forward_hook(compare) for block in dict.fromkeys(stack.blocks)]
+    try:
+        stack.read(recording.tokens[first], "eager")
+    finally:
+        for hook in hooks:
+            hook.remove()
+    worst = max(range(len(errors)), key=errors.__getitem__)
+    return Guard(EAGER, errors[worst], AGREEMENT, f"state that block {worst} leaves")
+
+
+def live_blocks(stack: Stack, tokens: Int[Tensor, "N T"]) -> Iterator[FrozenBlock]:
+    """The frozen blocks of a text that is not recorded, in order, each from what the last left."""
+    entering: list[Tensor] = []
+    calls = calls_of(stack, tokens, lambda place, state: None if place else entering.append(state))
+    (state,) = entering
+    for layer, call in enumerate(calls):
+        block = FrozenBlock(call, stack, layer, state)
+        yield block
+        state = block.output
+
+
+def affine_guards(stack: Stack, tokens: Int[Tensor, "N T"]) -> Iterator[Guard]:
+    """Guard (d) and the replay of what is frozen, on a few tokens; the worst block of each."""
+    generator = torch.Generator().manual_seed(0)
+    affinity: list[Guard] = []
+    replay: list[Guard] = []
+    for block in live_blocks(stack, tokens[:1, :GUARDED_TOKENS]):
+        replay.append(block.replay(block(block.input), block.output))
+        affinity.append(block.affinity(generator))
+    for guards in (replay, affinity):
+        # A value that is no number is the worst.
+        yield max(guards, key=lambda guard: (not guard.passed, guard.value))
