@@ -132,7 +132,7 @@ DYSON = (
 )
 """Orders of the Dyson series, from 0 to the number of blocks, relative to the last state."""
 
-RESUMMATION = ("sequence", "m", "method", "median", "q1", "q3", "cross_entropy")
+RESUMMATION = ("sequence", "m", "method", "median", "q1", "q3", "cross_entropy", "broken")
 """Estimates of the last state from the terms 0 to m of a sequence, and how far off they are."""
 
 NORMALITY = ("layer", "operator", "quantity", "value")

@@ -129,3 +129,6 @@ SEQUENCES = 16
 
 TOKENS = 128
 """Tokens of each of them."""
+
+IMPULSE_POSITIONS = 8
+"""Tokens of a sequence that are perturbed, one at a time."""

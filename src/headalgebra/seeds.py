@@ -22,6 +22,10 @@ PURPOSES = (
     "pooled_null",
     "uniform_coverage",
     "rank_permutations",
+    "patterns",
+    "impulses",
+    "exchanged_updates",
+    "perturbations",
 )
 """New ones go to the end: the place of a purpose is part of its seed."""
 

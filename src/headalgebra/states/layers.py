@@ -9,6 +9,8 @@ from torch import Tensor
 
 from headalgebra.states.patterns import (
     attention_to_first,
+    attention_to_later,
+    attention_to_self,
     distance_ratio,
     entropy_share,
     induction_score,
@@ -46,7 +48,8 @@ class LayerStates:
         Of the state that leaves it.
     kl_to_last
         From the model's next-token distribution to the one that this state gives, in nats.
-    attention_distance, attention_distance_without_first, attention_to_first, attention_entropy
+    attention_distance, attention_distance_without_first, attention_to_first, attention_to_self,
+    attention_to_later, attention_entropy
         Where its attention looks.
     induction
         Mean over heads.
@@ -66,6 +69,8 @@ class LayerStates:
     attention_distance: float
     attention_distance_without_first: float
     attention_to_first: float
+    attention_to_self: float
+    attention_to_later: float
     attention_entropy: float
     induction: float
     note: str
@@ -109,6 +114,8 @@ def layer_states(recording: Recording, *, seed: int = 0) -> Iterator[LayerStates
             attention_distance=distance_ratio(P, visible),
             attention_distance_without_first=distance_ratio(P, visible, without_first=True),
             attention_to_first=attention_to_first(P),
+            attention_to_self=attention_to_self(P),
+            attention_to_later=attention_to_later(P),
             attention_entropy=entropy_share(P, visible),
             induction=induction[block.layer],
             note="; ".join(filter(None, notes)),

@@ -57,6 +57,16 @@ def attention_to_first(probabilities: Float[Tensor, "N H T T"]) -> float:
     return float(probabilities[..., 1:, 0].mean())
 
 
+def attention_to_self(probabilities: Float[Tensor, "N H T T"]) -> float:
+    """Mean attention of a token to itself."""
+    return float(probabilities.diagonal(dim1=-2, dim2=-1).mean())
+
+
+def attention_to_later(probabilities: Float[Tensor, "N H T T"]) -> float:
+    """Largest attention of a token to a later one, 0 where the mask is causal."""
+    return float(probabilities.triu(1).max())
+
+
 def entropy_share(probabilities: Float[Tensor, "N H T T"], visible: Bool[Tensor, "T T"]) -> float:
     """Mean entropy of a row over the logarithm of the number that the row sees.
 

@@ -59,10 +59,13 @@ class Recording:
         with safe_open(state_file(self.folder, place), framework="pt") as file:
             return file.get_slice("state")[sequences].to(self.stack.device)
 
-    def blocks(self, sequences: slice = EVERYTHING) -> Iterator[FrozenBlock]:
+    def blocks(
+        self, sequences: slice = EVERYTHING, *, backwards: bool = False
+    ) -> Iterator[FrozenBlock]:
         """The blocks from the first to the last, each made anew when its turn comes.
 
-        ``sequences`` may be some of the N: the map is the same for each.
+        ``sequences`` may be some of the N: the map is the same for each. ``backwards`` gives the
+        last block first.
 
         Raises
         ------
@@ -72,11 +75,10 @@ class Recording:
         tokens = self.tokens[sequences]
         whole = len(tokens) == len(self.tokens)
         calls = self._calls if whole and self._calls else calls_of(self.stack, tokens)
-        given = self.state(0, sequences)
-        for layer, call in enumerate(calls):
-            block = FrozenBlock(call, self.stack, layer, given)
-            given = self.state(layer + 1, sequences)
-            block.replay(block.output, given).demand()
+        layers = range(self.n_blocks)
+        for layer in reversed(layers) if backwards else layers:
+            block = FrozenBlock(calls[layer], self.stack, layer, self.state(layer, sequences))
+            block.replay(block.output, self.state(layer + 1, sequences)).demand()
             yield block
 
 

@@ -1,0 +1,89 @@
+"""The table `resummation` of a model: what its first terms tell of its last state."""
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from headalgebra.defaults import BOREL_NODES
+from headalgebra.dyson import dyson_orders
+from headalgebra.dyson.resummation import resum
+from headalgebra.measurement._rows import Row
+from headalgebra.measurement.orders import Depth
+from headalgebra.states import Recording
+
+NO_NEXT = -100
+"""What stands for the token after the last one."""
+
+
+def lengths_of(blocks: int, at_most: int) -> list[int]:
+    """So many numbers of terms, from 1 to one less than there are blocks, evenly spread."""
+    if blocks < 2:
+        return []
+    spread = torch.linspace(1, blocks - 1, min(at_most, blocks - 1), dtype=torch.float64)
+    return sorted({round(m) for m in spread.tolist()})
+
+
+def resum_depth(
+    recording: Recording,
+    *,
+    tokens: int,
+    terms: int,
+    nodes: int = BOREL_NODES,
+    logits: Callable[[Tensor], Tensor] | None = None,
+) -> list[Row]:
+    """Estimate the last state from the first states, and from the first partial sums of orders.
+
+    Parameters
+    ----------
+    tokens
+        So many tokens, of the first sequences, their first tokens among them.
+    terms
+        Numbers of terms to estimate from, spread evenly over the depth.
+    logits
+        The final norm and the unembedding, where the model has a head.
+
+    Returns
+    -------
+    list
+        Rows of :data:`headalgebra.columns.RESUMMATION`.
+    """
+    if not (lengths := lengths_of(recording.n_blocks, terms)):
+        return []
+    sequences = slice(0, max(1, tokens // recording.tokens.shape[1]))
+    depth = Depth(recording, sequences)
+    read = recording.tokens[sequences]
+    following = torch.nn.functional.pad(read[:, 1:], (0, 1), value=NO_NEXT).reshape(-1)
+    head = {} if logits is None else {"logits": logits, "next_tokens": following}
+    states = torch.stack(
+        [recording.state(place, sequences).flatten(0, 1) for place in range(lengths[-1] + 1)]
+    )
+    x_L = recording.state(recording.n_blocks, sequences).flatten(0, 1)
+    rows = _rows("states", states, x_L, lengths, nodes, head)
+    orders = dyson_orders(depth, recording.state(0, sequences))
+    sums = torch.stack([*accumulate(order.flatten(0, 1) for order in orders[: lengths[-1] + 1])])
+    return rows + _rows("orders", sums, x_L, lengths, nodes, head)
+
+
+def _rows(
+    sequence: str,
+    terms: Tensor,
+    x_L: Tensor,
+    lengths: Sequence[int],
+    nodes: int,
+    head: dict,  # type: ignore[type-arg]
+) -> list[Row]:
+    return [
+        {
+            "sequence": sequence,
+            "m": found.m,
+            "method": found.method,
+            "median": found.median,
+            "q1": found.q1,
+            "q3": found.q3,
+            "cross_entropy": found.cross_entropy,
+            "broken": found.broken,
+        }
+        for found in resum(terms, x_L, lengths=lengths, nodes=nodes, **head)
+    ]

@@ -1,0 +1,75 @@
+"""The tables `runs`, `guards` and `states` of a model that has read a text."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from headalgebra.measurement._rows import Row
+from headalgebra.states import Guard, Recording
+from headalgebra.states.kind import kind, norm_placement
+from headalgebra.states.layers import layer_states
+
+
+def measure_states(recording: Recording, *, seed: int = 0) -> list[Row]:
+    """What the states of each layer are like, and where its attention looks.
+
+    Returns
+    -------
+    list
+        A row of :data:`headalgebra.columns.STATES` for each layer.
+    """
+    return [
+        {
+            column: None if isinstance(value, float) and math.isnan(value) else value
+            for column, value in asdict(layer).items()
+        }
+        for layer in layer_states(recording, seed=seed)
+    ]
+
+
+def guard_rows(guards: Iterable[Guard]) -> list[Row]:
+    """A row of :data:`headalgebra.columns.GUARDS` for each guard, passed or not."""
+    return [
+        {
+            "guard": found.guard,
+            "value": found.value,
+            "tolerance": found.tolerance,
+            "passed": found.passed,
+            "note": found.note,
+        }
+        for found in guards
+    ]
+
+
+def run_row(recording: Recording, *, text: str, text_sha256: str) -> Row:
+    """The row of :data:`headalgebra.columns.RUNS` of a model that could be run.
+
+    Parameters
+    ----------
+    text, text_sha256
+        What it read: the name and the digest of the text.
+    """
+    sequences, tokens = recording.tokens.shape
+    stack = recording.stack
+    return {
+        "kind": kind(recording),
+        "norm_placement": norm_placement(recording),
+        "text": text,
+        "text_sha256": text_sha256,
+        "sequences": sequences,
+        "tokens": tokens,
+        "parameters": stack.model.num_parameters(),
+        "dtype": str(stack.dtype).removeprefix("torch."),
+        "device": str(stack.device),
+        "note": "",
+    }
+
+
+def refused_row(why: str) -> Row:
+    """The row of :data:`headalgebra.columns.RUNS` of a model that could not be run, and why."""
+    return {
+        **dict.fromkeys(("kind", "norm_placement", "text", "text_sha256"), ""),
+        **dict.fromkeys(("sequences", "tokens", "parameters")),
+        **dict.fromkeys(("dtype", "device"), ""),
+        "note": why,
+    }
