@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "algebra": {"defaults", "rounding"},
     "states": {"rounding"},
     "dyson": {"defaults", "rounding"},
+    "normality": {"defaults", "rounding", "algebra"},
     "convolution": {"defaults", "rounding"},
     "tables": {"defaults", "columns", "algebra"},
     "measurement": {

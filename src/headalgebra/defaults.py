@@ -132,3 +132,20 @@ TOKENS = 128
 
 IMPULSE_POSITIONS = 8
 """Tokens of a sequence that are perturbed, one at a time."""
+PSEUDOSPECTRAL_DECADES = (1, 2, 3)
+"""Pseudospectral radii are of perturbations of size 10^-k times the operator norm."""
+
+CERTIFIED_WITHIN = 1e-6
+"""Relative distance of the certified upper bound on such a radius."""
+
+RANK_SHARE = 0.99
+"""Share of the squared Frobenius norm that the numerical rank of a head holds."""
+
+DEPARTURE_PROBES = 16
+"""Random signs behind the bounds on a block's departure from normality."""
+
+GROWTH_DELTA = 0.1
+"""Size, over a block's norm, of the perturbations whose pseudospectral radii foretell growth."""
+
+GROWTH_SIZE = 1e-4
+"""Norm over that of the state of the random perturbations whose growth is measured."""

@@ -1,0 +1,1 @@
+"""How far from normal an operator is, and what a spectrum alone leaves unsaid of it."""

@@ -1,0 +1,125 @@
+"""How far eigenvalues of a head move under small perturbations (sections III.3 and VI)."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
+from matplotlib.ticker import FixedLocator
+
+from headalgebra.plots._panels import label_outside, legend_below, title_panel
+from headalgebra.plots._style import INK, FigureStyle, paper_style
+from headalgebra.plots._tables import numbers, require_columns
+
+DECADES = (-4, -3, -2, -1)
+"""Powers of ten of δ/‖A‖ whose contours are drawn."""
+
+LARGEST_PANEL = 3.0
+"""Inches, side of a panel where few leave more room."""
+
+SMALLEST_PANEL = 1.5
+"""Inches, side of the place that a panel takes with its labels."""
+
+
+@paper_style()
+def pseudospectra(pseudospectra: pd.DataFrame, style: FigureStyle) -> Figure:
+    """Pseudospectra of some heads, a panel each: σ_min(z - A)/‖A‖ by decade, z over ‖A‖.
+
+    Eigenvalues are points, the boundary of the field of values a dashed curve, the circle of
+    radius ‖A‖ dotted.
+
+    Parameters
+    ----------
+    pseudospectra
+        Columns ``model``, ``layer``, ``head``, ``henrici``, ``kind``, ``real``, ``imaginary`` and
+        ``value``; of a portrait's upper half plane, the lower one being its mirror. Panels stand
+        in the order of the rows.
+    style
+        How it looks; ``map_colours`` tells the decades apart.
+
+    Raises
+    ------
+    ValueError
+        When the table has no rows or lacks a column.
+    """
+    columns = ("model", "layer", "head", "henrici", "kind", "real", "imaginary", "value")
+    require_columns(pseudospectra, "pseudospectra", columns)
+    heads = list(pseudospectra.groupby(["model", "layer", "head"], sort=False))
+    if not heads:
+        raise ValueError("the table pseudospectra has no rows; give it a portrait of a head")
+    in_a_row = min(len(heads), max(1, int(style.width_inches / SMALLEST_PANEL)), 2)
+    n_rows = -(-len(heads) // in_a_row)
+    side = min(LARGEST_PANEL, (style.width_inches - 0.9) / in_a_row - 0.3)
+    figure = Figure(figsize=(style.width_inches, n_rows * (side + 0.45) + 0.5), layout="compressed")
+    grid = figure.subplots(n_rows, in_a_row, squeeze=False, sharex=True, sharey=True)
+    panels = list(grid.flat)
+    for spare in panels[len(heads) :]:
+        spare.remove()
+    shades = style.depth_colours().resampled(len(DECADES))
+    edges = BoundaryNorm(np.arange(DECADES[0] - 0.5, DECADES[-1] + 1), len(DECADES))
+    for axes, ((model, layer, head), rows) in zip(panels, heads, strict=False):
+        _draw_head(axes, rows, shades, edges)
+        title = f"{style.called(str(model))}, layer {layer}, head {head}"
+        henrici = f"departure from normality {numbers(rows['henrici'])[0]:.2f}"
+        title_panel(axes, title, {}, [henrici])
+    label_outside(panels[: len(heads)], x=r"Re $z\,/\,\|A\|$", y=r"Im $z\,/\,\|A\|$")
+    bar = figure.colorbar(
+        ScalarMappable(edges, shades),
+        ax=panels[: len(heads)],
+        ticks=FixedLocator(DECADES),
+        shrink=0.7,
+        aspect=18,
+        pad=0.03,
+    )
+    bar.set_label(r"$\log_{10}\;\delta\,/\,\|A\|$")
+    bar.ax.minorticks_off()
+    legend_below(
+        figure,
+        [
+            Line2D([], [], color=INK, linestyle="none", marker=".", label="eigenvalues"),
+            Line2D([], [], color=INK, linestyle="--", linewidth=0.7, label="field of values"),
+            Line2D([], [], color=INK, linestyle=":", linewidth=0.7, label=r"$|z| = \|A\|$"),
+        ],
+    )
+    return figure
+
+
+def _draw_head(axes: Axes, rows: pd.DataFrame, shades: object, edges: BoundaryNorm) -> None:
+    points = {kind: found for kind, found in rows.groupby("kind")}
+    upper = points["grid"].pivot(index="imaginary", columns="real", values="value")
+    real, imaginary = (np.asarray(axis, dtype=np.float64) for axis in (upper.columns, upper.index))
+    sigma = upper.to_numpy(dtype=np.float64)
+    # The real axis belongs to both halves.
+    imaginary = np.concatenate([-imaginary[:0:-1], imaginary])
+    sigma = np.concatenate([sigma[:0:-1], sigma])
+    axes.contour(
+        *(real, imaginary, np.log10(np.maximum(sigma, np.finfo(float).tiny))),
+        levels=DECADES,
+        cmap=shades,
+        norm=edges,
+        linewidths=0.8,
+    )
+    found = points["eigenvalue"]
+    axes.plot(
+        *(numbers(found["real"]), numbers(found["imaginary"])),
+        linestyle="none",
+        marker=".",
+        markersize=2,
+        color=INK,
+        zorder=4,
+    )
+    field = points["field"]
+    around = np.append(np.arange(len(field)), 0)
+    axes.plot(
+        *(numbers(field["real"])[around], numbers(field["imaginary"])[around]),
+        linestyle="--",
+        linewidth=0.7,
+        color=INK,
+    )
+    axes.add_patch(Circle((0, 0), 1, fill=False, linestyle=":", linewidth=0.7, edgecolor=INK))
+    axes.set_aspect("equal")
+    axes.set_xlim(real[0], real[-1])
+    axes.set_ylim(imaginary[0], imaginary[-1])
