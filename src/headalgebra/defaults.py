@@ -149,3 +149,12 @@ GROWTH_DELTA = 0.1
 
 GROWTH_SIZE = 1e-4
 """Norm over that of the state of the random perturbations whose growth is measured."""
+
+BLOCK_LAYERS = 4
+"""Layers, spread over the depth, whose whole block is held against a normal operator."""
+
+BLOCK_TOKENS = 32
+"""Tokens of the one sequence on which blocks are."""
+
+GROWTH_DRAWS = 4
+"""Random perturbations whose growth through the live blocks is followed."""

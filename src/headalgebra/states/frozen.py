@@ -92,6 +92,18 @@ class FrozenBlock:
         """``M x``, by one application."""
         return self(states) - self.offset
 
+    def linear_apart(self, states: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
+        """``M x`` with every token on its own: attention keeps what a token gives itself.
+
+        Under a causal mask M is block lower triangular in the tokens, and these are its diagonal
+        blocks, which have all its eigenvalues.
+        """
+        self._tape.tokens_apart = True
+        try:
+            return self(states) - self(torch.zeros_like(states))
+        finally:
+            self._tape.tokens_apart = False
+
     def adjoint(self, states: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
         """``Mᵀ y``."""
         with torch.no_grad():
@@ -102,6 +114,16 @@ class FrozenBlock:
         with torch.no_grad():
             _, along = derivative(lambda state: self._run(state, "live"), self.input, directions)
         return along
+
+    def tangent_adjoint(self, states: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
+        """``Jᵀ y``."""
+        with torch.no_grad():
+            return self._live_pullback(states)[0]
+
+    def live(self, states: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
+        """What the block itself makes of states; nothing is held."""
+        with torch.no_grad():
+            return self._run(states, "live")
 
     def affinity(self, generator: torch.Generator) -> Guard:
         """How far it is from affine, three standard deviations of each token away.
@@ -120,6 +142,11 @@ class FrozenBlock:
         change = torch.linalg.vector_norm(both - at, dim=-1)
         error = float((bend / change.clamp_min(float(change.square().mean().sqrt()))).max())
         return Guard(AFFINITY, error, affine_tolerance(x.dtype), f"block {self.layer}")
+
+    @cached_property
+    def _live_pullback(self) -> Callable[[Tensor], tuple[Tensor]]:
+        _, pullback, *_ = torch.func.vjp(lambda x: self._run(x, "live"), self.input)
+        return pullback
 
     @cached_property
     def _pullback(self) -> Callable[[Tensor], tuple[Tensor]]:

@@ -185,6 +185,7 @@ class Tape:
         self.way: Way = "live"
         self.by_hand = by_hand
         self.probabilities: list[Tensor] = []
+        self.tokens_apart = False
         self._parts = list(_parts(block))
         self._block = block
         self._notes: list[Any] = []
@@ -216,7 +217,8 @@ class Tape:
         def hold(compute: Callable[[], Tensor]) -> Tensor:
             nonlocal counted
             counted += 1
-            return self._held(compute, self.probabilities.append)
+            P = self._held(compute, self.probabilities.append)
+            return P.diagonal(dim1=-2, dim2=-1).diag_embed() if self.tokens_apart else P
 
         with ExitStack() as stack:
             stack.enter_context(holding(hold))
