@@ -17,8 +17,10 @@ def refuse_absent(study: Configuration) -> None:
     """
     file_of = {name: file for file, names in study.series.items() for name in names}
     for name, model in study.models.items():
-        if why := _objection(model):
-            raise ConfigurationError(f"config/model/{file_of.get(name, name)}.yaml", why)
+        tokenizer = model["tokenizer"] or {}
+        if why := _objection(model) or (tokenizer and _objection(tokenizer)):
+            file = file_of.get(name, name) if _objection(model) else tokenizer["name"]
+            raise ConfigurationError(f"config/model/{file}.yaml", why)
 
 
 def _objection(model: Mapping[str, Any]) -> str | None:

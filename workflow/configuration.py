@@ -6,7 +6,7 @@ become plain, sorted Python values. Whatever is wrong is one line before any job
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
@@ -23,9 +23,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kinds import NAME, NAME_ALLOWED
 from reading import SchemaError, close_match, read, shown, unknown_key
-from schema import GROUPS, KNOWN_TO_BE_TRAINED, Analysis, Figures, Main, Model, Study, plain
+from schema import GROUPS, KNOWN_TO_BE_TRAINED, Analysis, Figures, Main, Model, Study, Text, plain
 
 ARGUMENTS = ("study", "models", "hydra")
+CHOOSES = {"analysis": "analysis", "text": "text", "study.text": "text"}
+"""Groups of which an override with this key chooses a file."""
 RESERVED = ("models", "logs", "benchmarks")
 """Folders of results that belong to no study."""
 
@@ -42,13 +44,16 @@ class Configuration:
     """What one run computes: plain Python values, resolved, every mapping by sorted keys.
 
     `models` has a `Model` for each name, in the study's order; a file with `revisions` is one for
-    each of them, named ``<file>.<revision>``, and `series` has these names by the file's.
+    each of them, named ``<file>.<revision>``, and `series` has these names by the file's. A model's
+    `tokenizer` is what the file it names says of its source.
     """
 
     study: str
     title: str
+    wings: Sequence[str]
     models: dict[str, dict[str, Any]]
     series: dict[str, list[str]]
+    text: dict[str, Any]
     analysis: dict[str, Any]
     figures: dict[str, Any]
 
@@ -67,7 +72,7 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
             raise ConfigurationError(f"--config {key}", why + close_match(key, ARGUMENTS))
     folder = _Folder(Path(config_dir).absolute())
     overrides = _overrides(user["hydra"]) if "hydra" in user else []
-    settings = [override for override in overrides if override.key != "analysis"]
+    settings = [override for override in overrides if override.key not in CHOOSES]
     choices = _choices(user, overrides, folder)
     files = {group: folder.file(group, name) for group, name in choices.items()}
     for group, file in files.items():
@@ -78,6 +83,7 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
     composed = _composed(lines, settings, folder)
     with _blaming(files, settings):
         study = read(Study, _resolved(composed, "study"), "study")
+        text = read(Text, _resolved(composed, "text"), "text")
         analysis = read(Analysis, _resolved(composed, "analysis"), "analysis")
         figures = read(Figures, _resolved(composed, "figures"), "figures")
     names = study.models
@@ -105,8 +111,17 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
         if list(members) != [name]:
             series[name] = list(members)
         models |= members
+    with _blaming({"model": "config/model"}, settings):
+        _resolve_tokenizers(models, lines, settings, folder)
     return Configuration(
-        choices["study"], study.title, models, series, plain(analysis), plain(figures)
+        choices["study"],
+        study.title,
+        study.wings,
+        models,
+        series,
+        plain(text),
+        plain(analysis),
+        plain(figures),
     )
 
 
@@ -125,6 +140,41 @@ def _members(name: str, model: Model) -> dict[str, dict[str, Any]]:
     # A revision may have a slash, a name that is a folder's may not.
     named = {f"{name}.{revision.replace('/', '-')}": revision for revision in revisions}
     return {name: settings | {"name": name, "revision": it} for name, it in named.items()}
+
+
+UNLIKE_WEIGHTS = ("threads", "layers_per_job", "resources", "trained", "organisation", "tokenizer")
+"""Keys of a model that decide nothing of its weights or its tokenizer."""
+
+
+def _resolve_tokenizers(
+    models: dict[str, dict[str, Any]],
+    lines: list[str],
+    settings: Iterable["_Override"],
+    folder: "_Folder",
+) -> None:
+    """Put the source of the tokenizer that a model names in the place of the name."""
+    wanted = {model["tokenizer"]: name for name, model in models.items() if model["tokenizer"]}
+    places = {tokenizer: f"models.tokenizer{index}" for index, tokenizer in enumerate(wanted)}
+    more = []
+    for tokenizer, place in places.items():
+        user = folder.file("model", wanted[tokenizer])
+        if objection := folder.objection("model", tokenizer):
+            raise ConfigurationError(user, f"model.tokenizer: '{tokenizer}': {objection}")
+        folder.check("model", folder.file("model", tokenizer))
+        more.append(f"+model@{place}='{tokenizer}'")
+    composed = _composed(lines + more, settings, folder) if more else {}
+    sources: dict[str, dict[str, Any]] = {}
+    for tokenizer, place in places.items():
+        with _blaming({"model": folder.file("model", tokenizer)}, settings):
+            members = _members(tokenizer, read(Model, _resolved(composed, place, "model"), "model"))
+        source = next(iter(members.values()))
+        if source["source"] == "init":
+            why = f"model.tokenizer: '{tokenizer}' is an initialisation, which has none"
+            raise ConfigurationError(folder.file("model", wanted[tokenizer]), why)
+        sources[tokenizer] = {key: it for key, it in source.items() if key not in UNLIKE_WEIGHTS}
+    for name, model in models.items():
+        if model["tokenizer"]:
+            models[name] = model | {"tokenizer": sources[model["tokenizer"]]}
 
 
 class _Folder:
@@ -198,11 +248,16 @@ def _choices(
     if "study" in user:
         chosen["study"] = _name("study", user["study"]), f"--config study={user['study']}"
     for override in overrides:
-        if override.key == "analysis":
-            chosen["analysis"] = override.value, _argument(override.line)
+        if group := CHOOSES.get(override.key):
+            chosen[group] = override.value, _argument(override.line)
         elif "models" in user and override.touches("study.models"):
             why = "--config models lists the models already; choose one"
             raise ConfigurationError(_argument(override.line), why)
+    study = folder.file("study", chosen["study"][0])
+    asked = "text" in {CHOOSES.get(override.key) for override in overrides}
+    there = not folder.objection("study", chosen["study"][0])
+    if there and not asked and isinstance(named := folder.load(study).get("text"), str):
+        chosen["text"] = named, f"{study}: study.text: {named}"
     for group, (name, where) in chosen.items():
         if objection := folder.objection(group, name):
             raise ConfigurationError(where, objection)

@@ -82,11 +82,23 @@ Architecture = Annotated[
     kind("a mapping with a model_type and that architecture's settings"),
     _where(lambda config: isinstance(config.get("model_type"), str)),
 ]
+Packages = Annotated[
+    list[Name],
+    kind("a list of different names of installed packages", min_length=1),
+    DIFFERENT,
+]
+Wings = Annotated[
+    list[Literal["algebra", "states"]],
+    kind("a list of different wings, which are algebra and states", min_length=1),
+    DIFFERENT,
+]
 Choices = Annotated[
     list[dict[str, str] | str],
-    kind("the list 'study: <name>', 'analysis: <name>', '_self_'"),
+    kind("the list 'study: <name>', 'analysis: <name>', 'text: <name>', '_self_'"),
     _where(
-        lambda found: [*map(list, found[:2]), *found[2:]] == [["study"], ["analysis"], "_self_"]
+        lambda found: (
+            [*map(list, found[:3]), *found[3:]] == [["study"], ["analysis"], ["text"], "_self_"]
+        )
     ),
 ]
 Palette = Literal[

@@ -34,6 +34,32 @@ class Study(Group):
     """what the report is headed with"""
     models: kinds.Names
     """in the order of every table and figure"""
+    wings: kinds.Wings = ["algebra", "states"]
+    """what is measured: algebra, of weights alone; states, of a model that reads a text"""
+    text: kinds.Name | None = None
+    """a file in config/text/; null: the one that config.yaml names"""
+
+
+class Text(Group):
+    """What the models of the wing of states read."""
+
+    corpus: Literal["docstrings", "source", "file"] = "docstrings"
+    """docstrings: English prose out of packages; source: their code; file: a text of your own"""
+    packages: kinds.Packages = [*defaults.PACKAGES]
+    """docstrings, source: installed packages that the text is taken from, in this order"""
+    path: kinds.Line | None = None
+    """file: a text in UTF-8"""
+    sequences: kinds.Count = defaults.SEQUENCES
+    """sequences of tokens, spread over the text"""
+    tokens: Annotated[int, Field(ge=8)] = defaults.TOKENS
+    """tokens of each sequence, the special ones of the tokenizer among them"""
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if (self.corpus == "file") != (self.path is not None):
+            why = "missing; corpus file takes a path" if self.path is None else "is for corpus file"
+            raise SchemaError(("path", "corpus"), why)
+        return self
 
 
 class Phases(Group):
@@ -128,6 +154,8 @@ class Analysis(Group):
     """triples drawn otherwise; the interval is calibrated from 200 on"""
     uniform_tuples: kinds.Several = defaults.UNIFORM_TUPLES
     """index tuples of the uniform sampling that is kept for comparison"""
+    states_dtype: Literal["float64", "float32"] | None = None
+    """arithmetic of models that read a text; null: float64 up to 200 million parameters"""
     dense_dtype: Literal["float64", "float32"] = "float64"
     """arithmetic of dense extraction; many GPUs are far faster in float32"""
     literal_tolerance: kinds.Fraction = defaults.LITERAL_TOLERANCE
@@ -175,7 +203,7 @@ class Main(Group):
     """What a run starts from unless the command line chooses otherwise, and how figures look."""
 
     defaults: kinds.Choices
-    """the study and the analysis"""
+    """the study, the analysis and the text"""
     figures: Figures = Figures()
 
 
@@ -194,7 +222,7 @@ SOURCES = {
     "hub": (("id",), ("revision", "revisions"), ("file", *READING)),
     "path": (("path",), (), ("file", *READING)),
     "package": (("package",), ("folder", "file"), READING),
-    "init": ((), ("config", "id"), ("revision", "ignore_config")),
+    "init": ((), ("config", "id"), ("revision", "ignore_config", "tokenizer")),
 }
 KNOWN_TO_BE_TRAINED = {"hub": True, "path": None, "package": True, "init": False}
 """Where a model's file does not say."""
@@ -223,6 +251,8 @@ class Model(Group):
     """hub, path, package: a GGUF file inside it, or any of several that belong together"""
     config: kinds.Architecture | None = None
     """init: an architecture in place of an id"""
+    tokenizer: kinds.Name | None = None
+    """init: the model whose tokenizer it takes, to read a text"""
     sha256: kinds.Digests = {}
     """hub, path, package: files that must have these digests"""
     adapters: Literal["ignore"] | None = None
@@ -287,7 +317,13 @@ class Model(Group):
         return self
 
 
-GROUPS: dict[str, type[Group]] = dict(study=Study, model=Model, analysis=Analysis, figures=Figures)
+GROUPS: dict[str, type[Group]] = {
+    "study": Study,
+    "model": Model,
+    "text": Text,
+    "analysis": Analysis,
+    "figures": Figures,
+}
 
 
 def plain(group: Group) -> dict[str, Any]:

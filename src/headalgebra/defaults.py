@@ -121,7 +121,7 @@ NULL_PATTERNS = 4
 FLOAT64_UP_TO = 200_000_000
 """Models of up to so many parameters run in float64, larger ones in float32."""
 
-TEXT_PACKAGES = ("networkx", "numpy", "scipy")
+PACKAGES = ("networkx", "numpy", "scipy")
 """Installed packages whose docstrings or source are the text that models read."""
 
 SEQUENCES = 16

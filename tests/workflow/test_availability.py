@@ -16,10 +16,14 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FOLDER = "write the folder that holds config.json and the weights"
 
 
+SOURCE = {"id": None, "revision": None, "file": None, "folder": None, "tokenizer": None}
+
+
 def study_of(model: dict[str, Any], series: bool = False) -> Configuration:
     name = "mine.main" if series else "mine"
-    model = {"id": None, "revision": None, "file": None, "folder": None} | model
-    return Configuration("custom", "", {name: model}, {"mine": [name]} if series else {}, {}, {})
+    model = SOURCE | model
+    series_of = {"mine": [name]} if series else {}
+    return Configuration("custom", "", [], {name: model}, series_of, {}, {}, {})
 
 
 def refusal(model: dict[str, Any]) -> str:
@@ -74,15 +78,24 @@ def test_the_folder_of_a_package_in_editable_mode_is_found() -> None:
     assert "no folder chekpoints" in refusal(here | {"folder": "chekpoints"})
 
 
+def test_so_has_the_model_whose_tokenizer_another_takes() -> None:
+    there = SOURCE | {"name": "other", "source": "package", "package": "headalgebra"}
+    there |= {"folder": "checkpoints"}
+    drawn = {"source": "init", "tokenizer": there}
+    refuse_absent(study_of(drawn))
+    message = refusal(drawn | {"tokenizer": there | {"package": "no-such-package"}})
+    assert message.startswith("config/model/other.yaml: model.package: no-such-package is not")
+
+
 OFFLINE = """
 import sys
 from availability import refuse_absent
 from configuration import Configuration
 for id, revision, source in (line.split() for line in sys.argv[1:]):
     model = {"source": source, "id": id, "revision": None if revision == "-" else revision}
-    model["file"] = None
+    model |= {"file": None, "tokenizer": None}
     try:
-        refuse_absent(Configuration("", "", {"m.1": model}, {"m": ["m.1"]}, {}, {}))
+        refuse_absent(Configuration("", "", [], {"m.1": model}, {"m": ["m.1"]}, {}, {}, {}))
         print("there")
     except ValueError as error:
         print(error)

@@ -19,9 +19,9 @@ from omegaconf import OmegaConf
 from snakemake.cli import parse_config
 
 import reference
-from configuration import RESERVED, Configuration, ConfigurationError, compose
+from configuration import RESERVED, UNLIKE_WEIGHTS, Configuration, ConfigurationError, compose
 from headalgebra import defaults
-from schema import READING, SOURCES, Analysis, Figures, Model, plain
+from schema import READING, SOURCES, Analysis, Figures, Model, Text, plain
 from typed import as_typed
 
 SHIPPED = Path(__file__).parents[2] / "config"
@@ -80,7 +80,7 @@ def test_shipped_study_composes(study: str) -> None:
     written = yaml.safe_load((SHIPPED / f"study/{study}.yaml").read_text())
     assert (composed.study, composed.title) == (study, written["title"])
     assert list(composed.models) == written["models"]
-    for part in (composed.analysis, composed.figures, *composed.models.values()):
+    for part in (composed.text, composed.analysis, composed.figures, *composed.models.values()):
         assert_plain_and_sorted(part)
 
 
@@ -120,6 +120,48 @@ def test_every_key_of_a_model_can_be_read() -> None:
     assert (model["layers"], model["layers_per_job"]) == (list(range(24)), 12)
     assert (model["threads"], model["sha256"]) == (1, {})
     assert model["resources"] == {"mem_mb": None, "runtime": None}
+
+
+def test_the_command_line_chooses_the_text_before_the_study_and_the_study_before_the_rest(
+    config: Path,
+) -> None:
+    (config / "study/demo.yaml").write_text("title: a\nmodels: [minilm]\ntext: source\n")
+    (config / "text/mine.yaml").write_text("tokens: 9\n")
+
+    def chosen(*hydra: str) -> tuple[str, int]:
+        text = compose({"hydra": [*hydra]}, config).text
+        return text["corpus"], text["tokens"]
+
+    assert chosen() == ("source", 128)
+    assert chosen("text=mine") == chosen("study.text=mine") == ("docstrings", 9)
+    assert chosen("text=mine", "text.tokens=10") == ("docstrings", 10)
+    (config / "study/demo.yaml").write_text("title: a\nmodels: [minilm]\n")
+    assert chosen() == ("docstrings", 128)
+
+
+def test_a_tokenizer_is_the_source_of_the_model_that_is_named(config: Path) -> None:
+    """The same for all that name it, whatever is set on the models of the study."""
+    user = {"models": "minilm-init,tiny-init,minilm", "hydra": "model.threads=3"}
+    models = compose(user, config).models
+    taken = models["minilm-init"]["tokenizer"]
+    assert taken == models["tiny-init"]["tokenizer"]
+    assert taken["name"] == "minilm"
+    assert taken == {key: models["minilm"][key] for key in taken}
+    assert models["minilm"].keys() - taken.keys() == set(UNLIKE_WEIGHTS)
+    assert models["minilm"]["tokenizer"] is None
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "message"),
+    [
+        ("minlm", f"'minlm': no such model; {HAS_MODELS}; did you mean 'minilm'?"),
+        ("tiny-init", "'tiny-init' is an initialisation, which has none"),
+    ],
+)
+def test_a_tokenizer_has_to_be_there(config: Path, tokenizer: str, message: str) -> None:
+    (config / "model/minilm-init.yaml").write_text(f"{INIT}tokenizer: {tokenizer}\n")
+    where = "config/model/minilm-init.yaml: model.tokenizer: "
+    assert refusal({"models": "minilm-init"}, config) == where + message
 
 
 def test_a_training_run_is_a_model_for_each_revision(config: Path) -> None:
@@ -195,6 +237,8 @@ def test_the_shipped_files_set_no_default_again() -> None:
     composed = compose({}, SHIPPED)
     assert composed.analysis == plain(Analysis())
     assert composed.figures == plain(Figures())
+    assert composed.text == plain(Text())
+    assert yaml.safe_load((SHIPPED / "text/docstrings.yaml").read_text()) is None
     assert yaml.safe_load((SHIPPED / "analysis/default.yaml").read_text()) is None
     assert "figures" not in yaml.safe_load((SHIPPED / "config.yaml").read_text())
 
@@ -204,7 +248,9 @@ def test_the_librarys_defaults_are_those_of_an_analysis() -> None:
     analysis = plain(Analysis())
     keys = analysis | analysis["phases"] | analysis["conditioning"] | analysis["claims"]
     constants = {name.lower(): value for name, value in vars(defaults).items() if name.isupper()}
-    assert constants.keys() - keys.keys() == {"probes_at_once", "words_held"}
+    keys |= plain(Text())
+    assert constants.keys() - keys.keys() == {"float64_up_to", "probes_at_once", "words_held"}
+    constants["packages"] = list(constants["packages"])
     assert {
         name: keys[name] for name in constants.keys() & keys.keys()
     }.items() <= constants.items()
@@ -263,7 +309,7 @@ def test_allowed_palettes_exist() -> None:
 CLOCK = "analysis.seed: Unsupported interpolation type now"
 AT = "config/analysis/default.yaml: analysis"
 UNKNOWN = "config/analysis/default.yaml: no key"
-DEFAULTS = "defaults: [study: demo, analysis: default, _self_]\n"
+DEFAULTS = "defaults: [study: demo, analysis: default, text: docstrings, _self_]\n"
 
 ANALYSIS_FAULTS = [
     ("probes: five", f"{AT}.probes: 'five' is not an integer >= 2"),
@@ -381,10 +427,13 @@ MODEL_FAULTS = [
         f"{HERE}file: x.gguf\nadapters: ignore",
         "adapters: has no meaning for a GGUF file, which is read by itself",
     ),
-    (f"{INIT}file: x.gguf", f"file: {OWN} init takes config, id, revision, ignore_config"),
+    (
+        f"{INIT}file: x.gguf",
+        f"file: {OWN} init takes config, id, revision, ignore_config, tokenizer",
+    ),
     (
         f"{INIT}sha256: {{a: {DIGEST}}}",
-        f"sha256: {OWN} init takes config, id, revision, ignore_config",
+        f"sha256: {OWN} init takes config, id, revision, ignore_config, tokenizer",
     ),
     ("source: init", "config: source init takes either config or id"),
     (f"{INIT}id: a/b", "config: source init takes either config or id"),
@@ -484,6 +533,15 @@ STUDY_FAULTS = [
         "title: a\nmodels: []",
         "models: names no model; name some here, or with --config models=<name>,<name>",
     ),
+    (
+        "title: a\nmodels: [minilm]\nwings: [algbra]",
+        "wings: ['algbra'] is not a list of different wings, which are algebra and states",
+    ),
+    (
+        "title: a\nmodels: [minilm]\ntext: sorce",
+        "text: sorce: no such text; config/text/ has docstrings, file, short, source; did you mean"
+        " 'source'?",
+    ),
     ("title: a\nmodels: [minilm, minilm]", "models: 'minilm': is there twice; name it once"),
     (
         "title: a\nmodels: [gtp2]",
@@ -491,15 +549,28 @@ STUDY_FAULTS = [
     ),
 ]
 
+TEXT_FAULTS = [
+    ("corpus: book", "corpus: 'book' is not one of docstrings, source, file"),
+    ("corpus: file", "path: missing; corpus file takes a path"),
+    ("path: novel.txt", "path: is for corpus file"),
+    ("tokens: 7", "tokens: 7 is not an integer >= 8"),
+    ("packages: []", "packages: [] is not a list of different names of installed packages"),
+    (
+        "packages: [numpy, numpy]",
+        "packages: ['numpy', 'numpy'] is not a list of different names of installed packages",
+    ),
+]
+
 MAIN_FAULTS = [
     (
         "figures: {}",
-        "defaults: missing; it must be the list 'study: <name>', 'analysis: <name>', '_self_'",
+        "defaults: missing; it must be the list 'study: <name>', 'analysis: <name>', "
+        "'text: <name>', '_self_'",
     ),
     (
         "defaults: [study: demo, _self_]",
         "defaults: [{'study': 'demo'}, '_self_'] is not the list 'study: <name>',"
-        " 'analysis: <name>', '_self_'",
+        " 'analysis: <name>', 'text: <name>', '_self_'",
     ),
     (
         f"{DEFAULTS}figres: {{}}",
@@ -538,6 +609,10 @@ FILE_FAULTS = [
     *(
         ("study/demo.yaml", body, f"config/study/demo.yaml: study.{message}")
         for body, message in STUDY_FAULTS
+    ),
+    *(
+        ("text/docstrings.yaml", body, f"config/text/docstrings.yaml: text.{message}")
+        for body, message in TEXT_FAULTS
     ),
     *(("config.yaml", body, f"config/config.yaml: {message}") for body, message in MAIN_FAULTS),
 ]
@@ -692,12 +767,12 @@ OVERRIDE_FAULTS = [
     ),
     (
         "anlysis.probes=64",
-        "no key 'anlysis' in the configuration; keys are study, model, analysis, figures; did you"
-        " mean 'analysis'?",
+        "no key 'anlysis' in the configuration; keys are study, model, text, analysis, figures; did"
+        " you mean 'analysis'?",
     ),
     (
         "hydra.searchpath=[x]",
-        "no key 'hydra' in the configuration; keys are study, model, analysis, figures",
+        "no key 'hydra' in the configuration; keys are study, model, text, analysis, figures",
     ),
     ("analysis.probes=16,64", "gives several values; a list is written [a,b]"),
     ("~analysis.probes", "'~' and '@' have no use here; write key=value"),

@@ -13,7 +13,7 @@ from captions import provenance_lines, quantisations, read_provenance
 from code_inputs import modules_behind
 from content import content_of, files_read
 from availability import refuse_absent
-from configuration import ConfigurationError, compose
+from configuration import UNLIKE_WEIGHTS, ConfigurationError, compose
 from figures import Figure, gpt2_medium, of_source
 from spans import spans_of
 from stages import Stage, tables
@@ -144,9 +144,16 @@ def analysis(*keys):
 
 def checkpoint_source(model):
     """What of a model's file decides its weights."""
-    settings = STUDY.models[model]
-    others = ("threads", "layers_per_job", "resources", "trained", "organisation")
-    source = {key: value for key, value in settings.items() if key not in others}
+    return source_of(STUDY.models[model])
+
+
+def tokenizer_source(model):
+    """Where the tokenizer of a model lies: with its weights, or with another's."""
+    return source_of(STUDY.models[model]["tokenizer"] or STUDY.models[model])
+
+
+def source_of(settings):
+    source = {key: value for key, value in settings.items() if key not in UNLIKE_WEIGHTS}
     if source["path"] is not None:
         source["path"] = str(Path(source["path"]).expanduser())
     return source

@@ -29,7 +29,7 @@ from headalgebra.defaults import FLOAT64_UP_TO
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 HEADS = frozenset({"classifier", "cls", "final_logits_bias", "lm_head", "pooler", "score"})
-"""Modules after the last block, and T5's decoder, which nothing here runs."""
+"""Names of modules behind the last block."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class RunnableModel:
     positions
         The longest sequence that it takes; None where its configuration does not say.
     left_out
-        Tensors of the checkpoint that are no part of it: those of heads and poolers.
+        Modules that the checkpoint has besides: heads, poolers, of an encoder-decoder the decoder.
     """
 
     model: Any
@@ -102,7 +102,7 @@ def load_model(checkpoint: Checkpoint, dtype: str | None = None) -> RunnableMode
     return RunnableModel(
         model.eval().requires_grad_(False),
         model.get_input_embeddings().weight.shape[0],
-        getattr(config, "max_position_embeddings", None),
+        _positions(model),
         left_out,
     )
 
@@ -174,7 +174,9 @@ def _configuration(content: Mapping[str, Any], where: str) -> Any:
             f"{model_type} reads images beside text, and its text part is not run by itself",
             "use a model of text alone, or leave this one to the measures of weights",
         )
-    return CONFIG_MAPPING[model_type].from_dict(copy.deepcopy(dict(content)))
+    config = CONFIG_MAPPING[model_type].from_dict(copy.deepcopy(dict(content)))
+    config._experts_implementation = "eager"  # the fast ones take no float64
+    return config
 
 
 def _kind(config: Any, where: str) -> tuple[Any, dict[str, Any]]:
@@ -200,6 +202,18 @@ def _kind(config: Any, where: str) -> tuple[Any, dict[str, Any]]:
         )
     pools = "add_pooling_layer" in inspect.signature(kind).parameters
     return kind, {"add_pooling_layer": False} if pools else {}
+
+
+def _positions(model: Any) -> int | None:
+    """The longest sequence that it takes, if its configuration says so.
+
+    The families of RoBERTa begin to count behind the number of their padding token.
+    """
+    known = getattr(model.config, "max_position_embeddings", None)
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None):
+            known = module.num_embeddings - module.padding_idx - 1
+    return known
 
 
 def _dtype(outline: Any) -> torch.dtype:
@@ -255,9 +269,11 @@ def _filled(
         )
     base = f"{kind.base_model_prefix}."
     missing = sorted(found["missing_keys"])
-    within = [name for name in missing if name.startswith(base)]
-    if missing and not within and model.base_model is not model:
-        # Saved without its head: so it is run.
+    headless = {name.split(".")[0] for name in missing}.isdisjoint(
+        {base.removesuffix("."), *(name.split(".")[0] for name in state)}
+    )
+    if missing and headless:
+        # Saved without its head, so it is run without.
         model, missing = model.base_model, []
     if missing:
         more_of_them = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -265,16 +281,16 @@ def _filled(
             where, f"tensor {missing[0]}{more_of_them} is missing", "fetch the whole checkpoint"
         )
     prefixed = any(name.startswith(base) for name in state)
-    left_out = tuple(sorted(found["unexpected_keys"]))
-    for name in left_out:
-        outside = prefixed and not name.startswith(base)
-        if not (outside or HEADS & set(name.split("."))):
+    unused = HEADS | {"decoder"} if config.is_encoder_decoder else HEADS
+    left_out = {name: name.removeprefix(base).split(".")[0] for name in found["unexpected_keys"]}
+    for name, module in sorted(left_out.items()):
+        if module not in unused and not (prefixed and not name.startswith(base)):
             raise CheckpointError(
                 where,
                 f"tensor {name} is no part of a {config.model_type} model as transformers has it",
                 "use the checkpoint as it was published, or correct config.json",
             )
-    return model, left_out
+    return model, tuple(sorted({*left_out.values()}))
 
 
 def _refuse_unsound(model: Any, where: str) -> None:

@@ -7,7 +7,7 @@ from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
-from headalgebra.defaults import TEXT_PACKAGES
+from headalgebra.defaults import PACKAGES
 from headalgebra.text._packages import python_sources, version_of
 from headalgebra.text._prose import prose
 from headalgebra.text.errors import TextError
@@ -37,7 +37,7 @@ class Corpus:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def docstrings(packages: Sequence[str] = TEXT_PACKAGES) -> Corpus:
+def docstrings(packages: Sequence[str] = PACKAGES) -> Corpus:
     """English prose: paragraphs of the docstrings of installed packages, each on a line.
 
     The packages are read and not imported, since importing some adds docstrings that differ from
@@ -57,7 +57,7 @@ def docstrings(packages: Sequence[str] = TEXT_PACKAGES) -> Corpus:
     return Corpus("docstrings", _joined(packages, prose), _versions(packages))
 
 
-def source(packages: Sequence[str] = TEXT_PACKAGES) -> Corpus:
+def source(packages: Sequence[str] = PACKAGES) -> Corpus:
     """The Python source code of installed packages, one file after the other.
 
     Parameters
