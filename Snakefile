@@ -1,4 +1,4 @@
-"""From checkpoints to the claims: an estimate, and eight stages, in order of the data."""
+"""From checkpoints to the claims: an estimate, and nine stages, in order of the data."""
 
 from snakemake.utils import min_version
 
@@ -15,6 +15,7 @@ include: "workflow/rules/basis.smk"
 include: "workflow/rules/epsilon.smk"
 include: "workflow/rules/linf.smk"
 include: "workflow/rules/coherence.smk"
+include: "workflow/rules/states.smk"
 include: "workflow/rules/stages.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
@@ -26,6 +27,7 @@ rule results:
     input:
         rules.weights.input,
         rules.tables.input,
+        rules.states.input,
         rules.figures.input,
         rules.gather_cost.output,
         rules.claims.input,

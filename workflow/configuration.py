@@ -28,7 +28,7 @@ from schema import GROUPS, KNOWN_TO_BE_TRAINED, Analysis, Figures, Main, Model, 
 ARGUMENTS = ("study", "models", "hydra")
 CHOOSES = {"analysis": "analysis", "text": "text", "study.text": "text"}
 """Groups of which an override with this key chooses a file."""
-RESERVED = ("models", "logs", "benchmarks")
+RESERVED = ("models", "texts", "logs", "benchmarks")
 """Folders of results that belong to no study."""
 
 
@@ -53,6 +53,7 @@ class Configuration:
     wings: Sequence[str]
     models: dict[str, dict[str, Any]]
     series: dict[str, list[str]]
+    text_name: str
     text: dict[str, Any]
     analysis: dict[str, Any]
     figures: dict[str, Any]
@@ -119,6 +120,7 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
         study.wings,
         models,
         series,
+        choices["text"],
         plain(text),
         plain(analysis),
         plain(figures),

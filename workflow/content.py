@@ -11,8 +11,9 @@ from availability import roots_of_package
 
 READ = re.compile(
     r"(config|modules)\.json|.*\.index(\.\w+)?\.json|.*\.(safetensors|gguf)|pytorch_.*\.bin|adapter.*"
+    r"|(tokenizer|vocab|merges|spiece|special_tokens).*"
 )
-"""Names of files that decide what is read of a checkpoint's folder."""
+"""Names of files that decide what is read of a checkpoint's folder, and how it reads a text."""
 
 
 def files_read(source: Mapping[str, Any]) -> list[str]:

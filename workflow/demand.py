@@ -202,6 +202,13 @@ def _tower(shape: Shape, settings: Settings) -> Cost:
     return Cost(numbers, shape.layers * flops)
 
 
+def _normality(shape: Shape, settings: Settings) -> Cost:
+    # Schur forms and a few hundred factorisations of matrices of order 2r for every head.
+    order = min(2 * shape.r, shape.d)
+    flops = 500.0 * order**3 * shape.heads + 8.0 * shape.d * order**2 * shape.heads
+    return Cost(3 * shape.held + 40 * order**2, shape.layers * flops)
+
+
 STAGES: dict[str, Callable[[Shape, Settings], Cost]] = {
     "decompose_basis": _basis,
     "measure_epsilon": _epsilon,
@@ -212,6 +219,7 @@ STAGES: dict[str, Callable[[Shape, Settings], Cost]] = {
     "verify_coherence": _coherence,
     "measure_nulls": _nulls,
     "measure_tower": _tower,
+    "measure_normality": _normality,
 }
 """Cost of each stage by the name of its rule."""
 

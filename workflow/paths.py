@@ -11,6 +11,10 @@ SPAN = f"{RESULTS}/models/{{span}}"
 CONFIGURATION = f"{MODEL}/config.yaml"
 FACTORS = f"{MODEL}/factors"
 PROVENANCE = f"{MODEL}/provenance.json"
+READ_TEXT = f"{MODEL}/read_text.json"
+"""What a model has read, and by which tokenizer."""
+TEXT = f"{RESULTS}/texts/{{text}}.txt"
+TEXT_DESCRIBED = f"{RESULTS}/texts/{{text}}.json"
 BASIS_COEFFICIENTS = f"{SPAN}/basis_coefficients.safetensors"
 
 

@@ -91,6 +91,29 @@ class Precision(Group):
     """triples in each of them"""
 
 
+class States(Group):
+    """How much of a text the measures of states take."""
+
+    dtype: Literal["float64", "float32"] | None = None
+    """arithmetic of the model; null: float64 up to 200 million parameters, else float32"""
+    order_sequences: kinds.Count = defaults.ORDER_SEQUENCES
+    """sequences on which the Dyson orders are formed; their cost grows as the depth squared"""
+    certified_sequences: kinds.Count = defaults.CERTIFIED_SEQUENCES
+    """sequences on which Chen's identity and the antipode are checked"""
+    grades: kinds.Count = defaults.HOPF_GRADES
+    """the highest order at which they are"""
+    resummed_tokens: kinds.Count = defaults.RESUMMED_TOKENS
+    """tokens whose last state is estimated from the first states and orders"""
+    resummed_terms: kinds.Count = defaults.RESUMMED_TERMS
+    """numbers of terms that it is estimated from, spread over the depth"""
+    pattern_sequences: kinds.Count = defaults.PATTERN_SEQUENCES
+    """sequences whose attention patterns are held against convolutions"""
+    block_layers: kinds.Count = defaults.BLOCK_LAYERS
+    """layers, spread over the depth, whose whole block is held against a normal operator"""
+    block_tokens: Annotated[int, Field(ge=2)] = defaults.BLOCK_TOKENS
+    """tokens of the one sequence on which it is"""
+
+
 class Claims(Group):
     """What statistics are held against when the paper's claims are judged."""
 
@@ -154,8 +177,6 @@ class Analysis(Group):
     """triples drawn otherwise; the interval is calibrated from 200 on"""
     uniform_tuples: kinds.Several = defaults.UNIFORM_TUPLES
     """index tuples of the uniform sampling that is kept for comparison"""
-    states_dtype: Literal["float64", "float32"] | None = None
-    """arithmetic of models that read a text; null: float64 up to 200 million parameters"""
     dense_dtype: Literal["float64", "float32"] = "float64"
     """arithmetic of dense extraction; many GPUs are far faster in float32"""
     literal_tolerance: kinds.Fraction = defaults.LITERAL_TOLERANCE
@@ -171,6 +192,7 @@ class Analysis(Group):
     lie_max_heads: kinds.Count = defaults.LIE_MAX_HEADS
     """the most heads of a layer whose Lie level is computed"""
     precision: Precision = Precision()
+    states: States = States()
     claims: Claims = Claims()
 
 

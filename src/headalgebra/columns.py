@@ -138,6 +138,9 @@ RESUMMATION = ("sequence", "m", "method", "median", "q1", "q3", "cross_entropy",
 NORMALITY = ("layer", "operator", "quantity", "value")
 """How far head operators and blocks are from normal ones."""
 
+PORTRAIT = ("layer", "head", "henrici", "kind", "real", "imaginary", "value")
+"""The least and the most normal head of a job's layers, as a picture of pseudospectra has them."""
+
 CONVOLUTION = ("layer", "head", "quantity", "value", "null")
 """How near attention, and the model as a whole, are to a convolution; no head: of the layer."""
 
@@ -221,6 +224,8 @@ MODEL_DYSON = ("model", *DYSON)
 MODEL_RESUMMATION = ("model", *RESUMMATION)
 
 MODEL_NORMALITY = ("model", *NORMALITY)
+
+MODEL_PORTRAIT = ("model", *PORTRAIT)
 
 MODEL_CONVOLUTION = ("model", *CONVOLUTION)
 

@@ -158,3 +158,18 @@ BLOCK_TOKENS = 32
 
 GROWTH_DRAWS = 4
 """Random perturbations whose growth through the live blocks is followed."""
+
+ORDER_SEQUENCES = 4
+"""Sequences on which the Dyson orders are formed."""
+
+CERTIFIED_SEQUENCES = 1
+"""Sequences on which Chen's identity and the antipode are checked."""
+
+RESUMMED_TOKENS = 256
+"""Tokens whose last state is estimated from the first states and orders."""
+
+RESUMMED_TERMS = 8
+"""Numbers of terms that it is estimated from, spread over the depth."""
+
+PATTERN_SEQUENCES = 4
+"""Sequences whose attention patterns are held against convolutions."""

@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 import demand
+import demand_states
 import locks
 import paths
 from captions import provenance_lines, quantisations, read_provenance
@@ -33,6 +34,7 @@ if workflow.is_main_process and (advice := locks.advice()):
     print(advice, file=sys.stderr)
 
 ANALYSIS = STUDY.analysis
+WINGS = STUDY.wings
 SPANS = {
     name: span
     for model in STUDY.models
@@ -50,6 +52,19 @@ STUDY_TABLES = [
     "nulls",
     "tower",
 ]
+STATES_TABLES = (*("runs", "guards", "states", "dyson", "resummation", "normality", "convolution"),)
+# Those of a model that the job writes which runs it.
+MEASURED_STATES = (
+    *("runs", "guards", "states", "dyson", "resummation", "block_normality", "convolution"),
+)
+# The stages of each wing that work on a model's weights.
+STAGES_OF_STATES = {"measure_normality"}
+WEIGHED = [stage for stage in demand.STAGES if "states" in WINGS or stage not in STAGES_OF_STATES]
+# What decides the text that models read.
+TEXT_SOURCE = {key: STUDY.text[key] for key in ("corpus", "packages", "path")}
+TEXT_CONTENT = content_of(
+    [str(Path(STUDY.text["path"]).expanduser())] if STUDY.text["path"] else []
+)
 CLAIMS_TABLES = ("conditioning", "feasibility", "claims", "evidence")
 # Rule, model and benchmark of every job that computes.
 BENCHMARKS = [
@@ -59,8 +74,12 @@ BENCHMARKS = [
     ),
     *(
         (stage, span.model, paths.benchmark(stage, name))
-        for stage in demand.STAGES
+        for stage in WEIGHED
         for name, span in SPANS.items()
+    ),
+    *(
+        ("measure_states", model, paths.benchmark("measure_states", model))
+        for model in (STUDY.models if "states" in WINGS else ())
     ),
     *(
         (rule, "", paths.benchmark(rule, STUDY.study))
@@ -125,6 +144,29 @@ def mem_mb(stage, shape, threads):
 
 def runtime(stage, shape, threads):
     return demand.minutes(stage, shape, ANALYSIS, threads)
+
+
+def asked_for_states(estimate):
+    """A resource of the job that runs a model: the model file's, or an estimate from its shape."""
+
+    def resource(wildcards, input, threads, attempt):
+        override = STUDY.models[wildcards.model]["resources"][estimate.__name__]
+        if override is not None:
+            return attempt * override
+        return attempt * estimate(input.provenance, STUDY.text, ANALYSIS["states"], threads)
+
+    return resource
+
+
+def one_gpu_for_states(wildcards, input):
+    """1 where a model is large enough for a GPU; known once its weights are read."""
+    return int(ANALYSIS["device"] != "cpu" and demand_states.wants_gpu(input.provenance))
+
+
+def gpu_model_for_states(wildcards, input):
+    """The kind of GPU that this site's environment names, where one is asked for at all."""
+    wanted = os.environ.get("HEADALGEBRA_GPU_MODEL", "")
+    return wanted if wanted and one_gpu_for_states(wildcards, input) else ""
 
 
 def analysis(*keys):
@@ -193,7 +235,7 @@ def estimated_stages(wildcards, input):
             "cpu_s": demand.seconds_before_bases(stage, shape, ANALYSIS, jobs[model]),
         }
         for model, shape in outlined_shapes(input.outlines).items()
-        for stage in demand.STAGES
+        for stage in WEIGHED
     ]
 
 

@@ -88,11 +88,11 @@ def load_model(checkpoint: Checkpoint, dtype: str | None = None) -> RunnableMode
     if isinstance(checkpoint, DrawnCheckpoint):
         model = _drawn(kind, config, more, checkpoint.seed, number)
     else:
-        state = (
-            stored_state(checkpoint)
-            if isinstance(checkpoint, StoredCheckpoint)
-            else gguf_state(checkpoint, empty, number)
-        )
+        if isinstance(checkpoint, GgufCheckpoint):
+            state: Mapping[str, Any] = gguf_state(checkpoint, empty, number)
+        else:
+            assert isinstance(checkpoint, StoredCheckpoint)  # others were refused
+            state = stored_state(checkpoint)
         model, left_out = _filled(kind, config, more, state, number, checkpoint.origin)
         if isinstance(checkpoint, GgufCheckpoint):
             refuse_other_rows(checkpoint, model)

@@ -1,9 +1,11 @@
 """The table `resummation` of a model: what its first terms tell of its last state."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from headalgebra.defaults import BOREL_NODES
@@ -12,6 +14,7 @@ from headalgebra.dyson.resummation import resum
 from headalgebra.measurement._rows import Row
 from headalgebra.measurement.orders import Depth
 from headalgebra.states import Recording
+from headalgebra.states.resume import logits_from
 
 NO_NEXT = -100
 """What stands for the token after the last one."""
@@ -31,7 +34,6 @@ def resum_depth(
     tokens: int,
     terms: int,
     nodes: int = BOREL_NODES,
-    logits: Callable[[Tensor], Tensor] | None = None,
 ) -> list[Row]:
     """Estimate the last state from the first states, and from the first partial sums of orders.
 
@@ -41,21 +43,20 @@ def resum_depth(
         So many tokens, of the first sequences, their first tokens among them.
     terms
         Numbers of terms to estimate from, spread evenly over the depth.
-    logits
-        The final norm and the unembedding, where the model has a head.
+    nodes
+        Gauss–Laguerre nodes of the Borel sum.
 
     Returns
     -------
     list
-        Rows of :data:`headalgebra.columns.RESUMMATION`.
+        Rows of :data:`headalgebra.columns.RESUMMATION`. Where the model has a head, an estimate
+        goes through the final norm and the unembedding for its cross-entropy.
     """
     if not (lengths := lengths_of(recording.n_blocks, terms)):
         return []
     sequences = slice(0, max(1, tokens // recording.tokens.shape[1]))
     depth = Depth(recording, sequences)
-    read = recording.tokens[sequences]
-    following = torch.nn.functional.pad(read[:, 1:], (0, 1), value=NO_NEXT).reshape(-1)
-    head = {} if logits is None else {"logits": logits, "next_tokens": following}
+    head = _head(recording, sequences)
     states = torch.stack(
         [recording.state(place, sequences).flatten(0, 1) for place in range(lengths[-1] + 1)]
     )
@@ -66,13 +67,29 @@ def resum_depth(
     return rows + _rows("orders", sums, x_L, lengths, nodes, head)
 
 
+def _head(recording: Recording, sequences: slice) -> dict[str, Any]:
+    """What turns estimated states into a cross-entropy; nothing for a model without a head."""
+    stack = recording.stack
+    if not stack.predicts:
+        return {}
+    read = recording.tokens[sequences]
+    following = torch.nn.functional.pad(read[:, 1:], (0, 1), value=NO_NEXT)
+
+    def logits(states: Float[Tensor, "n d"]) -> Float[Tensor, "n V"]:
+        return logits_from(
+            stack, states.view(len(read), -1, states.shape[-1]), len(stack.blocks)
+        ).flatten(0, 1)
+
+    return {"logits": logits, "next_tokens": following.reshape(-1)}
+
+
 def _rows(
     sequence: str,
     terms: Tensor,
     x_L: Tensor,
     lengths: Sequence[int],
     nodes: int,
-    head: dict,  # type: ignore[type-arg]
+    head: dict[str, Any],
 ) -> list[Row]:
     return [
         {

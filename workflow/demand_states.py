@@ -1,0 +1,74 @@
+"""What the job that runs a model on a text asks a cluster for: memory, time, and a GPU or none."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from demand import FLOPS_PER_SECOND, MEGABYTE, START_MB, START_MINUTES
+from headalgebra.defaults import FLOAT64_UP_TO
+
+VOCABULARY = 100_000
+"""Tokens that a model is taken to know, before its configuration is read."""
+
+PARAMETERS_A_LAYER = 12
+"""Of a block over d²: four projections of attention, and a feed-forward part of width 4d."""
+
+ARNOLDI = 600
+"""Applications of a block, and of its adjoint, behind the spectra of one block."""
+
+
+def parameters(record: Mapping[str, Any]) -> int:
+    """About how many numbers a model consists of, from the provenance of its weights."""
+    d = int(record["d_model"])
+    return PARAMETERS_A_LAYER * int(record["n_layers"]) * d**2 + VOCABULARY * d
+
+
+def wants_gpu(provenance: str) -> bool:
+    """Whether a model is too large for float64, and so for a processor.
+
+    Raises
+    ------
+    FileNotFoundError
+        Before its weights were read, which tells Snakemake to ask again later.
+    """
+    return parameters(_recorded(provenance)) > FLOAT64_UP_TO
+
+
+def mem_mb(
+    provenance: str, text: Mapping[str, Any], settings: Mapping[str, Any], threads: int
+) -> int:
+    """Megabytes: the model as it is filled, its states, orders and early exits."""
+    record = _recorded(provenance)
+    count, d = parameters(record), int(record["d_model"])
+    itemsize = 8 if count <= FLOAT64_UP_TO else 4
+    read = text["sequences"] * text["tokens"]
+    patterns = text["sequences"] * int(record["n_heads"]) * text["tokens"] ** 2
+    orders = (int(record["n_layers"]) + 1) * settings["order_sequences"] * text["tokens"] * d
+    exits = 3 * max(settings["resummed_tokens"], 256) * VOCABULARY
+    numbers = 2 * count + 6 * read * d + 4 * patterns + 2 * orders + exits
+    return 100 * math.ceil((START_MB + itemsize * numbers / MEGABYTE) / 100)
+
+
+def runtime(
+    provenance: str, text: Mapping[str, Any], settings: Mapping[str, Any], threads: int
+) -> int:
+    """Minutes: a few passes, the applications of the orders, and those behind the blocks."""
+    record = _recorded(provenance)
+    count, layers, tokens = parameters(record), int(record["n_layers"]), text["tokens"]
+    a_token = 2.0 * count
+    passes = 8 * text["sequences"] * tokens
+    expanded = settings["order_sequences"] * tokens + settings["resummed_tokens"]
+    grades = min(settings["grades"], layers)
+    applications = (layers + 1) / 2 * expanded
+    applications += 1.5 * grades**2 / 2 * settings["certified_sequences"] * tokens
+    blocks = min(settings["block_layers"], layers) / layers
+    applications += 2 * ARNOLDI * blocks * settings["block_tokens"]
+    seconds = a_token * (passes + applications) / FLOPS_PER_SECOND / threads
+    return 5 * math.ceil((START_MINUTES + seconds / 60) / 5)
+
+
+def _recorded(provenance: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(provenance).read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,88 @@
+rule states:
+    input:
+        [paths.study_table(STUDY.study, table) for table in STATES_TABLES]
+        if "states" in WINGS
+        else [],
+
+
+localrules:
+    gather_text,
+    gather_state_tables,
+
+
+rule gather_text:
+    input:
+        code=modules_behind("gather_text"),
+    output:
+        text=paths.TEXT,
+        described=paths.TEXT_DESCRIBED,
+    log:
+        paths.log("gather_text", "{text}"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        text=TEXT_SOURCE,
+        content=TEXT_CONTENT,
+    script:
+        "../../scripts/gather_text.py"
+
+
+rule measure_states:
+    input:
+        code=modules_behind("measure_states"),
+        text=paths.TEXT.format(text=STUDY.text_name),
+        described=paths.TEXT_DESCRIBED.format(text=STUDY.text_name),
+        provenance=provenance,
+    output:
+        **{table: paths.model_table(table) for table in MEASURED_STATES},
+        provenance=paths.READ_TEXT,
+    log:
+        paths.log("measure_states", "{model}"),
+    benchmark:
+        paths.benchmark("measure_states", "{model}")
+    conda:
+        "../../envs/environment.yaml"
+    threads: model_threads
+    resources:
+        mem_mb=asked_for_states(demand_states.mem_mb),
+        runtime=asked_for_states(demand_states.runtime),
+        gpu=one_gpu_for_states,
+        gpu_model=gpu_model_for_states,
+    params:
+        source=lambda wildcards: checkpoint_source(wildcards.model),
+        tokenizer=lambda wildcards: tokenizer_source(wildcards.model),
+        weights_seed=seed_of_weights,
+        content=lambda wildcards: content_of(checkpoint_files(wildcards.model)),
+        text=STUDY.text_name,
+        sequences=STUDY.text["sequences"],
+        tokens=STUDY.text["tokens"],
+        settings=analysis(
+            "device",
+            "seed",
+            *(f"states.{key}" for key in ANALYSIS["states"]),
+        ),
+    script:
+        "../../scripts/measure_states.py"
+
+
+STAGES["measure_normality"] = Stage(
+    outputs=tables("head_normality", "pseudospectra"),
+    settings={},
+)
+
+
+rule gather_state_tables:
+    input:
+        **{table: of_every_model(paths.model_table(table)) for table in MEASURED_STATES},
+        code=modules_behind("gather_state_tables"),
+        head_normality=of_every_model(paths.model_table("head_normality")),
+    output:
+        **{table: paths.study_table(STUDY.study, table) for table in STATES_TABLES},
+    log:
+        paths.log("gather_state_tables", STUDY.study),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        models=list(STUDY.models),
+    script:
+        "../../scripts/gather_state_tables.py"
