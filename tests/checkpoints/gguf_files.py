@@ -1,11 +1,13 @@
 """Tiny models as GGUF files, written as llama.cpp's converter lays them out."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from gguf import (
     GGML_QUANT_SIZES,
     MODEL_ARCH_NAMES,
@@ -88,6 +90,7 @@ CONVERTED = {
         loads=True,
     ),
     "command-r": Converted("cohere"),
+    "command-r, norms": Converted("cohere, norms"),
     "falcon": Converted(
         "falcon", {"attn_qkv": blocks_of_groups}, loads=True, settings={"ffn_hidden_size": 256}
     ),
@@ -122,6 +125,7 @@ CONVERTED = {
     "qwen3moe": Converted("qwen3_moe", loads=True),
     "smollm3": Converted("smollm3", PERMUTED, settings={"no_rope_layer_interval": 4}),
     "stablelm": Converted("stablelm", loads=True),
+    "stablelm, norms": Converted("stablelm, norms"),
     "starcoder": Converted("gpt_bigcode"),
     "starcoder2": Converted("starcoder2", loads=True),
     "t5": Converted("t5", loads=True, settings={"num_decoder_layers": 2}),
@@ -183,7 +187,13 @@ def converted_tensors(architecture: str, model: Any) -> dict[str, np.ndarray]:
     table = get_tensor_name_map(arch, 32)
     changes = CONVERTED[architecture].changes
     tensors = {}
-    for name, tensor in load_file(model.folder / "model.safetensors").items():
+    stored = load_file(model.folder / "model.safetensors")
+    for name in sorted(stored):  # of each head one: rows of one tensor there
+        if (of_heads := re.fullmatch(r"(.+)\.norms\.0\.weight", name)) is not None:
+            heads = [key for key in stored if key.startswith(f"{of_heads[1]}.norms.")]
+            rows = [stored.pop(f"{of_heads[1]}.norms.{head}.weight") for head in range(len(heads))]
+            stored[f"{of_heads[1]}.weight"] = torch.stack(rows)
+    for name, tensor in stored.items():
         stem, _, kind = name.rpartition(".")
         known = (table.get_name(each) for each in (stem, stem.partition(".")[2], f"model.{stem}"))
         if (found := next((name for name in known if name), None)) is None:
@@ -237,7 +247,9 @@ def write_gguf(
     edit(tensors)
     kind = GGMLQuantizationType[quantisation]
     for name, content in tensors.items():
-        if content.ndim == 2 and content.shape[1] % GGML_QUANT_SIZES[kind][0] == 0:
+        if name.endswith("_norm.weight"):
+            writer.add_tensor(name, content)
+        elif content.ndim == 2 and content.shape[1] % GGML_QUANT_SIZES[kind][0] == 0:
             writer.add_tensor(name, quants.quantize(content, kind), raw_dtype=kind)
         else:
             writer.add_tensor(name, content)

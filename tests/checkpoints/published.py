@@ -950,6 +950,23 @@ PUBLISHED: dict[str, tuple[dict[str, Any], tuple[int, int, int, int, int]]] = {
         },
         (40, 64, 64, 8192, 128),
     ),
+    "command-r-plus": (
+        {name: value for name, value in DECODER.items() if name != "rms_norm_eps"}
+        | {
+            "hidden_size": 12288,
+            "intermediate_size": 22528,
+            "layer_norm_eps": 1e-05,
+            "logit_scale": 0.0625,
+            "model_max_length": 131072,
+            "model_type": "cohere",
+            "num_attention_heads": 96,
+            "num_hidden_layers": 64,
+            "num_key_value_heads": 8,
+            "pretraining_tp": 1,
+            "use_qk_norm": True,
+        },
+        (64, 96, 8, 12288, 128),
+    ),
     "stablelm-2-1.6b": (
         {name: DECODER[name] for name in DECODER.keys() - {"attention_bias", "rms_norm_eps"}}
         | {
@@ -967,6 +984,24 @@ PUBLISHED: dict[str, tuple[dict[str, Any], tuple[int, int, int, int, int]]] = {
             "use_qkv_bias": True,
         },
         (24, 32, 32, 2048, 64),
+    ),
+    "stablelm-2-12b": (
+        {name: DECODER[name] for name in DECODER.keys() - {"attention_bias", "rms_norm_eps"}}
+        | {
+            "hidden_dropout": 0.0,
+            "hidden_size": 5120,
+            "intermediate_size": 13824,
+            "layer_norm_eps": 1e-05,
+            "model_type": "stablelm",
+            "num_attention_heads": 32,
+            "num_hidden_layers": 40,
+            "num_key_value_heads": 8,
+            "partial_rotary_factor": 0.25,
+            "qk_layernorm": True,
+            "use_parallel_residual": True,
+            "use_qkv_bias": False,
+        },
+        (40, 32, 8, 5120, 160),
     ),
     "olmo-1b": (
         {name: value for name, value in DECODER.items() if name != "rms_norm_eps"}

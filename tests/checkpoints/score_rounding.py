@@ -1,6 +1,6 @@
 """Scores of factors, and how far two evaluations of them can be apart."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,13 +24,16 @@ def scores(inputs: Tensor, factors: LayerFactors) -> Tensor:
 
 @dataclass(frozen=True)
 class AbsoluteWeights(Weights):
-    """The absolute values of weights."""
+    """The absolute values of weights, and of the means that are taken off the columns of some."""
 
     weights: Weights
+    centred: frozenset[str]
 
     def heads(self, projection: Projection) -> Tensor:
         """Of a projection."""
-        return self.weights.heads(projection).abs()
+        heads = self.weights.heads(projection).abs()
+        mean = heads.mean(dim=2, keepdim=True)
+        return heads + mean if projection.heads.tensor in self.centred else heads
 
     def gamma(self, norm: Norm) -> Tensor:
         """Of a normalisation."""
@@ -43,8 +46,20 @@ def absolute_factors(checkpoint: Checkpoint, layer: int) -> LayerFactors:
     Nothing in them cancels, so they bound what rounding can do on the way to the factors.
     """
     circuit = Convention(circuit=checkpoint.convention.circuit)
-    weights = AbsoluteWeights(checkpoint._weights(layer))
-    return assemble(weights, checkpoint.layers[layer], checkpoint, circuit).astype("float64")
+    means = set()
+
+    def uncentred(side: Projection) -> Projection:
+        if side.norm is None or not side.norm.centred:
+            return side
+        means.add(side.heads.tensor)
+        return replace(side, norm=replace(side.norm, centred=False))
+
+    described = checkpoint.layers[layer]
+    described = replace(
+        described, queries=uncentred(described.queries), keys=uncentred(described.keys)
+    )
+    weights = AbsoluteWeights(checkpoint._weights(layer), frozenset(means))
+    return assemble(weights, described, checkpoint, circuit).astype("float64")
 
 
 def gamma(terms: int, unit: float = UNIT) -> float:

@@ -415,11 +415,6 @@ def test_every_default_is_understood(family: str) -> None:
             "decoder_attention_heads is 6, but encoder_attention_heads 12",
         ),
         (PUBLISHED["olmo-1b"][0] | {"clip_qkv": 8.0}, "clip_qkv is 8.0 but None by default"),
-        (PUBLISHED["command-r"][0] | {"use_qk_norm": True}, "use_qk_norm is True but False by"),
-        (
-            PUBLISHED["stablelm-2-1.6b"][0] | {"qk_layernorm": True},
-            "qk_layernorm is True but False",
-        ),
         (PUBLISHED["stablelm-2-1.6b"][0] | {"head_dim": 32}, "head_dim is 32 but unknown to it"),
         (
             GPT2_MEDIUM | {"model_type": "gpt5"},

@@ -26,7 +26,10 @@ NOT_NORMAL = [
 ]
 
 
-@pytest.fixture(params=[family for family in BLUEPRINTS if family not in NOT_NORMAL])
+CENTRED = [family for family, blueprint in BLUEPRINTS.items() if blueprint.centred]
+
+
+@pytest.fixture(params=[family for family in BLUEPRINTS if family not in NOT_NORMAL + CENTRED])
 def family(request: pytest.FixtureRequest) -> str:
     """Each family whose weights start from a normal law."""
     return request.param
@@ -196,6 +199,19 @@ def test_widths_that_are_not_positive_are_refused(family: str, width: float) -> 
     """There is no random matrix to draw."""
     with pytest.raises(CheckpointError, match="initializer_range"):
         initialise(config(family) | {width_of_the_law(family): width}, seed=0)
+
+
+@pytest.mark.parametrize("family", CENTRED)
+def test_a_mean_is_taken_off_what_is_drawn(family: str) -> None:
+    """Of each query and key, as of a trained one; entries of a row depend on each other then."""
+    drawn = initialise(config(family), seed=0)
+    assert drawn.initialisation(0) is None
+    assert initialise(config(family), seed=0, convention=OV).initialisation(0) is not None
+    factors = drawn.read_layer(0)
+    for side in (factors.queries, factors.keys):
+        assert bool((side.mean(dim=2).abs() < 1e-15).all())
+        z = side.flatten() / 0.05 / math.sqrt(1 - 1 / drawn.d_head)
+        assert abs(z.square().mean() - 1) < 6 * math.sqrt(2 / z.numel())
 
 
 @pytest.mark.parametrize("family", NOT_NORMAL)

@@ -40,6 +40,8 @@ class Blueprint:
     score_norms
         Modules inside attention that normalise queries and keys, or the latent vectors that they
         are made from. One that serves both has no weights.
+    centred
+        Whether those take the mean off before they divide by the size.
     value_norm
         The module that divides values by their size.
     content
@@ -71,6 +73,7 @@ class Blueprint:
     layers: tuple[str, ...] | None = None
     interface: bool = True
     score_norms: tuple[str, ...] = ()
+    centred: bool = False
     value_norm: str | None = None
     content: int | None = None
     gated: bool = False
@@ -109,6 +112,8 @@ GPT = {"n_embd": 12, "n_head": 3, "n_layer": 4, "n_inner": 8, "vocab_size": 16, 
 MASKED = {"attention_mask": None}
 TABLES = {"rotary": "tables", "arguments": MASKED}
 SCORE_NORMS = {"score_norms": ("q_norm", "k_norm")}
+LAYER_NORMS = {"score_norms": ("q_layernorm", "k_layernorm"), "centred": True}
+HALF_TURNED = {"hidden_size": 32, "rope_parameters": ROPE | {"partial_rotary_factor": 0.5}}
 MOE = {"moe_intermediate_size": 4, "num_experts": 2, "num_experts_per_tok": 1}
 BY_KIND = {"full_attention": ROPE, "sliding_attention": ROPE | {"rope_theta": 4.0}}
 MLA = SMALL | {
@@ -543,9 +548,26 @@ BLUEPRINTS = {
     "cohere": llama_like("Cohere", single=True),
     "stablelm": llama_like(
         "StableLm",
-        more={"hidden_size": 32, "rope_parameters": ROPE | {"partial_rotary_factor": 0.5}},
+        more=HALF_TURNED,
         without=("head_dim",),
         sizes=(4, 4, 2, 32, 8),
+    ),
+    "cohere, norms": llama_like(
+        "Cohere", more={"use_qk_norm": True}, single=True, centred=True, **SCORE_NORMS
+    ),
+    "stablelm, norms": llama_like(
+        "StableLm",
+        more=HALF_TURNED | {"qk_layernorm": True},
+        without=("head_dim",),
+        sizes=(4, 4, 2, 32, 8),
+        **LAYER_NORMS,
+    ),
+    "phi, norms": llama_like(
+        "Phi",
+        more=HALF_TURNED | {"head_dim": 8, "qk_layernorm": True},
+        sizes=(4, 4, 2, 32, 8),
+        outputs="layers.{}.self_attn.dense",
+        **LAYER_NORMS,
     ),
     "olmo": llama_like("Olmo"),
     "olmo2": llama_like("Olmo2", norm=None, **SCORE_NORMS),
@@ -570,15 +592,13 @@ BLUEPRINTS = {
     "gemma3n_text, keys of their own": gemma3n(0),
     "phi": llama_like(
         "Phi",
-        more={"hidden_size": 32, "rope_parameters": ROPE | {"partial_rotary_factor": 0.5}}
-        | {"head_dim": 8},
+        more=HALF_TURNED | {"head_dim": 8},
         sizes=(4, 4, 2, 32, 8),
         outputs="layers.{}.self_attn.dense",
     ),
     "phi3": llama_like(
         "Phi3",
-        more={"hidden_size": 32, "rope_parameters": ROPE | {"partial_rotary_factor": 0.5}}
-        | {"head_dim": 8},
+        more=HALF_TURNED | {"head_dim": 8},
         sizes=(4, 4, 2, 32, 8),
     ),
     "deepseek_v2": deepseek("DeepseekV2"),
@@ -671,7 +691,10 @@ class TinyModel:
         if blueprint.prescaled:
             factor = queries.shape[-1] ** -0.5
             queries, scaling = queries / factor, scaling * factor
-        sizes = [rows_sizes(rows[0], len(inputs)) for given in normalised for rows in given]
+        given = [rows[0] for each in normalised for rows in each]
+        if blueprint.centred:
+            given = [rows - rows.mean(dim=-1, keepdim=True) for rows in given]
+        sizes = [rows_sizes(rows, len(inputs)) for rows in given]
         if values:
             shared = rows_sizes(values[0][0], len(inputs))
             own = shared.repeat_interleave(len(queries) // len(shared), dim=0).transpose(0, 1)

@@ -125,7 +125,7 @@ def norms(layer: AttentionLayer, convention: Convention) -> Iterator[Norm]:
 
     for side in sides(layer, convention):
         yield from within(side)
-    if convention.fold_norm and layer.norm and layer.norm.tensor:
+    if convention.fold_norm and layer.norm:
         yield layer.norm
 
 
@@ -201,7 +201,8 @@ def factor_initialisation(
 
 def _initial_std(projection: Projection) -> float | None:
     """Width of the law of a factor without options, or None where it is no plain normal law."""
-    return None if projection.latent else projection.initial_std
+    centred = projection.norm is not None and projection.norm.centred
+    return None if projection.latent or centred else projection.initial_std
 
 
 def _factor(weights: Weights, projection: Projection) -> Float[Tensor, "heads d r"]:
@@ -210,7 +211,10 @@ def _factor(weights: Weights, projection: Projection) -> Float[Tensor, "heads d 
     if projection.norm:
         # Products of two numbers of 26 bits or less are exact in float64.
         gamma = _multiplier(weights, projection.norm)
-        heads = heads.double() * gamma.reshape(-1, 1, heads.shape[2])
+        heads = heads.double()
+        if projection.norm.centred:
+            heads = heads - heads.mean(dim=2, keepdim=True)
+        heads = heads * gamma.reshape(-1, 1, heads.shape[2])
     if projection.latent:
         heads = _factor(weights, projection.latent).double() @ heads.double()
     return heads

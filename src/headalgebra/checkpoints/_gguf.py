@@ -67,7 +67,7 @@ class GgufWeights(Weights):
 
     def gamma(self, norm: Norm) -> Float[Tensor, " n"]:
         """Read whole."""
-        return self.tensors[norm.tensor].rows(0, 1)[0]
+        return self.tensors[norm.tensor].rows(0, norm.heads or 1).flatten()
 
 
 def _blocks(stored: GgufRows, first: int, last: int) -> Iterator[tuple[int, Tensor]]:

@@ -81,6 +81,8 @@ class GgufFamily:
         Its attribute for the number of key/value heads, if it has one.
     head_width
         Its attribute for r, if it has one.
+    asks
+        Its attribute that asks for norms of queries and keys, which a file has or has not.
     more
         Gives its other attributes.
     rotary
@@ -97,6 +99,7 @@ class GgufFamily:
     sizes: tuple[str, str, str] = ("num_hidden_layers", "num_attention_heads", "hidden_size")
     kv_heads: str | None = None
     head_width: str | None = None
+    asks: str | None = None
     more: Callable[[Named], Mapping[str, Any]] = lambda _: {}
     rotary: bool = False
     partial: bool = False
@@ -142,7 +145,7 @@ T5 = GgufFamily("t5", ("num_layers", "num_heads", "d_model"), head_width="d_kv",
 GGUF_FAMILIES: dict[str, GgufFamily] = {
     "bert": GgufFamily("bert"),
     "bloom": GgufFamily("bloom", ("n_layer", "n_head", "hidden_size")),
-    "command-r": _llama_like("cohere"),
+    "command-r": _llama_like("cohere", asks="use_qk_norm"),
     "falcon": GgufFamily("falcon", more=_falcon, rotary=True),
     "gemma": _llama_like("gemma"),
     "gemma2": _llama_like("gemma2", refusals=NO_SCALE),
@@ -163,7 +166,7 @@ GGUF_FAMILIES: dict[str, GgufFamily] = {
     "qwen3": _llama_like("qwen3"),
     "qwen3moe": _llama_like("qwen3_moe"),
     "smollm3": _llama_like("smollm3", permuted=True),
-    "stablelm": _llama_like("stablelm", head_width=None, partial=True),
+    "stablelm": _llama_like("stablelm", asks="qk_layernorm", head_width=None, partial=True),
     "starcoder": GgufFamily("gpt_bigcode", GPT, more=lambda _: {"multi_query": True}),
     "starcoder2": _llama_like("starcoder2"),
     "t5": T5,

@@ -51,9 +51,9 @@ MODULES = frozenset(
 )
 """Modules of attention that are read, or that do nothing to its operators."""
 SCORE_NORMS = frozenset({"k_norm", "q_norm"})
-ALSO = dict.fromkeys(("gemma3", "olmo2", "qwen3", "qwen3moe"), SCORE_NORMS) | {
-    "gpt-oss": frozenset({"sinks"})
-}
+ALSO = dict.fromkeys(
+    ("command-r", "gemma3", "olmo2", "qwen3", "qwen3moe", "stablelm"), SCORE_NORMS
+) | {"gpt-oss": frozenset({"sinks"})}
 """Others that some architectures have."""
 
 
@@ -111,7 +111,7 @@ def describe(values: Mapping[str, Value], tensors: Collection[str], where: str) 
     if n_heads > MOST_HEADS or named.count("decoder_block_count", 1) > MOST_HEADS:
         raise named.error("block_count", f"and attention.head_count make {n_heads} heads")
     rope, refusals = _rope(named, family, tensors) if family.rotary else ({}, {})
-    architecture = recognise(_configuration(named, family) | rope, where)
+    architecture = recognise(_configuration(named, family, tensors) | rope, where)
     shape = architecture.attention.shape
     _refuse_widths(named, shape)
     attention = architecture.attention
@@ -134,7 +134,7 @@ def describe(values: Mapping[str, Value], tensors: Collection[str], where: str) 
     )
 
 
-def _configuration(named: Named, family: GgufFamily) -> dict[str, Any]:
+def _configuration(named: Named, family: GgufFamily, tensors: Collection[str]) -> dict[str, Any]:
     """What a config.json would say."""
     layers, heads, width = family.sizes
     n_heads, d = named.count("attention.head_count"), named.count("embedding_length")
@@ -149,6 +149,8 @@ def _configuration(named: Named, family: GgufFamily) -> dict[str, Any]:
         config[family.kv_heads] = n_kv_heads
     if family.head_width:
         config[family.head_width] = _head_width(named)
+    if family.asks:
+        config[family.asks] = "blk.0.attn_q_norm.weight" in tensors
     return config | dict(family.more(named))
 
 

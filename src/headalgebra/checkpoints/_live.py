@@ -49,7 +49,7 @@ class LiveWeights(Weights):
 
     def gamma(self, norm: Norm) -> Float[Tensor, " n"]:
         """Moved to the CPU."""
-        return self._tensors[norm.tensor].cpu()
+        return torch.cat([self._tensors[name].flatten().cpu() for name in norm.shapes])
 
 
 @dataclass(frozen=True, kw_only=True)

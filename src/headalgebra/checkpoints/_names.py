@@ -90,7 +90,12 @@ def wanted_tensors(
             for side in sides(layer, convention)
             for slices in matrices(side)
         },
-        {norm.tensor: (norm.size,) for layer in of_layers for norm in norms(layer, convention)},
+        {
+            name: shape
+            for layer in of_layers
+            for norm in norms(layer, convention)
+            for name, shape in norm.shapes.items()
+        },
     )
 
 

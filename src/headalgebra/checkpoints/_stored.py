@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -41,7 +42,7 @@ class StoredWeights(Weights):
 
     def gamma(self, norm: Norm) -> Float[Tensor, " n"]:
         """Read whole."""
-        return self._read(norm.tensor)
+        return torch.cat([self._read(name).flatten() for name in norm.shapes])
 
     def _read(self, name: str) -> Tensor:
         if self._last is None or self._last[0] != name:

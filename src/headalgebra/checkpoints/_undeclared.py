@@ -14,11 +14,9 @@ JUDGED = frozenset().union(*(family.handled for family in FAMILIES.values())) | 
     "is_causal",
     "per_layer_config",
     "position_embedding_type",
-    "qk_layernorm",
     "quantization_config",
     "rotary_pct",
     "transformers_weights",
-    "use_qk_norm",
 }
 """What changes attention somewhere: never let pass."""
 # Training and tests, which no loaded model runs.

@@ -20,6 +20,7 @@ from headalgebra.checkpoints._families.bert import (
 )
 from headalgebra.checkpoints._families.bloom import Bloom
 from headalgebra.checkpoints._families.clip import Clip
+from headalgebra.checkpoints._families.cohere import Cohere, Phi, StableLm
 from headalgebra.checkpoints._families.deberta import DebertaV2
 from headalgebra.checkpoints._families.deepseek import DeepSeek
 from headalgebra.checkpoints._families.falcon import Falcon
@@ -31,13 +32,11 @@ from headalgebra.checkpoints._families.gpt_neo import GptNeo
 from headalgebra.checkpoints._families.gpt_neox import GptNeoX
 from headalgebra.checkpoints._families.gptj import CodeGen, GptJ
 from headalgebra.checkpoints._families.llama import (
-    Cohere,
     GptOss,
     Granite,
     Llama,
     Mistral,
     Mixtral,
-    Phi,
     Qwen2,
     Qwen2Moe,
     Qwen2Vl,
@@ -45,7 +44,6 @@ from headalgebra.checkpoints._families.llama import (
     Qwen3Moe,
     Qwen25Vl,
     SmolLm3,
-    StableLm,
     StarCoder2,
 )
 from headalgebra.checkpoints._families.llama4 import Llama4

@@ -71,15 +71,19 @@ class Norm:
     Attributes
     ----------
     tensor
-        Their name, without the prefix of the model around it.
+        Their name, without the prefix of the model around it; empty if there are none. Where it
+        leaves a place open, each head has a tensor of its own, with its number there.
     size
         How many there are.
     centred
-        Whether the mean is taken off first, as LayerNorm does and RMSNorm does not.
+        Whether the mean is taken off first, as LayerNorm does and RMSNorm does not; of each head,
+        where heads are normalised.
     plus_one
         Whether the model multiplies by 1 + gamma.
     initial
         What it multiplies by at initialisation.
+    heads
+        How many heads have weights of their own, if those are kept as rows or as tensors.
     """
 
     tensor: str
@@ -87,6 +91,19 @@ class Norm:
     centred: bool = False
     plus_one: bool = False
     initial: float = 1.0
+    heads: int | None = None
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor that holds them, by name."""
+        if not self.tensor:
+            return {}
+        if self.heads is None:
+            return {self.tensor: (self.size,)}
+        each = self.size // self.heads
+        if "{}" in self.tensor:
+            return {self.tensor.format(head): (each,) for head in range(self.heads)}
+        return {self.tensor: (self.heads, each)}
 
 
 @dataclass(frozen=True)
@@ -101,8 +118,9 @@ class Projection:
         Standard deviation of the independent normal numbers that its entries start from; None
         where they start from another law.
     norm
-        Normalisation of what comes out, whose gamma [r], or [heads * r], multiplies the columns.
-        The division by the size of each token's vector is no part of the factors.
+        Normalisation of what comes out. Its gamma [r], or [heads * r], multiplies the columns, and
+        a mean that it takes off is taken off each head's. The division by the size of each token's
+        vector is no part of the factors.
     latent
         What stands between the residual stream and `heads`, where those read a narrower space.
     """

@@ -137,7 +137,7 @@ class SeparateProjections(Family):
         key_rows, value_rows = (
             rows(name, d, n_kv_heads * r, side_by_side(n_kv_heads, r), r) for name in (keys, values)
         )
-        query_norm, key_norm = self.norms_of_scores(shape, layer)
+        query_norm, key_norm = self.norms_of_scores(config, shape, layer)
         return (
             Projection(query_rows, stds[0], query_norm),
             Projection(key_rows, stds[1], key_norm),
@@ -149,7 +149,9 @@ class SeparateProjections(Family):
         """What stands in the names for a layer: its number, unless layers lie in groups."""
         return str(layer)
 
-    def norms_of_scores(self, shape: AttentionShape, layer: int) -> tuple[Norm | None, Norm | None]:
+    def norms_of_scores(
+        self, config: Any, shape: AttentionShape, layer: int
+    ) -> tuple[Norm | None, Norm | None]:
         """What normalises the queries and the keys of a layer."""
         if self.score_norms is None:
             return None, None

@@ -7,7 +7,6 @@ from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families._attention import AttentionShape, Rotary, rotary_of
 from headalgebra.checkpoints._families._family import SeparateProjections
 from headalgebra.checkpoints._families._keys import (
-    AUTHORS_CODE,
     BLOCK,
     BOOKKEEPING,
     EXPERTS,
@@ -211,48 +210,3 @@ class SmolLm3(Llama):
     def rotary(self, config: Any, layer: int) -> Rotary | None:
         """Where the list has a 1, whatever its name says."""
         return super().rotary(config, layer) if config.no_rope_layers[layer] else None
-
-
-class Cohere(Llama):
-    """Decoders of Cohere (2024), "Command R": rotary pairs are neighbours.
-
-    `use_qk_norm` is refused, as `qk_layernorm` is for Phi.
-    """
-
-    ignored = Llama.ignored | {"logit_scale", "model_max_length"}
-    centred = True
-    rotary_class = ("cohere", "CohereRotaryEmbedding")
-
-    def rotary(self, config: Any, layer: int) -> Rotary:
-        """Pairs (0,1), (2,3), ..."""
-        return rotary_of(*self.rotary_class, config, interleaved=True)
-
-
-class StableLm(Llama):
-    """Decoders of Bellagente et al. (2024), https://arxiv.org/abs/2402.17834.
-
-    Rotary positions turn the first coordinates of a head only. `qk_layernorm` is refused, as for
-    Phi. Heads share the width of the residual stream equally.
-    """
-
-    handled = Llama.handled - {"head_dim"} | {"partial_rotary_factor"}
-    ignored = Llama.ignored | {"use_parallel_residual", "use_qkv_bias"}
-    sizes: ClassVar[Mapping[str, str]] = {
-        name: key for name, key in Llama.sizes.items() if name != "head_width"
-    }
-    centred = True
-    rotary_class = ("stablelm", "StableLmRotaryEmbedding")
-
-
-class Phi(Llama):
-    """Decoders of Li et al. (2023), https://arxiv.org/abs/2309.05463.
-
-    Rotary positions turn the first coordinates of a head only. `qk_layernorm` is refused: a
-    LayerNorm takes a mean off each query, which no fixed operator does.
-    """
-
-    handled = Llama.handled | {"partial_rotary_factor"}
-    ignored = Llama.ignored | AUTHORS_CODE
-    tensors = (*Llama.tensors[:3], "layers.{}.self_attn.dense.weight")
-    centred = True
-    rotary_class = ("phi", "PhiRotaryEmbedding")
