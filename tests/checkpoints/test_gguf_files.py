@@ -14,6 +14,7 @@ from resident_memory import LINUX, peak_above_the_start
 from headalgebra.checkpoints import Checkpoint, CheckpointError, open_checkpoint, open_folder
 from headalgebra.checkpoints._gguf import NUMBERS_AT_ONCE
 from headalgebra.checkpoints._gguf_file import GgufFile, GgufRows
+from headalgebra.checkpoints._reads import PlainFile
 from headalgebra.checkpoints.convention import Convention
 from headalgebra.checkpoints.reading import Reading
 
@@ -205,7 +206,7 @@ def assert_same(found: Checkpoint, expected: Checkpoint) -> None:
 
 
 def names_in(path: Path) -> set[str]:
-    return {*GgufFile(path, "", None).header.tensors}
+    return {*GgufFile(PlainFile(path, "")).header.tensors}
 
 
 def test_any_of_several_files_opens_them_all(parts: tuple[Any, list[Path]]) -> None:

@@ -2,22 +2,18 @@
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
 from signal import SIGKILL
-from subprocess import PIPE, Popen
-from threading import Event, Thread
 from time import sleep
 from typing import Any
 
 import pytest
 import torch
 from gguf_files import write_gguf
+from local_hub import COMMIT, UNREACHABLE, Hub, new_interpreter, said_by, serving
 
 from headalgebra.checkpoints import (
     Checkpoint,
@@ -27,9 +23,6 @@ from headalgebra.checkpoints import (
     open_folder,
     open_package,
 )
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-UNREACHABLE = "http://127.0.0.1:9"
 
 
 def digest(path: Path) -> str:
@@ -246,58 +239,6 @@ def test_the_packaged_minilm_is_the_published_one() -> None:
 # The hub
 
 
-@dataclass
-class Hub:
-    """A server that answers like the hub for the models in `folders`, and what it was asked."""
-
-    folders: dict[str, Path]
-    gated: str = "someone/gated"
-    asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
-    cut_after: dict[str, int] = field(default_factory=dict)
-    stalled: Event = field(default_factory=Event)
-    url: str = ""
-
-    def fetched(self) -> list[str]:
-        """The files whose content was asked for, in order."""
-        wanted = f"/resolve/{COMMIT}"
-        return [
-            path.removeprefix("/").replace(wanted, "")
-            for method, path, _ in self.asked
-            if method == "GET" and wanted in path
-        ]
-
-    @staticmethod
-    def listed(folder: Path, query: str) -> list[dict[str, Any]]:
-        """The files of a repository, with their sizes on demand."""
-        files = [file for file in folder.rglob("*") if file.is_file()]
-        wanted = "blobs=true" in query.lower()
-        sizes = [{"size": file.stat().st_size} if wanted else {} for file in files]
-        names = [{"rfilename": str(file.relative_to(folder))} for file in files]
-        return [name | size for name, size in zip(names, sizes, strict=True)]
-
-    def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and content of a path."""
-        path, _, query = path.partition("?")
-        if path.startswith("/api/models/"):
-            model, _, revision = path.removeprefix("/api/models/").partition("/revision/")
-            if model not in self.folders:
-                return 401, {"X-Error-Code": "RepoNotFound"}, b""
-            if revision not in ("main", COMMIT):
-                return 404, {"X-Error-Code": "RevisionNotFound"}, b""
-            files = self.listed(self.folders[model], query)
-            files.append({"rfilename": "onnx/model.safetensors"})
-            return 200, {}, json.dumps({"id": model, "sha": COMMIT, "siblings": files}).encode()
-        model, _, rest = path.removeprefix("/").partition("/resolve/")
-        commit, _, name = rest.partition("/")
-        if model == self.gated:
-            return 403, {"X-Error-Code": "GatedRepo"}, b""
-        if model not in self.folders or commit != COMMIT:
-            return 404, {"X-Error-Code": "RevisionNotFound"}, b""
-        content = (self.folders[model] / name).read_bytes()
-        etag = f'"{hashlib.sha256(content).hexdigest()}"'
-        return 200, {"X-Repo-Commit": COMMIT, "ETag": etag}, content
-
-
 @pytest.fixture
 def hub(tiny_model: Callable) -> Iterator[Hub]:
     """Two whole models and a gated one, each beside files that nobody needs."""
@@ -311,72 +252,13 @@ def hub(tiny_model: Callable) -> Iterator[Hub]:
     for folder in folders.values():
         for name in ("pytorch_model.bin", "tokenizer.json", "README.md"):
             (folder / name).write_text("not wanted")
-    state = Hub(folders)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.reply(with_content=False)
-
-        def do_GET(self) -> None:
-            self.reply(with_content=True)
-
-        def reply(self, *, with_content: bool) -> None:
-            received = {name.lower(): value for name, value in self.headers.items()}
-            state.asked.append((self.command, self.path, received))
-            status, headers, content = state.answer(self.path)
-            offset = self.headers.get("Range", "").removeprefix("bytes=").rstrip("-")
-            if offset and status == 200:
-                start, size = int(offset), len(content)
-                status, content = 206, content[start:]
-                headers |= {"Content-Range": f"bytes {start}-{size - 1}/{size}"}
-            self.send_response(status)
-            for name, value in (headers | {"Content-Length": str(len(content))}).items():
-                self.send_header(name, value)
-            self.end_headers()
-            if with_content:
-                name = self.path.rpartition("/")[2]
-                self.wfile.write(content[: state.cut_after.get(name)])
-                if name in state.cut_after:
-                    self.wfile.flush()
-                    self.close_connection = True
-                    del state.cut_after[name]
-                    state.stalled.wait(60)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        state.url = f"http://127.0.0.1:{server.server_port}"
+    with serving(folders) as state:
         yield state
-        server.shutdown()
-
-
-def new_interpreter(script: str, endpoint: str, folder: Path, **settings: str) -> Popen[str]:
-    """Start a script; huggingface_hub reads its settings once, on import."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    environment = inherited | {
-        "HF_ENDPOINT": endpoint,
-        "HF_HOME": str(folder / "hub-cache"),
-        "NO_PROXY": "127.0.0.1",
-        "PYTHONPATH": os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path),
-    }
-    return Popen(
-        [sys.executable, "-c", script],
-        env=environment | settings,
-        cwd=folder,
-        stdout=PIPE,
-        stderr=PIPE,
-        text=True,
-    )
 
 
 def in_new_interpreter(script: str, endpoint: str, folder: Path, **settings: str) -> Any:
     """What a script prints as JSON."""
-    with new_interpreter(script, endpoint, folder, **settings) as process:
-        output, errors = process.communicate()
-    assert process.returncode == 0, errors
-    return json.loads(output)
+    return said_by(new_interpreter(script, endpoint, folder, **settings))
 
 
 READ = """

@@ -74,11 +74,11 @@ class Checkpoint(AttentionShape, ABC):
         """What the digest of each file is taken over.
 
         ``"whole"``: all of the file. A file whose digest was given has been hashed and compared
-        with it, as every small one has been; that of weights from the hub is the one under which
-        the hub has them. ``"read"``: its header, with the eight bytes of its length, followed by
-        the SHA-256 digest of the bytes of each wanted tensor in the order of their places in the
-        file; of a GGUF file, the SHA-256 digest of the header followed by the same. Of a live model
-        nothing is hashed.
+        with it, as every small one has been; that of weights fetched whole from the hub is the one
+        under which the hub has them. ``"read"``: its header, with the eight bytes of its length,
+        followed by the SHA-256 digest of the bytes of each wanted tensor in the order of their
+        places in the file; of a GGUF file, the SHA-256 digest of the header followed by the same.
+        Of a live model nothing is hashed.
         """
         return self.provenance.hashed
 

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from headalgebra.checkpoints._errors import CheckpointError
+from headalgebra.checkpoints._ranged_file import RangedFile
+from headalgebra.checkpoints._reads import PlainFile, ReadFile
 
 POINTER = b"version https://git-lfs.github.com/spec/"
 LARGEST_POINTER = 300
+
+Ranged = Callable[[str, Callable[[], tuple[Path, str | None]]], RangedFile | None]
+"""Gives a file of which ranges can be fetched, by its name and what fetches it whole."""
 
 
 class CheckpointFiles:
@@ -28,6 +33,9 @@ class CheckpointFiles:
         SHA-256 digests, in hex, by file name. All of them are checked here.
     stated
         Gives the SHA-256 digest of a whole file, in hex, where it is known without reading it.
+    in_ranges
+        Gives a file of which ranges can be fetched, or None where it is fetched whole. One whose
+        digest is expected always is.
 
     Attributes
     ----------
@@ -47,6 +55,7 @@ class CheckpointFiles:
         fetch: Callable[[str], Path],
         expected: Mapping[str, str],
         stated: Callable[[Path], str | None] = lambda _: None,
+        in_ranges: Ranged = lambda *_: None,
     ) -> None:
         """Check every expected digest."""
         self.origin = origin
@@ -55,7 +64,9 @@ class CheckpointFiles:
         self._fetch = fetch
         self._expected = expected
         self._stated = stated
+        self._in_ranges = in_ranges
         self._paths: dict[str, Path] = {}
+        self._ranged: dict[str, RangedFile] = {}
         for name in expected:
             self.hashed(name)
 
@@ -87,6 +98,29 @@ class CheckpointFiles:
                 self.digests[name] = stated
             self._paths[name] = path
         return self._paths[name]
+
+    def ranged(self, name: str) -> RangedFile | None:
+        """A file of which ranges can be fetched, the same each time; None of one that is whole."""
+        if name not in self._ranged and name in self.names and name not in self._paths:
+
+            def whole() -> tuple[Path, str | None]:
+                return self.path(name), self.digests.get(name)
+
+            if found := self._in_ranges(name, whole):
+                self._ranged[name] = found
+        return self._ranged.get(name)
+
+    def parts(self, name: str) -> ReadFile:
+        """A file that is read in parts.
+
+        Raises
+        ------
+        CheckpointError
+            As `path`.
+        """
+        if ranged := self.ranged(name):
+            return ranged
+        return PlainFile(self.path(name), self.where(name), self.digests.get(name))
 
     def hashed(self, name: str) -> Path:
         """Fetch a file, hash it whole, and compare with the expected digest if there is one.

@@ -16,7 +16,7 @@ from headalgebra.checkpoints._digest import CheckpointFiles, Provenance
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families import Norm, Projection
 from headalgebra.checkpoints._gguf_file import GgufFile, GgufRows
-from headalgebra.checkpoints._gguf_layout import describe
+from headalgebra.checkpoints._gguf_layout import Described, describe
 from headalgebra.checkpoints._names import wanted_tensors
 from headalgebra.checkpoints.convention import Convention
 from headalgebra.checkpoints.reading import Reading
@@ -95,6 +95,80 @@ class GgufCheckpoint(Checkpoint):
         return GgufWeights(self.tensors, self.dtype, self.permuted)
 
 
+@dataclass(frozen=True)
+class LocatedGguf:
+    """What the factors of the wanted layers are made of.
+
+    Attributes
+    ----------
+    described
+        What the model is.
+    parts
+        The files that belong together.
+    read
+        Those of them that are read, by name.
+    tensors
+        By name.
+    held
+        The names of those in each file.
+    dtype
+        The type that holds every projection's numbers.
+    """
+
+    described: Described
+    parts: tuple[GgufFile, ...]
+    read: Mapping[str, GgufFile]
+    tensors: Mapping[str, GgufRows]
+    held: Mapping[str, list[str]]
+    dtype: torch.dtype
+
+
+def locate_gguf(
+    files: CheckpointFiles, name: str, convention: Convention, reading: Reading
+) -> LocatedGguf:
+    """Find what the factors of the wanted layers are made of, and check it by the files' headers.
+
+    Parameters
+    ----------
+    files, name, convention, reading
+        As in `gguf_checkpoint`.
+
+    Raises
+    ------
+    CheckpointError
+        As `gguf_checkpoint`.
+    """
+    parts, count = _parts(files, name)
+    opened = {number: GgufFile(files.parts(part)) for number, part in parts.items()}
+    part_of = _part_of_each(opened, count)
+    where = {tensor: opened[number].where for tensor, number in part_of.items()}
+    described = describe(opened[1].header.values, part_of.keys(), opened[1].where)
+    architecture = described.architecture
+    attention = architecture.attention
+    refuse_meaningless(attention, convention, architecture.model_type, files.where(name))
+    wanted = wanted_tensors(attention, convention, reading.layers, files.where(name))
+    tensors = {}
+    for tensor, shape in wanted.shapes.items():
+        if tensor not in part_of:
+            absent = sorted(set(range(1, count + 1)) - parts.keys())
+            also = f", and so is file {absent[0]} of {count}" if absent else ""
+            raise CheckpointError(files.where(name), f"tensor {tensor} is missing{also}", FETCH_ALL)
+        tensors[tensor] = opened[part_of[tensor]].tensor(tensor, shape)
+    refuse_changes(wanted, attention, where)
+    read = {
+        parts[number]: opened[number]
+        for number in sorted({1, *(part_of[tensor] for tensor in tensors)})
+    }
+    return LocatedGguf(
+        described,
+        tuple(opened.values()),
+        read,
+        tensors,
+        {part: [t for t in tensors if parts[part_of[t]] == part] for part in read},
+        reduce(torch.promote_types, (tensors[t].kind.dtype for t in wanted.projections)),
+    )
+
+
 def gguf_checkpoint(
     files: CheckpointFiles,
     name: str,
@@ -123,53 +197,32 @@ def gguf_checkpoint(
         If the files are no checkpoint of a known architecture, or the convention has no meaning
         for it.
     """
-    parts, count = _parts(files, name)
-    opened = {
-        number: GgufFile(files.path(part), files.where(part), files.digests.get(part))
-        for number, part in parts.items()
-    }
-    part_of = _part_of_each(opened, count)
-    where = {tensor: opened[number].where for tensor, number in part_of.items()}
-    described = describe(opened[1].header.values, part_of.keys(), opened[1].where)
-    architecture = described.architecture
-    attention = architecture.attention
-    refuse_meaningless(attention, convention, architecture.model_type, files.where(name))
-    wanted = wanted_tensors(attention, convention, reading.layers, files.where(name))
-    tensors = {}
-    for tensor, shape in wanted.shapes.items():
-        if tensor not in part_of:
-            absent = sorted(set(range(1, count + 1)) - parts.keys())
-            also = f", and so is file {absent[0]} of {count}" if absent else ""
-            raise CheckpointError(files.where(name), f"tensor {tensor} is missing{also}", FETCH_ALL)
-        tensors[tensor] = opened[part_of[tensor]].tensor(tensor, shape)
-    refuse_changes(wanted, attention, where)
-    read = {
-        parts[number]: opened[number]
-        for number in sorted({1, *(part_of[tensor] for tensor in tensors)})
-    }
-    held = {part: [t for t in tensors if parts[part_of[t]] == part] for part in read}
+    located = locate_gguf(files, name, convention, reading)
+    architecture = located.described.architecture
+    for part, file in located.read.items():
+        file.settle(located.held[part])
     return GgufCheckpoint(
         **architecture.sizes(convention),
         family=architecture.model_type,
-        dtype=reduce(torch.promote_types, (tensors[t].kind.dtype for t in wanted.projections)),
+        dtype=located.dtype,
         origin=files.where(name),
         provenance=Provenance(
             revision,
             files.digests,
             {
-                part: partial(file.digest, held[part])
-                for part, file in read.items()
+                part: partial(file.digest, located.held[part])
+                for part, file in located.read.items()
                 if part not in files.digests
             },
-            tuple(read),
+            tuple(located.read),
         ),
         convention=convention,
         chosen=reading.layers,
-        layers=attention.layers,
-        tensors=tensors,
-        permuted=described.permuted,
-        parts=tuple(opened.values()),
-        peculiarity=described.peculiarity,
+        layers=architecture.attention.layers,
+        tensors=located.tensors,
+        permuted=located.described.permuted,
+        parts=located.parts,
+        peculiarity=located.described.peculiarity,
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._gguf_header import GgufTensor, read_header
-from headalgebra.checkpoints._reads import FETCH_AGAIN, PlainFile
+from headalgebra.checkpoints._reads import FETCH_AGAIN, ReadFile
 from headalgebra.checkpoints._safetensors import STORED_DTYPES
 
 
@@ -74,12 +74,8 @@ class GgufFile:
 
     Parameters
     ----------
-    path
-        The file.
-    where
-        Its name in error messages.
-    known
-        The digest of the whole file, if there is one; otherwise what is read is hashed.
+    file
+        The file. What is read of it is hashed, unless the digest of all of it is known.
 
     Attributes
     ----------
@@ -94,14 +90,31 @@ class GgufFile:
         If it is no GGUF file, is cut short, or has tensors that overlap or leave gaps.
     """
 
-    def __init__(self, path: Path, where: str, known: str | None) -> None:
-        self.path = path
-        self.where = where
-        self._file = PlainFile(path, where)
-        self._known = known
+    def __init__(self, file: ReadFile) -> None:
+        self.where = file.where
+        self._file = file
         self._digests: dict[str, _Digest] = {}
         self.header = read_header(self._file)
         self._refuse_disorder()
+
+    @property
+    def path(self) -> Path:
+        """All of it on this machine, fetched if it is not there."""
+        return self._file.whole()
+
+    def spans(self, wanted: Iterable[str]) -> list[tuple[int, int]]:
+        """Where the bytes of some tensors of known types are."""
+        return [self._span(self.header.tensors[name]) for name in wanted]
+
+    def settle(self, wanted: Iterable[str]) -> None:
+        """Learn which tensors will be read."""
+        self._file.settle(self.spans(wanted))
+
+    def _span(self, tensor: GgufTensor) -> tuple[int, int]:
+        kind = row_type(tensor.kind)
+        assert kind is not None
+        blocks = math.prod(tensor.shape) // kind.numbers
+        return tensor.start, tensor.start + blocks * kind.bytes
 
     def _refuse_disorder(self) -> None:
         """Raise unless each tensor begins where the one before ends, as far as types are known."""
@@ -126,7 +139,7 @@ class GgufFile:
                     f"{kind.numbers}, as {kind.name} has them, do not fill",
                     FETCH_AGAIN,
                 )
-            end = tensor.start + math.prod(tensor.shape) // kind.numbers * kind.bytes
+            _, end = self._span(tensor)
             if end > self.header.size:
                 raise CheckpointError(
                     self.where,
@@ -167,7 +180,7 @@ class GgufFile:
         with self._file.opened() as file:
             file.seek(tensor.start + first * width)
             self._file.fill(file, content.view(-1).numpy().data)
-        if self._known is None:
+        if self._file.known is None:
             self._digests.setdefault(name, _Digest()).follow(first * width, content)
         return content
 
@@ -183,17 +196,15 @@ class GgufFile:
         CheckpointError
             If the file ends before a wanted tensor does.
         """
-        if self._known is not None:
-            return self._known
+        if self._file.known is not None:
+            return self._file.known
         tensors = self.header.tensors
         combined = hashlib.sha256(bytes.fromhex(self.header.digest))
         for name in sorted(wanted, key=lambda name: tensors[name].start):
-            tensor, kind = tensors[name], row_type(tensors[name].kind)
-            assert kind is not None
-            size = math.prod(tensor.shape) // kind.numbers * kind.bytes
+            start, stop = self._span(tensors[name])
             digest = self._digests.get(name)
-            if digest is None or digest.end < size:
-                combined.update(self._file.hashed(tensor.start, tensor.start + size))
+            if digest is None or digest.end < stop - start:
+                combined.update(self._file.hashed(start, stop))
             else:
                 combined.update(digest.sha256.digest())
         return combined.hexdigest()

@@ -13,12 +13,12 @@ import math
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import FileIO
+from io import RawIOBase
 from struct import calcsize, unpack, unpack_from
 from typing import Any, NoReturn
 
 from headalgebra.checkpoints._errors import CheckpointError
-from headalgebra.checkpoints._reads import FETCH_AGAIN, PlainFile
+from headalgebra.checkpoints._reads import FETCH_AGAIN, ReadFile
 
 VERSIONS = (2, 3)
 LARGEST_HEADER = 100_000_000
@@ -30,8 +30,8 @@ LONGEST_TEXT = 1 << 12
 LONGEST_ARRAY = 1 << 12
 """Numbers of an array that is kept."""
 MOST_AXES = 4
-PART = 1 << 16
-"""Bytes read at once."""
+PART, LARGEST_PART = 1 << 16, 1 << 20
+"""Bytes read at once, at first and after that: as many as have been read before."""
 
 NUMBERS = {
     **{0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?"},
@@ -89,7 +89,7 @@ class GgufHeader:
     size: int
 
 
-def read_header(file: PlainFile) -> GgufHeader:
+def read_header(file: ReadFile) -> GgufHeader:
     """Scan a file's header.
 
     Raises
@@ -150,7 +150,7 @@ def _once(scan: "_Scan", name: str, seen: set[str]) -> None:
 class _Scan:
     """A place in a header that moves on and never beyond the file."""
 
-    def __init__(self, file: PlainFile, opened: FileIO) -> None:
+    def __init__(self, file: ReadFile, opened: RawIOBase) -> None:
         self.size = file.size(opened)
         self._file = file
         self._opened = opened
@@ -177,7 +177,8 @@ class _Scan:
     def _next_part(self) -> None:
         """Drop what was passed and read on."""
         self._digest.update(self._part[: self._at])
-        content = bytearray(min(PART, self.size - self._read))
+        part = min(max(PART, self._read), LARGEST_PART)
+        content = bytearray(min(part, self.size - self._read))
         self._file.fill(self._opened, memoryview(content))
         self._read += len(content)
         self._part, self._at = self._part[self._at :] + content, 0

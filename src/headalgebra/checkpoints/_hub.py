@@ -1,7 +1,7 @@
 """The files of a model on the Hugging Face hub, at one commit."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -9,18 +9,27 @@ from typing import TYPE_CHECKING
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._holdings import transformer_folder
+from headalgebra.checkpoints._hub_ranges import TRIES, range_of
+from headalgebra.checkpoints._kept_ranges import KeptRanges, kept_folder, kept_sizes
+from headalgebra.checkpoints._ranged_file import SMALLEST, RangedFile
+from headalgebra.checkpoints.reading import AS_IT_IS, Reading
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 
 def hub_files(
-    model: str, revision: str, expected: Mapping[str, str], file: str | None = None
+    model: str,
+    revision: str,
+    expected: Mapping[str, str],
+    file: str | None = None,
+    reading: Reading = AS_IT_IS,
 ) -> tuple[CheckpointFiles, str, dict[str, int | None]]:
-    """List a model's files and fetch the wanted ones into huggingface_hub's own cache.
+    """List a model's files and fetch the wanted ones, or ranges of them.
 
-    Where the hub cannot be reached, or `HF_HUB_OFFLINE` is set, the files are those that the cache
-    has of the commit that the revision was when it was last asked for.
+    Whole files go into huggingface_hub's own cache, ranges beside it. Where the hub cannot be
+    reached, or `HF_HUB_OFFLINE` is set, the files are those that are there of the commit that the
+    revision was when it was last asked for.
 
     Parameters
     ----------
@@ -32,6 +41,8 @@ def hub_files(
         SHA-256 digests by file name.
     file
         The path of a GGUF file that is wanted, rather than a checkpoint of safetensors.
+    reading
+        Whether ranges of files may be fetched.
 
     Returns
     -------
@@ -49,7 +60,8 @@ def hub_files(
         If neither the hub nor the cache gives them.
     """
     # Imported here because only those who use the hub need it.
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.utils import build_hf_headers
 
     hub = HfApi()
     with _hub_failures(model, revision):
@@ -67,9 +79,25 @@ def hub_files(
         with _hub_failures(model, revision):
             return Path(hub.hf_hub_download(model, within + name, revision=commit))
 
+    def in_ranges(name: str, whole: Callable[[], tuple[Path, str | None]]) -> RangedFile | None:
+        size = sizes[name]
+        here = try_to_load_from_cache(model, within + name, revision=commit)
+        if isinstance(here, str) or size is None or size < SMALLEST:
+            return None
+
+        def of_hub(start: int, stop: int) -> Iterator[bytes]:
+            url = hf_hub_url(model, within + name, revision=commit)
+            with _hub_failures(model, revision):
+                yield from range_of(url, start, stop, size, build_hf_headers(), tries)
+
+        kept = KeptRanges(kept_folder(model, commit) / within / name, size)
+        return RangedFile(f"{origin}/{name}", size, kept, of_hub, whole)
+
+    tries = TRIES if reached else 0
     origin = f"{model} at {commit[:12]}" + ("" if reached else ", as cached")
     origin += f"/{folder}" if within else ""
-    return CheckpointFiles(origin, sizes, fetch, expected, _stated_digest), commit, sizes
+    ranged = (lambda *_: None) if reading.fetch == "files" else in_ranges
+    return CheckpointFiles(origin, sizes, fetch, expected, _stated_digest, ranged), commit, sizes
 
 
 def _sizes(
@@ -86,11 +114,15 @@ def _sizes(
         wanted = (file,) if file else ("config.json", "0_Transformer/config.json")
         places = (try_to_load_from_cache(model, name, revision=commit) for name in wanted)
         place = next((path for path in places if isinstance(path, str)), None)
-        if answered or place is None:
+        kept = kept_sizes(kept_folder(model, commit))
+        if answered or (place is None and file not in kept):
             raise
-        snapshot = next(p for p in Path(place).parents if p.parent.name == "snapshots")
-        cached = (it for it in snapshot.rglob("*") if it.is_file())
-        return {str(it.relative_to(snapshot)): it.stat().st_size for it in cached}, False
+        cached = kept
+        if place is not None:
+            snapshot = next(p for p in Path(place).parents if p.parent.name == "snapshots")
+            found = (it for it in snapshot.rglob("*") if it.is_file())
+            cached |= {str(it.relative_to(snapshot)): it.stat().st_size for it in found}
+        return {**cached}, False
     return {it.rfilename: it.size for it in listed}, True
 
 

@@ -103,8 +103,7 @@ def locate(
     def opened(name: str) -> TensorFile:
         if name.endswith(".bin"):
             return PickledFile(files.hashed(name), files.where(name))
-        path = files.path(name)
-        return WeightsFile(path, files.where(name), files.digests.get(name))
+        return WeightsFile(files.parts(name))
 
     listing = _indexed(files, holdings.index) if holdings.index else _listed(holdings, opened)
     wanted, prefix, architecture = _find(
@@ -114,6 +113,9 @@ def locate(
         name: _stored(listing, prefix + name, shape, files, holdings, opened)
         for name, shape in wanted.shapes.items()
     }
+    for file in {tensor.file for tensor in tensors.values()}:
+        if isinstance(file, WeightsFile):
+            file.settle([tensor.name for tensor in tensors.values() if tensor.file is file])
     projections = [tensors[name] for name in wanted.projections]
     refuse_mixed_types(
         {tensor.name: tensor.dtype for tensor in projections},
@@ -122,29 +124,54 @@ def locate(
     return Located(architecture, tensors, projections[0].dtype)
 
 
-def files_to_open(
+def bytes_to_open(
     files: CheckpointFiles,
     holdings: Holdings,
     architecture: Architecture,
     convention: Convention,
     reading: Reading,
-) -> tuple[set[str], Architecture]:
-    """Name the files that `locate` opens, without opening any that holds weights.
+) -> tuple[dict[str, int | None], Architecture]:
+    """Name the files that `locate` opens, without fetching whole any that holds weights.
+
+    Returns
+    -------
+    bytes
+        By name, what is fetched of those of which ranges are; None of others.
+    architecture
+        What of the configured one is there, as far as it is known.
 
     Raises
     ------
     CheckpointError
-        If by their index a wanted tensor is missing or ambiguous.
+        If by their index or headers a wanted tensor is missing or ambiguous.
     """
-    if holdings.index is None:
+    listed = [files.ranged(name) for name in holdings.files]
+    if holdings.index is None and not all(file and file.offered() for file in listed):
         wanted_tensors(architecture.attention, convention, reading.layers, files.origin)
-        return {*holdings.files}, architecture
-    listing = _indexed(files, holdings.index)
+        return dict.fromkeys(holdings.files), architecture
+
+    @cache
+    def opened(name: str) -> WeightsFile:
+        return WeightsFile(files.parts(name))
+
+    listing = _indexed(files, holdings.index) if holdings.index else _listed(holdings, opened)
     wanted, prefix, architecture = _find(
         listing, files, holdings, architecture, convention, reading
     )
-    holders = (_holder(listing, prefix + name, files, holdings) for name in wanted.shapes)
-    return {holdings.index, *holders}, architecture
+    held: dict[str, list[str]] = {name: [] for name in holdings.files}
+    for name in (prefix + name for name in wanted.shapes):
+        holder = _holder(listing, name, files, holdings)
+        held.setdefault(holder, []).append(listing.stored_as(name))
+    fetched: dict[str, int | None] = {holdings.index: None} if holdings.index else {}
+    for name, tensors in held.items():
+        ranged = files.ranged(name)
+        if ranged is None or not ranged.offered():
+            fetched[name] = None
+            continue
+        for tensor in tensors:
+            _refuse_absent(opened(name), tensor, holdings)
+        fetched[name] = ranged.cost(opened(name).spans(tensors))
+    return fetched, architecture
 
 
 def weights_files(files: CheckpointFiles, holdings: Holdings) -> set[str]:
@@ -262,12 +289,7 @@ def _stored(
     """A tensor where it is stored, if its header is that of the one wanted."""
     file_name, tensor = _holder(listing, name, files, holdings), listing.stored_as(name)
     file = opened(file_name)
-    if tensor not in file.entries:
-        raise CheckpointError(
-            file.where,
-            f"tensor {tensor} is not in it",
-            f"fetch it again, or correct {holdings.index}",
-        )
+    _refuse_absent(file, tensor, holdings)
     entry = file.entries[tensor]
     if entry.shape != expected:
         raise CheckpointError(
@@ -282,3 +304,13 @@ def _stored(
             BEFORE_QUANTISING,
         )
     return StoredTensor(file_name, file, tensor, STORED_DTYPES[entry.dtype])
+
+
+def _refuse_absent(file: TensorFile, tensor: str, holdings: Holdings) -> None:
+    """Raise if a file has no tensor that should be in it by the index."""
+    if tensor not in file.entries:
+        raise CheckpointError(
+            file.where,
+            f"tensor {tensor} is not in it",
+            f"fetch it again, or correct {holdings.index}",
+        )

@@ -1,16 +1,16 @@
 """What can be said of a checkpoint before its weights are fetched."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from headalgebra.checkpoints._adapters import refuse_adapters
 from headalgebra.checkpoints._config import CONFIG, read_architecture
 from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._families import AttentionShape
-from headalgebra.checkpoints._gguf import gguf_checkpoint
+from headalgebra.checkpoints._gguf import locate_gguf
 from headalgebra.checkpoints._holdings import find_holdings
-from headalgebra.checkpoints._lookup import files_to_open
+from headalgebra.checkpoints._lookup import bytes_to_open
 from headalgebra.checkpoints.convention import Convention
 from headalgebra.checkpoints.reading import Reading
 
@@ -26,7 +26,8 @@ class Outline(AttentionShape):
     chosen
         The layers that it would be opened for; None is all.
     sizes
-        Bytes of each file that is fetched to open it.
+        Bytes that are fetched to open it and read its layers, by file; what is kept already counts
+        too.
     """
 
     family: str
@@ -43,7 +44,9 @@ def outline(
     convention: Convention,
     reading: Reading,
 ) -> Outline:
-    """Outline the checkpoint that these files make up, fetching none that holds weights.
+    """Outline the checkpoint that these files make up, fetching no weights.
+
+    Of files of which ranges can be fetched it reads the headers.
 
     Parameters
     ----------
@@ -61,10 +64,10 @@ def outline(
     refuse_adapters(files, reading)
     holdings = find_holdings(files, reading)
     architecture = read_architecture(files, convention, reading)
-    to_open, architecture = files_to_open(files, holdings, architecture, convention, reading)
+    to_open, architecture = bytes_to_open(files, holdings, architecture, convention, reading)
     fetched: dict[str, int] = {}
-    for name in sorted({CONFIG, *to_open}):
-        size = sizes.get(name)
+    for name, part in sorted({CONFIG: None, **to_open}.items()):
+        size = sizes.get(name) if part is None else part
         if size is None:
             raise CheckpointError(
                 files.where(name),
@@ -85,7 +88,9 @@ def outline(
 def outline_gguf(
     files: CheckpointFiles, file: str, revision: str, convention: Convention, reading: Reading
 ) -> Outline:
-    """Outline the checkpoint that a GGUF file holds, or several: they are fetched for it.
+    """Outline the checkpoint that a GGUF file holds, or several.
+
+    They are fetched for it where no ranges can be: all that can be said of them is in the headers.
 
     Parameters
     ----------
@@ -97,12 +102,20 @@ def outline_gguf(
     CheckpointError
         As `gguf_checkpoint`.
     """
-    checkpoint = gguf_checkpoint(files, file, revision, convention, reading)
+    located = locate_gguf(files, file, convention, reading)
+    architecture = located.described.architecture
+    fetched = {}
+    for name, part in located.read.items():
+        ranged = files.ranged(name)
+        if ranged is not None and ranged.offered():
+            fetched[name] = ranged.cost(part.spans(located.held[name]))
+        else:
+            fetched[name] = files.path(name).stat().st_size
     return Outline(
-        **{size.name: getattr(checkpoint, size.name) for size in fields(AttentionShape)},
-        family=checkpoint.family,
-        origin=checkpoint.origin,
+        **architecture.sizes(convention),
+        family=architecture.model_type,
+        origin=files.where(file),
         revision=revision,
         chosen=reading.layers,
-        sizes={name: files.path(name).stat().st_size for name in checkpoint.provenance.content},
+        sizes=fetched,
     )

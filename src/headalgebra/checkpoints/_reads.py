@@ -5,9 +5,10 @@ reading ahead fetches what nobody asked for.
 """
 
 import hashlib
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from io import SEEK_END, FileIO
+from io import SEEK_END, RawIOBase
 from pathlib import Path
 
 from headalgebra.checkpoints._errors import CheckpointError
@@ -16,37 +17,49 @@ CHUNK = 1 << 20
 FETCH_AGAIN = "fetch the file again"
 
 
-class PlainFile:
+class ReadFile(ABC):
     """A file that is read where it is asked to be.
 
     Parameters
     ----------
-    path
-        The file.
     where
         Its name in error messages.
+    known
+        SHA-256 digest of the whole file, in hex, where it is known without reading it.
     """
 
-    def __init__(self, path: Path, where: str) -> None:
+    def __init__(self, where: str, known: str | None = None) -> None:
         self.where = where
-        self._path = path
+        self.known = known
+
+    @abstractmethod
+    def _open(self) -> RawIOBase:
+        """Without a buffer, which would read beyond what is asked for."""
+
+    @abstractmethod
+    def whole(self) -> Path:
+        """All of it on this machine, fetched if it is not there."""
 
     @contextmanager
-    def opened(self) -> Iterator[FileIO]:
-        """Open it without a buffer, which would read beyond what is asked for."""
+    def opened(self) -> Iterator[RawIOBase]:
+        """Open it at its beginning."""
         try:
-            with self._path.open("rb", buffering=0) as file:
+            with self._open() as file:
                 yield file
         except OSError as error:
             raise CheckpointError(self.where, str(error), FETCH_AGAIN) from error
 
-    def size(self, file: FileIO) -> int:
+    @abstractmethod
+    def settle(self, wanted: Iterable[tuple[int, int]]) -> None:
+        """Learn what will be read beside the header: spans of bytes, the last not included."""
+
+    def size(self, file: RawIOBase) -> int:
         """Bytes that it has; the next read is at its beginning."""
         size = file.seek(0, SEEK_END)
         file.seek(0)
         return size
 
-    def fill(self, file: FileIO, content: memoryview) -> None:
+    def fill(self, file: RawIOBase, content: memoryview) -> None:
         """Read on until the room is full.
 
         Raises
@@ -70,3 +83,29 @@ class PlainFile:
                 self.fill(file, part)
                 digest.update(part)
         return digest.digest()
+
+
+class PlainFile(ReadFile):
+    """A file on this machine.
+
+    Parameters
+    ----------
+    path
+        The file.
+    where, known
+        As a `ReadFile` has them.
+    """
+
+    def __init__(self, path: Path, where: str, known: str | None = None) -> None:
+        super().__init__(where, known)
+        self._path = path
+
+    def settle(self, wanted: Iterable[tuple[int, int]]) -> None:
+        """It is all there."""
+
+    def whole(self) -> Path:
+        """Where it is."""
+        return self._path
+
+    def _open(self) -> RawIOBase:
+        return self._path.open("rb", buffering=0)

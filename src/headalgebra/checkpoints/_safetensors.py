@@ -6,7 +6,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headalgebra.checkpoints._errors import CheckpointError
-from headalgebra.checkpoints._reads import FETCH_AGAIN, PlainFile
+from headalgebra.checkpoints._reads import FETCH_AGAIN, ReadFile
 
 STORED_DTYPES = {
     "F64": torch.float64,
@@ -72,12 +71,8 @@ class WeightsFile(TensorFile):
 
     Parameters
     ----------
-    path
-        The file.
-    where
-        Its name in error messages.
-    known
-        The digest of the whole file, if there is one; otherwise what is read is hashed.
+    file
+        The file. What is read of it is hashed, unless the digest of all of it is known.
 
     Attributes
     ----------
@@ -93,20 +88,27 @@ class WeightsFile(TensorFile):
         If it is no safetensors file, or is cut short.
     """
 
-    def __init__(self, path: Path, where: str, known: str | None) -> None:
+    def __init__(self, file: ReadFile) -> None:
         """Read the header."""
-        self.where = where
-        self._file = PlainFile(path, where)
-        self._known = known
+        self.where = where = file.where
+        self._file = file
         self._digests: dict[str, bytes] = {}
-        with self._file.opened() as file:
-            size = self._file.size(file)
+        with file.opened() as opened:
+            size = file.size(opened)
             length = bytearray(8)
-            self._file.fill(file, memoryview(length))
+            file.fill(opened, memoryview(length))
             header = bytearray(_bounded(int.from_bytes(length, "little"), size - 8, where))
-            self._file.fill(file, memoryview(header))
+            file.fill(opened, memoryview(header))
         self.entries, self.aliases = _entries(bytes(header), size, where)
         self._header = hashlib.sha256(length + header)
+
+    def spans(self, wanted: Iterable[str]) -> list[tuple[int, int]]:
+        """Where the bytes of some tensors are."""
+        return [(self.entries[name].start, self.entries[name].stop) for name in wanted]
+
+    def settle(self, wanted: Iterable[str]) -> None:
+        """Learn which tensors will be read."""
+        self._file.settle(self.spans(wanted))
 
     def read(self, name: str, dtype: torch.dtype) -> Float[Tensor, "..."]:
         """Copy a tensor out of the file.
@@ -122,7 +124,7 @@ class WeightsFile(TensorFile):
         with self._file.opened() as file:
             file.seek(entry.start)
             self._file.fill(file, content)
-        if self._known is None and name not in self._digests:
+        if self._file.known is None and name not in self._digests:
             self._digests[name] = hashlib.sha256(content).digest()
         return tensor
 
@@ -138,8 +140,8 @@ class WeightsFile(TensorFile):
         CheckpointError
             If the file ends before a wanted tensor does.
         """
-        if self._known is not None:
-            return self._known
+        if self._file.known is not None:
+            return self._file.known
         combined = self._header.copy()
         for name in sorted(wanted, key=lambda name: self.entries[name].start):
             if name not in self._digests:

@@ -33,9 +33,10 @@ def open_hub(
 ) -> Checkpoint:
     """Open a model of the Hugging Face hub.
 
-    The revision is resolved to a commit first; then config.json and the safetensors files that
-    hold wanted weights, or a GGUF file, are fetched at that commit, into huggingface_hub's own
-    cache.
+    The revision is resolved to a commit first; what is fetched is of that commit. Files go into
+    huggingface_hub's own cache. Of a safetensors or GGUF file only the header and, as layers are
+    read, the wanted weights are fetched, where that is less than half of it and the server gives
+    ranges; these are kept beside that cache. A file whose digest is given is fetched whole.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def open_hub(
         If the model, the revision or the network is out of reach, the model cannot be read, or
         the convention has no meaning for it.
     """
-    files, commit, _ = hub_files(id, revision, sha256, file)
+    files, commit, _ = hub_files(id, revision, sha256, file, reading)
     return _checkpoint(files, file, commit, convention, reading)
 
 
@@ -73,8 +74,9 @@ def outline_hub(
 ) -> Outline:
     """Say what a model of the Hugging Face hub is, and what opening it fetches.
 
-    Of the model itself config.json is fetched and, where the weights are in several files, their
-    index. A GGUF file is fetched whole: all that can be said of it is in its header.
+    Of the model itself config.json is fetched, the index where the weights are in several files,
+    and the header of each file that opening it fetches in ranges. A GGUF file is fetched whole
+    where the server gives no ranges: all that can be said of it is in its header.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ def outline_hub(
     CheckpointError
         As in `open_hub`, as far as no weights are needed to see it.
     """
-    files, commit, sizes = hub_files(id, revision, {}, file)
+    files, commit, sizes = hub_files(id, revision, {}, file, reading)
     if file is not None:
         return outline_gguf(files, PurePosixPath(file).name, commit, convention, reading)
     return outline(files, commit, sizes, convention, reading)

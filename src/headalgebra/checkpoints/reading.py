@@ -22,12 +22,16 @@ class Reading:
     allow_pickle
         Where there are no safetensors weights, whether ``pytorch_model*.bin`` is read. torch
         refuses in it whatever would run code.
+    fetch
+        ``"files"`` fetches from the hub whole files. By default only the header and what is wanted
+        is fetched of a file, where that is less than half of it and the server gives ranges.
     """
 
     layers: tuple[int, ...] | None = None
     adapters: Literal["ignore"] | None = None
     ignore_config: tuple[str, ...] = ()
     allow_pickle: bool = False
+    fetch: Literal["files"] | None = None
 
 
 AS_IT_IS = Reading()
