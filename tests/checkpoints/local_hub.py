@@ -38,7 +38,7 @@ class Hub:
     cut_after
         The connection stalls once, after so many bytes of a file of this name.
     cut_every
-        Each connection breaks after so many bytes.
+        Each connection breaks after so many bytes of a range.
     ranges
         What a request of a range is answered with: its bytes; the whole file; other bytes, which
         the answer says; fewer bytes; or an error.
@@ -113,6 +113,8 @@ class Hub:
         if how == "others":
             start, stop = 0, stop - start
             called = {"Content-Range": f"bytes {start}-{stop - 1}/{size + 1}"}
+        if how == "refused":
+            stop = start
         return start, stop - (how == "fewer"), called
 
 
@@ -136,10 +138,10 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(content, Path):
             size = content.stat().st_size
             asked = self.headers.get("Range")
-            if asked and hub.ranges == "refused":
-                return self.send_error(416)
             span = hub.span(asked, size) if asked else None
             start, stop, called = span or (0, size, {})
+            if start == stop:
+                return self.send_error(416)
             if span is None:
                 with content.open("rb") as file:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -154,9 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if not with_content:
             return None
-        content = content[: hub.cut_after.get(name)][: hub.cut_every]
-        if hub.cut_every:
-            self.close_connection = True
+        content = content[: hub.cut_after.get(name)]
+        if hub.cut_every is not None and status == 206:
+            content, self.close_connection = content[: hub.cut_every], True
         try:
             self.wfile.write(content)
         except ConnectionError:  # nobody waits for what was not asked for
@@ -174,12 +176,17 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Of a connection that the client has left."""
+
+
 @contextmanager
 def serving(folders: dict[str, Path]) -> Iterator[Hub]:
     """Answer for the models in these folders."""
     hub = Hub(folders)
     handler = type("Handler", (_Handler,), {"hub": hub})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         hub.url = f"http://127.0.0.1:{server.server_port}"
         yield hub

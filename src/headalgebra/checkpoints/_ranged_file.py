@@ -53,7 +53,7 @@ class RangedFile(ReadFile):
         self._fetch_whole = fetch_whole
         self._offered: bool | None = None
         self._begun = min(BEGINNING, size)
-        self._planned: list[Span] | None = None
+        self._wanted: list[Span] | None = None
         self._whole: Path | None = None
 
     def offered(self) -> bool:
@@ -80,11 +80,9 @@ class RangedFile(ReadFile):
         """Decide how these are fetched, once the header has been read."""
         if self._whole is not None:
             return
-        wanted = [*wanted]
-        if self.cost(wanted) > self.n_bytes:
+        self._wanted = [*wanted]
+        if self.cost(self._wanted) > self.n_bytes:
             self._whole, self.known = self._fetch_whole()
-        else:
-            self._planned = self._requests(wanted, [(0, self._begun), *self._kept.spans])
 
     def whole(self) -> Path:
         """Where all of it is; what was read before has been hashed for itself."""
@@ -105,7 +103,7 @@ class RangedFile(ReadFile):
         count = min(len(content), self.n_bytes - place)
         if count <= 0:
             return 0
-        if self._planned is None:
+        if self._wanted is None:
             self._begun = max(self._begun, place + count)
         (start, stop), path = self._found(place, count)
         with path.open("rb", buffering=0) as file:
@@ -138,7 +136,8 @@ class RangedFile(ReadFile):
     def _to_request(self, place: int, count: int) -> Span:
         if place == 0:
             return 0, min(BEGINNING, self.n_bytes)
-        holding = (span for span in self._planned or () if span[0] <= place < span[1])
+        requests = self._requests(self._wanted or (), [(0, self._begun), *self._kept.spans])
+        holding = (span for span in requests if span[0] <= place < span[1])
         return next(holding, (place, place + count))
 
 
