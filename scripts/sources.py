@@ -31,6 +31,7 @@ def reading_of(source: Mapping[str, Any]) -> Reading:
         adapters=source["adapters"],
         ignore_config=tuple(source["ignore_config"]),
         allow_pickle=source["allow_pickle"],
+        fetch=source["fetch"],
     )
 
 

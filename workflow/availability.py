@@ -84,6 +84,11 @@ def _of_cache(id_: str, revision: str, wanted: str) -> str | None:
             return None
     except errors.HFValidationError as error:
         return f"model.id: {error}"
+    if wanted.endswith(".gguf"):
+        from headalgebra.checkpoints import is_kept
+
+        if is_kept(id_, revision, wanted):
+            return None
     return (
         f"model.id: HF_HUB_OFFLINE is set, and {constants.HF_HUB_CACHE} does not hold {id_} at "
         f"{revision}; unset it where the hub can be reached, or point HF_HOME at a cache that "

@@ -241,7 +241,7 @@ class Resources(Group):
 READING = ("sha256", "adapters", "ignore_config", "allow_pickle")
 # source: the keys it needs, those it takes one of, and those it may have
 SOURCES = {
-    "hub": (("id",), ("revision", "revisions"), ("file", *READING)),
+    "hub": (("id",), ("revision", "revisions"), ("file", "fetch", *READING)),
     "path": (("path",), (), ("file", *READING)),
     "package": (("package",), ("folder", "file"), READING),
     "init": ((), ("config", "id"), ("revision", "ignore_config", "tokenizer")),
@@ -281,6 +281,8 @@ class Model(Group):
     """ignore: read a model without the adapter beside it; null refuses the two"""
     ignore_config: kinds.Keys = []
     """keys of config.json to pass over; they must change neither queries nor keys"""
+    fetch: Literal["files"] | None = None
+    """hub: files fetches whole files; null, of a file that is mostly not wanted, what is wanted"""
     allow_pickle: bool = False
     """read pytorch_model*.bin where there are no safetensors; what would run code is refused"""
     trained: bool | None = None

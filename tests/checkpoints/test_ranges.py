@@ -16,6 +16,7 @@ from local_hub import COMMIT, UNREACHABLE, Hub, new_interpreter, said_by, servin
 from headalgebra.checkpoints import (
     Checkpoint,
     CheckpointError,
+    is_kept,
     open_folder,
     open_hub,
     outline_hub,
@@ -466,9 +467,14 @@ def test_two_processes_share_what_they_fetch(llama: tuple[Hub, Path], tmp_path: 
 
 
 def test_of_a_gguf_file_the_header_and_what_is_wanted_are_fetched(
-    llama: tuple[Hub, Path], tiny_model: Callable, tmp_path: Path
+    llama: tuple[Hub, Path],
+    tiny_model: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also for an outline, and then from what is kept, whole where the server has no ranges."""
+    """Also for an outline, and then from what is kept."""
+    from huggingface_hub import constants
+
     hub, folder = llama
     model = tiny_model("llama", intermediate_size=2048, dtype=torch.float32)
     (folder / "Q8_0").mkdir()
@@ -484,3 +490,23 @@ def test_of_a_gguf_file_the_header_and_what_is_wanted_are_fetched(
     assert outline.sizes == {"x.gguf": hub.sent["x.gguf"]}
     assert 2 * hub.sent["x.gguf"] < path.stat().st_size
     assert not cached_whole(tmp_path)
+    assert is_kept(*AT, file)
+    assert not is_kept(*AT, "Q8_0/y.gguf") and not is_kept(MODEL, "v2", file)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert_same(open_hub(*AT, file=file), local)
+
+
+def test_a_long_header_is_fetched_in_growing_pieces(
+    llama: tuple[Hub, Path], tiny_model: Callable
+) -> None:
+    """For a GGUF file does not say how long it is."""
+    hub, folder = llama
+    model = tiny_model("llama", intermediate_size=20000, dtype=torch.float32)
+    values = {"tokenizer.chat_template": "x" * 5_000_000}
+    (path,) = write_gguf(folder / "x.gguf", "llama", model, values=values)
+    outline = outline_hub(*AT, file="x.gguf")
+    asked = [headers["range"] for *_, headers in hub.asked if "range" in headers]
+    assert len(asked) == 1 + 4 + 4  # 2¹⁶ bytes, as many again up to 2²⁰, and 2²⁰ at a time
+    assert 5_000_000 < hub.sent["x.gguf"] < 6_000_000 < path.stat().st_size // 2
+    assert_same(open_hub(*AT, file="x.gguf"), open_folder(folder, file="x.gguf"))
+    assert outline.sizes == {"x.gguf": hub.sent["x.gguf"]}

@@ -11,6 +11,7 @@ from headalgebra.checkpoints._assembly import FactorInitialisation
 from headalgebra.checkpoints._checkpoint import Checkpoint
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._factors import LayerFactors, load_factors, load_group, save_factors
+from headalgebra.checkpoints._hub import is_kept
 from headalgebra.checkpoints._open import open_checkpoint
 from headalgebra.checkpoints._outline import Outline
 from headalgebra.checkpoints._running import ModelOutline, RunnableModel, load_model, outline_model
@@ -34,6 +35,7 @@ __all__ = [
     "RunnableModel",
     "initialise",
     "initialise_from_hub",
+    "is_kept",
     "load_factors",
     "load_group",
     "load_model",

@@ -30,8 +30,8 @@ LONGEST_TEXT = 1 << 12
 LONGEST_ARRAY = 1 << 12
 """Numbers of an array that is kept."""
 MOST_AXES = 4
-PART, LARGEST_PART = 1 << 16, 1 << 20
-"""Bytes read at once, at first and after that: as many as have been read before."""
+PART = 1 << 16
+"""Bytes read at once."""
 
 NUMBERS = {
     **{0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?"},
@@ -177,8 +177,7 @@ class _Scan:
     def _next_part(self) -> None:
         """Drop what was passed and read on."""
         self._digest.update(self._part[: self._at])
-        part = min(max(PART, self._read), LARGEST_PART)
-        content = bytearray(min(part, self.size - self._read))
+        content = bytearray(min(PART, self.size - self._read))
         self._file.fill(self._opened, memoryview(content))
         self._read += len(content)
         self._part, self._at = self._part[self._at :] + content, 0

@@ -91,13 +91,33 @@ def hub_files(
                 yield from range_of(url, start, stop, size, build_hf_headers(), tries)
 
         kept = KeptRanges(kept_folder(model, commit) / within / name, size)
-        return RangedFile(f"{origin}/{name}", size, kept, of_hub, whole)
+        ahead = name.endswith(".gguf")
+        return RangedFile(f"{origin}/{name}", size, kept, of_hub, whole, ahead=ahead)
 
     tries = TRIES if reached else 0
     origin = f"{model} at {commit[:12]}" + ("" if reached else ", as cached")
     origin += f"/{folder}" if within else ""
     ranged = (lambda *_: None) if reading.fetch == "files" else in_ranges
     return CheckpointFiles(origin, sizes, fetch, expected, _stated_digest, ranged), commit, sizes
+
+
+def is_kept(model: str, revision: str, file: str) -> bool:
+    """Whether ranges of a file are on this machine, at what the revision was when last asked for.
+
+    Parameters
+    ----------
+    model, revision
+        As in `hub_files`.
+    file
+        Its path in the repository.
+    """
+    from huggingface_hub import HfApi, errors
+
+    try:
+        commit = HfApi().resolve_revision(model, revision=revision, local_files_only=True).resolved
+    except errors.RevisionResolutionError:
+        return False
+    return file in kept_sizes(kept_folder(model, commit))
 
 
 def _sizes(

@@ -12,6 +12,8 @@ from headalgebra.checkpoints._reads import ReadFile
 
 BEGINNING = 1 << 16
 """Bytes that are fetched first: most headers are shorter."""
+FURTHEST = 1 << 20
+"""Bytes that are fetched ahead of what is read of a longer one."""
 SMALLEST = 4 * BEGINNING
 """Bytes of a file from which on it is worth looking at its beginning first."""
 BESIDE = 100_001
@@ -36,6 +38,9 @@ class RangedFile(ReadFile):
         Gives the bytes of a range, or raises `RangeError`.
     fetch_whole
         Gives the path of the whole file, and its SHA-256 digest where that is known.
+    ahead
+        Whether more of a long header is fetched than is read next, since it does not say how long
+        it is.
     """
 
     def __init__(
@@ -45,12 +50,15 @@ class RangedFile(ReadFile):
         kept: KeptRanges,
         fetch: Callable[[int, int], Iterator[bytes]],
         fetch_whole: Callable[[], tuple[Path, str | None]],
+        *,
+        ahead: bool = False,
     ) -> None:
         super().__init__(where)
         self.n_bytes = size
         self._kept = kept
         self._fetch = fetch
         self._fetch_whole = fetch_whole
+        self._ahead = FURTHEST if ahead else 0
         self._offered: bool | None = None
         self._begun = min(BEGINNING, size)
         self._wanted: list[Span] | None = None
@@ -81,7 +89,7 @@ class RangedFile(ReadFile):
         if self._whole is not None:
             return
         self._wanted = [*wanted]
-        if self.cost(self._wanted) > self.n_bytes:
+        if self.cost(self._wanted) > self.n_bytes:  # that of the whole file
             self._whole, self.known = self._fetch_whole()
 
     def whole(self) -> Path:
@@ -103,8 +111,9 @@ class RangedFile(ReadFile):
         count = min(len(content), self.n_bytes - place)
         if count <= 0:
             return 0
-        if self._wanted is None:
-            self._begun = max(self._begun, place + count)
+        if self._wanted is None and self._begun < place + count:
+            further = self._begun + min(self._begun, self._ahead)
+            self._begun = min(max(place + count, further), self.n_bytes)
         (start, stop), path = self._found(place, count)
         with path.open("rb", buffering=0) as file:
             file.seek(place - start)
@@ -116,7 +125,7 @@ class RangedFile(ReadFile):
             try:
                 return self._reach(place, count)
             except RangeError:
-                pass
+                pass  # the server has changed its mind
         return (0, self.n_bytes), self.whole()
 
     def _reach(self, place: int, count: int) -> tuple[Span, Path]:
@@ -134,9 +143,9 @@ class RangedFile(ReadFile):
         return found
 
     def _to_request(self, place: int, count: int) -> Span:
-        if place == 0:
-            return 0, min(BEGINNING, self.n_bytes)
-        requests = self._requests(self._wanted or (), [(0, self._begun), *self._kept.spans])
+        if self._wanted is None:
+            return place, self._begun
+        requests = self._requests(self._wanted, [(0, self._begun), *self._kept.spans])
         holding = (span for span in requests if span[0] <= place < span[1])
         return next(holding, (place, place + count))
 
