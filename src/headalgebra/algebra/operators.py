@@ -6,6 +6,7 @@ No d×d matrix is formed unless one is asked for by name (:meth:`HeadOperators.m
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -120,6 +121,11 @@ class HeadOperators:
 
     def norms(self) -> Float[Tensor, "H"]:
         """Frobenius norm of every operator, to rounding even where the factors are badly scaled."""
+        return self._norms
+
+    @cached_property
+    def _norms(self) -> Float[Tensor, "H"]:
+        # Every random layer that is drawn beside these heads asks for them.
         of_queries, of_keys = self.triangles()
         return torch.linalg.matrix_norm(of_queries @ of_keys.mT)
 

@@ -78,7 +78,8 @@ def structure_constants(
     (n d² numbers, n² d³ flops).
     """
     if kappa_used < well_below:
-        constants, products_squared = _from_blocks(blocks, coefficients, kappa_used)
+        form = _from_blocks if blocks.operators.own_keys else _from_shared_blocks
+        constants, products_squared = form(blocks, coefficients, kappa_used)
         if constants.commutator_squared > cancellation_below * products_squared:
             return constants
     return dense_structure_constants(basis_elements(blocks.operators, coefficients), kappa_used)
@@ -148,6 +149,43 @@ def _from_blocks(
         crossed += weight @ _block_sums(V) @ P[k]
         straight += (P * _block_sums(U * inner)).sum()
         T[:, k] = _block_sums(U.mul_(KK[k]))
+    constants = StructureConstants(
+        f=_skew(T, coefficients),
+        commutator_squared=2 * float(straight - crossed),
+        d_model=blocks.operators.d_model,
+        kappa=kappa,
+    )
+    return constants, 2 * float(straight)
+
+
+def _from_shared_blocks(
+    blocks: GramBlocks, coefficients: Float[Tensor, "n H"], kappa: float
+) -> tuple[StructureConstants, float]:
+    r"""The same as `_from_blocks` where heads share keys, in about 4 G H² r³ flops for G keys.
+
+    In ``<A_hA_k, A_lA_m> = tr(M_hk^T QQ_hl M_lm KK_mk)`` only QQ has a block for every two heads.
+    Of the heads k on one key, and with g(h) the key of h, the sums of `_from_blocks` need
+
+    .. math:: D_{hg} = \sum_m P_{hm} M_{gm} KK_{g(m),g(k)}, \qquad C_{gl} = \sum_k P_{kl} M_{gk}.
+    """
+    QQ, KK, M = blocks.QQ(), blocks.KK(), blocks.M()
+    of_head, r = blocks.operators.key_of_head, blocks.operators.d_head
+    n_heads, n_keys = len(QQ), len(KK)
+    P = coefficients.T @ coefficients
+    # By key on either side: the sum of P_hl QQ_hl over the heads h on one and l on another.
+    weighted = QQ * P[:, :, None, None]
+    by_key = weighted.new_zeros(n_keys, n_heads, r, r).index_add_(0, of_head, weighted)
+    R = weighted.new_zeros(n_keys, n_keys, r, r).index_add_(1, of_head, by_key)
+    T = KK.new_zeros(n_heads, n_heads, n_heads)
+    straight, crossed = KK.new_zeros(()), KK.new_zeros(())
+    for key in range(n_keys):
+        heads = (of_head == key).nonzero()[:, 0]
+        M_of_key, KK_of_key = M[:, heads], KK[of_head, key]
+        D = torch.tensordot(P, M @ KK_of_key, ([1], [1]))
+        C = torch.tensordot(M_of_key, P[heads], ([1], [0])).permute(0, 3, 1, 2)
+        straight += (M_of_key * torch.einsum("gcij,kcjl->gkil", R, D[heads])).sum()
+        crossed += (C[of_head] * (QQ @ D[:, of_head])).sum()
+        T[:, heads] = torch.bmm(M_of_key[of_head].flatten(2), (QQ @ KK_of_key).flatten(2).mT)
     constants = StructureConstants(
         f=_skew(T, coefficients),
         commutator_squared=2 * float(straight - crossed),
