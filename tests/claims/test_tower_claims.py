@@ -38,6 +38,17 @@ def test_each_gauge_observable_must_grow(quantity: str) -> None:
         assert rho == pytest.approx(-1 if name == quantity else 1)
 
 
+def test_a_level_that_is_left_out_is_no_doubt_of_another() -> None:
+    values = (1.0, -2.0, 3.0, -4.0, 5.0, 6.0, -7.0, 8.0)
+    gauge = pd.DataFrame(gauge_rows("m", values))
+    too_wide = gauge.assign(level="W*", quantity="commutant_gap", value=NAN)
+    row = claim("gauge", of_model() | {"tower": pd.concat([gauge, too_wide])})
+    assert (row["verdict"], row["note"]) == (REPRODUCED, "")
+    unnamed = gauge.assign(level=None, value=NAN)
+    row = claim("gauge", of_model() | {"tower": pd.concat([gauge, unnamed])})
+    assert (row["verdict"], "value is not finite" in row["note"]) == (NOT_MEASURED, True)
+
+
 def test_layers_without_an_observable_are_not_counted() -> None:
     # A zero head, on which the other heads depend, has no loop; nor has a single head a pair.
     values = (1.0, NAN, 2.0, 3.0, NAN, 4.0, 5.0, 6.0, 7.0, 8.0)

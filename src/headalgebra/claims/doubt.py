@@ -57,8 +57,11 @@ def _three_operands(rows: pd.DataFrame) -> pd.Series:
     return ~(rows["n_heads"].where(rows["operand"] == "raw", rows["basis_dim"]) < 3)
 
 
-def _of_its_quantity(rows: pd.DataFrame) -> pd.Series:
-    return _two_heads(rows).where(rows["quantity"] == "action", _two_heads_none_zero(rows))
+def _of_the_gauge_level(rows: pd.DataFrame) -> pd.Series:
+    # Other levels are left out where they cost too much, and no claim reads them.
+    gauge = ~(rows["level"].notna() & (rows["level"] != "gauge"))
+    needed = _two_heads(rows).where(rows["quantity"] == "action", _two_heads_none_zero(rows))
+    return gauge & needed
 
 
 def _completed(rows: pd.DataFrame) -> pd.Series:
@@ -80,7 +83,7 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "precision": {"jacobi_mean": _three_operands},
     "literal": {"residual": _elements(3)},
-    "tower": {"value": _of_its_quantity},
+    "tower": {"value": _of_the_gauge_level},
     "feasibility": {
         "cpu_s": _completed,
         "bytes": lambda rows: rows["route"] == "dense",
