@@ -349,7 +349,8 @@ def test_maps_are_the_pairs_both_ways_with_a_blank_diagonal(study, figures):
         np.testing.assert_array_equal(matrix, matrix.T)
         assert np.isnan(matrix.diagonal()).all()
         assert np.isnan(matrix).sum() == len(matrix)
-        assert axes.images[0].get_clim() == (0, pairs["commutator_relative"].max())
+        assert axes.images[0].norm is maps[0].images[0].norm
+        assert axes.images[0].get_clim()[1] == pairs["commutator_relative"].max()
     assert figures["commutators"].get_suptitle() == "all"
 
 
@@ -544,6 +545,38 @@ def test_a_layer_whose_heads_are_zero_says_so_among_the_others():
     pairs.loc[pairs["layer"] == 1, "commutator_relative"] = np.nan
     figure = commutator_maps(pairs, STYLE, model="m")
     assert [len(axes.texts) for axes in figure.axes[:3]] == [0, 1, 0]
+
+
+def test_one_bright_layer_leaves_shades_to_the_others():
+    pairs = draw_study({"m": (3, 4)})["pairs"]
+    cells = pairs["commutator_relative"].to_numpy()
+    assert cells.min() > 0 and cells.max() < 4 * np.median(cells)
+    shades = commutator_maps(pairs, STYLE, model="m").axes[1].images[0].norm
+    assert (shades(0), shades(cells.max())) == (0, 1)
+    assert shades(cells.max() / 2) == pytest.approx(0.5)
+    pairs.loc[pairs["layer"] == 0, "commutator_relative"] *= 100
+    pairs.loc[(pairs["layer"] == 1) & (pairs["i"] == 0), "commutator_relative"] = 0
+    figure = commutator_maps(pairs, STYLE, model="m")
+    image = figure.axes[1].images[0]
+    # By the logarithm: what is equal is a ratio. A pair that commutes is dark, and not blank.
+    middle = np.median(cells)
+    steps = np.diff(image.norm([middle, 2 * middle, 4 * middle]))
+    assert 0.05 < steps[0] == pytest.approx(steps[1])
+    shown = np.ma.filled(image.norm(image.get_array()), np.nan)
+    assert shown[0, 1] == 0 and np.isnan(shown[0, 0])
+    bar = figure.axes[-1]
+    assert all("e" not in label.get_text() for label in bar.get_yticklabels())
+
+
+def test_a_level_that_only_some_models_have_names_the_others():
+    tower = draw_study({"small": (2, 4), "large": (2, 4)})["tower"]
+    titles = [axes.get_title() for axes in tower_by_depth(tower, STYLE, **UNTRAINED).axes]
+    assert not any("none of" in title for title in titles)
+    tower.loc[(tower["model"] == "large") & (tower["level"] == "W*"), "value"] = np.nan
+    titles = [axes.get_title() for axes in tower_by_depth(tower, STYLE, **UNTRAINED).axes]
+    assert [title for title in titles if "none of" in title] == [
+        "W*: gap to decoupling\nnone of large: see the notes"
+    ]
 
 
 # ------------------------------------------------------------------------------ can it be read?
@@ -912,11 +945,12 @@ def test_the_phase_diagram_has_every_layer_at_its_place_in_the_colour_of_its_dep
         np.testing.assert_array_equal(
             np.ma.getdata(of_model.get_offsets()), rows[["epsilon", column]][there]
         )
-        depth, other = of_model.get_facecolors(), of_model.get_edgecolors()
+        faces, (edge,) = of_model.get_facecolors(), np.unique(of_model.get_edgecolors(), axis=0)
         if model in UNTRAINED["initialised"]:
-            depth, other = other, depth
-        np.testing.assert_allclose(depth, shades[there])
-        assert len(np.unique(other, axis=0)) == 1
+            np.testing.assert_array_equal(faces, [[1, 1, 1, 1]])
+            assert tuple(edge[:3]) == STYLE.model_colours(layers)[model]
+        else:
+            np.testing.assert_allclose(faces, shades[there])
 
 
 def test_what_the_phase_diagram_leaves_out_is_counted(paper):

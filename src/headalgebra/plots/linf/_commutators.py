@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from headalgebra.plots._panels import label_outside, reason_alone
 from headalgebra.plots._style import FigureStyle, paper_style
@@ -17,6 +17,12 @@ LARGEST_MAP = 2.2
 
 SMALLEST_MAP = 0.8
 """Inches, side of the place a map takes with its title and labels."""
+
+WIDE = 4.0
+"""Times the median that the largest number is where shades go by its logarithm."""
+
+DARKEST = 0.1
+"""Share of the median that has the darkest shade there, with all below it."""
 
 
 @paper_style()
@@ -56,7 +62,7 @@ def commutator_maps(pairs: pd.DataFrame, style: FigureStyle, *, model: str) -> F
     grid = figure.subplots(n_rows, n_columns, squeeze=False)
     panels = list(grid.flat)
     n_heads = int(pairs["j"].max()) + 1
-    scale = Normalize(0, np.nanmax(relative) or 1.0)
+    scale = _scale(relative)
     for axes, layer in zip(panels, layers, strict=False):
         rows = pairs[pairs["layer"] == layer]
         # Drawn from the numbers, not as vector cells: 48 layers of 32 heads are 49,152 of them.
@@ -77,10 +83,27 @@ def commutator_maps(pairs: pd.DataFrame, style: FigureStyle, *, model: str) -> F
         spare.remove()
     label_outside(panels[: len(layers)], x="head j", y="head i")
     bar = figure.colorbar(
-        image, ax=panels[: len(layers)], shrink=0.9, aspect=9 * figure.get_figheight(), pad=0.02
+        image,
+        ax=panels[: len(layers)],
+        shrink=0.9,
+        aspect=9 * figure.get_figheight(),
+        pad=0.02,
+        extend="min" if np.nanmin(relative) < scale.vmin else "neither",
     )
+    if isinstance(scale, LogNorm):
+        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        bar.ax.yaxis.set_minor_formatter(NullFormatter())
     bar.set_label(r"$\|[A_i, A_j]\|_F \;/\; \|A_i\|_F\,\|A_j\|_F$")
     return figure
+
+
+def _scale(relative: Values) -> Normalize:
+    """Shades from 0; by the logarithm where one bright layer would leave the others all dark."""
+    positive, largest = relative[relative > 0], float(np.nanmax(relative))
+    if len(positive) and largest > WIDE * (median := float(np.median(positive))):
+        return LogNorm(max(positive.min(), DARKEST * median), largest, clip=True)
+    return Normalize(0, largest or 1.0)
 
 
 def _symmetric(rows: pd.DataFrame, n_heads: int) -> Values:

@@ -62,7 +62,7 @@ def phase_diagram(
     weak_below: float = WEAK_BELOW,
     topological_above: float = TOPOLOGICAL_ABOVE,
 ) -> Figure:
-    """Every layer at its ε and its obstruction or projected Jacobiator, coloured by depth.
+    """Every layer at its ε and its obstruction or projected Jacobiator.
 
     Parameters
     ----------
@@ -71,11 +71,12 @@ def phase_diagram(
         ``jacobi_projected_rms``. A line joins the layers of a model; layers without both numbers
         are left out, and those with a zero are counted in the title.
     style
-        How it looks; ``map_colours`` is the depth.
+        How it looks; ``map_colours`` is the depth in a trained model.
     weak_below, topological_above
         Ends of phase II.
     initialised
-        Models that were never trained: open markers, dashed lines.
+        Models that were never trained, whose layers differ by chance alone: open markers and
+        dashed lines in the model's colour.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def phase_diagram(
                 *(x[there], y[there]),
                 marker=looks[model]["marker"],
                 facecolors="white" if initial else shades(depth[there]),
-                edgecolors=shades(depth[there]) if initial else INK,
+                edgecolors=looks[model]["color"] if initial else INK,
                 **POINT_LOOK,
             )
         every = numbers(layers["epsilon"]) * numbers(layers[column])

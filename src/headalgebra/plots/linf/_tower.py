@@ -84,7 +84,13 @@ def tower_by_depth(
             below = values < 0
             negative |= bool(below.any())
             axes.plot(depth[below], -values[below], **NEGATIVE_LOOK)
-        title_panel(axes, name, {"too large, or too few heads: see the notes": every})
+        without = [
+            model for model in models if chosen.loc[chosen["model"] == model, "value"].isna().all()
+        ]
+        # Where it is of none, the panel says so in its middle.
+        some = 0 < len(without) < len(models)
+        remarks = [f"none of {', '.join(without)}: see the notes"] if some else []
+        title_panel(axes, name, {"too large, or too few heads: see the notes": every}, remarks)
         axes.set_xlabel("layer / last layer")
     legend_below(
         figure,
