@@ -32,6 +32,7 @@ def reading_of(source: Mapping[str, Any]) -> Reading:
         ignore_config=tuple(source["ignore_config"]),
         allow_pickle=source["allow_pickle"],
         fetch=source["fetch"],
+        model_type=source["model_type"],
     )
 
 

@@ -238,7 +238,7 @@ class Resources(Group):
     """time of a job in minutes"""
 
 
-READING = ("sha256", "adapters", "ignore_config", "allow_pickle")
+READING = ("sha256", "adapters", "ignore_config", "allow_pickle", "model_type")
 # source: the keys it needs, those it takes one of, and those it may have
 SOURCES = {
     "hub": (("id",), ("revision", "revisions"), ("file", "fetch", *READING)),
@@ -285,6 +285,8 @@ class Model(Group):
     """hub: files fetches whole files; null, of a file that is mostly not wanted, what is wanted"""
     allow_pickle: bool = False
     """read pytorch_model*.bin where there are no safetensors; what would run code is refused"""
+    model_type: kinds.Name | None = None
+    """hub, path, package: the family of a checkpoint whose config.json names none"""
     trained: bool | None = None
     """whether it is known to be trained; null: hub and package are, init is not, path is unknown"""
     organisation: kinds.Line | None = None

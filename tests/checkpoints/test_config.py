@@ -421,7 +421,7 @@ def test_every_default_is_understood(family: str) -> None:
             "gpt5' is not known; use .* bert, .*, gpt2, .* or write the family's",
         ),
         (GPT2_MEDIUM | {"model_type": ["gpt2"]}, "model_type"),
-        ({}, "model_type None"),
+        ({}, "no model_type; name it, as in model_type: bert"),
     ],
 )
 def test_what_could_change_the_scores_is_refused_by_name(
@@ -451,3 +451,17 @@ def test_neighbouring_heads_share_a_key(heads: int, groups: int) -> None:
     if 1 < groups < heads:
         tiled = torch.arange(groups).repeat(heads // groups)
         assert not torch.equal(tiled, repeated)
+
+
+def test_an_old_configuration_takes_its_family_from_who_knows_it() -> None:
+    """As if it named it itself; another family is refused, and so is none."""
+    config = PUBLISHED["bart-base"][0]
+    model_type = config["model_type"]
+    unnamed = {key: value for key, value in config.items() if key != "model_type"}
+    told = Reading(model_type=model_type)
+    assert recognise(unnamed, "here", told) == recognise(config, "here")
+    assert recognise(config, "here", told) == recognise(config, "here")
+    with pytest.raises(CheckpointError, match="no model_type; name it"):
+        recognise(unnamed, "here")
+    with pytest.raises(CheckpointError, match=f"model_type '{model_type}' is not bert, as asked"):
+        recognise(config, "here", Reading(model_type="bert"))

@@ -110,14 +110,15 @@ def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS
     where
         Its name in error messages.
     reading
-        Which of its keys are passed over.
+        Which of its keys are passed over, and the family where none of them names it.
 
     Raises
     ------
     CheckpointError
-        If the family is unknown, the weights are quantised, the sizes are impossible, a key is to
-        be ignored that is not there or that the family reads; or if an attribute that the family
-        neither handles nor ignores departs from its default, and is not shown to reach no code.
+        If the family is unknown, or another than asked for; the weights are quantised; the sizes
+        are impossible; a key is to be ignored that is not there or that the family reads; or if an
+        attribute that the family neither handles nor ignores departs from its default, and is not
+        shown to reach no code.
     """
     # Imported here because it takes seconds, and only those who open a checkpoint need it.
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -129,6 +130,16 @@ def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS
             "use the checkpoint they were quantised from",
         )
     model_type = config.get("model_type")
+    if reading.model_type is not None:
+        if model_type not in (None, reading.model_type):
+            raise CheckpointError(
+                where,
+                f"model_type {reprlib.repr(model_type)} is not {reading.model_type}, as asked",
+                "leave model_type out of what is asked",
+            )
+        model_type = reading.model_type
+        config = {**config, "model_type": model_type}
+        reading = replace(reading, model_type=None)
     if isinstance(model_type, str) and model_type in TEXT_PARTS:
         text = config.get("text_config")
         if text is None and model_type in FLAT:
@@ -143,6 +154,8 @@ def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS
             {"model_type": TEXT_PARTS[model_type], **text}, f"{where}, text_config", reading
         )
         return replace(part, attention=replace(part.attention, other_parts=OTHER_PARTS))
+    if model_type is None:
+        raise CheckpointError(where, "no model_type", "name it, as in model_type: bert")
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise CheckpointError(
             where,

@@ -25,6 +25,8 @@ class Reading:
     fetch
         ``"files"`` fetches from the hub whole files. By default only the header and what is wanted
         is fetched of a file, where that is less than half of it and the server gives ranges.
+    model_type
+        The family of a checkpoint whose config.json names none, as old ones do.
     """
 
     layers: tuple[int, ...] | None = None
@@ -32,6 +34,7 @@ class Reading:
     ignore_config: tuple[str, ...] = ()
     allow_pickle: bool = False
     fetch: Literal["files"] | None = None
+    model_type: str | None = None
 
 
 AS_IT_IS = Reading()
