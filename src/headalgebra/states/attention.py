@@ -20,7 +20,10 @@ IN_THE_MASK = frozenset(("sliding_window", "is_causal", "cache_position", "posit
 """Keywords whose whole effect is in the mask, in the queries or in the keys already."""
 
 WITHOUT_EFFECT = frozenset(
-    ("deterministic", "output_attentions", "output_hidden_states", "return_dict", "use_cache")
+    (
+        *("deterministic", "return_dict", "use_cache"),
+        *("output_attentions", "output_hidden_states", "output_router_logits"),
+    )
 )
 """Keywords that change nothing of what is computed."""
 

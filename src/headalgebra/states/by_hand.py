@@ -34,6 +34,7 @@ SIGMOID_GATES = ByHand(
 BY_HAND = {
     "bloom": OWN_ATTENTION,
     "codegen": OWN_ATTENTION,
+    "deberta-v2": OWN_ATTENTION,
     # u (1 + erf(u/√2))/2
     "esm": ByHand(factors=frozenset((torch.erf, Tensor.erf))),
     "falcon": OWN_ATTENTION,

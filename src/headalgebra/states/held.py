@@ -67,6 +67,8 @@ class Activation:
 
     def __call__(self, given: Tensor) -> Tensor:
         """What stands in place of the activation."""
+        if given.shape != self._given.shape:
+            raise refuse(REPLAY, "an activation is given other tokens than when it was recorded")
         if self.gated:
             return self.result
         if self._ratio is None:

@@ -79,7 +79,7 @@ def entropy_share(probabilities: Float[Tensor, "N H T T"], visible: Bool[Tensor,
 
 def induction_tokens(
     tokens: Int[Tensor, "N T"], generator: torch.Generator
-) -> Int[Tensor, "1 2n"] | None:
+) -> Int[Tensor, "1 M"] | None:
     """A random sequence of distinct tokens out of a text, repeated once.
 
     None if the text has fewer than :data:`INDUCTION_TOKENS` distinct ones.
@@ -91,7 +91,7 @@ def induction_tokens(
     return torch.cat([drawn, drawn])[None]
 
 
-def induction_score(probabilities: Float[Tensor, "N H 2n 2n"]) -> Float[Tensor, " H"]:
+def induction_score(probabilities: Float[Tensor, "N H M M"]) -> Float[Tensor, " H"]:
     """Mean attention of the second copy to the token after the same token's first occurrence.
 
     Of each head, on a sequence of n distinct tokens repeated once.

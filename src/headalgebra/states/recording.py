@@ -106,14 +106,20 @@ def record(model: PreTrainedModel, tokens: Int[Tensor, "N T"], folder: Path) -> 
     """
     folder.mkdir(parents=True, exist_ok=True)
     stack = find_stack(model, tokens)
-    (folder / TOKENS).unlink(missing_ok=True)
-    calls = calls_of(stack, tokens, lambda place, state: _write(state, state_file(folder, place)))
-    _save({"tokens": tokens.cpu()}, folder / TOKENS)
+    calls = write_states(stack, tokens, folder)
     recording = Recording(stack, tokens, folder, (), calls)
     guards = (agreement(recording), *affine_guards(stack, tokens))
     for guard in guards:
         guard.demand()
     return Recording(stack, tokens, folder, guards, calls)
+
+
+def write_states(stack: Stack, tokens: Int[Tensor, "N T"], folder: Path) -> tuple[Call, ...]:
+    """Write down every state as it comes, and last of all the tokens; no guard but (b) and (c)."""
+    (folder / TOKENS).unlink(missing_ok=True)
+    calls = calls_of(stack, tokens, lambda place, state: _write(state, state_file(folder, place)))
+    _save({"tokens": tokens.cpu()}, folder / TOKENS)
+    return calls
 
 
 def open_recording(model: PreTrainedModel, tokens: Int[Tensor, "N T"], folder: Path) -> Recording:

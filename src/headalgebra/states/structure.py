@@ -185,7 +185,8 @@ def _longest_chain(calls: list[_Passed], where: str) -> list[_Passed]:
     chains = [
         chain
         for chain in by_class.values()
-        if chain[0].after.shape == chain[0].before.shape
+        if chain[0].before.ndim == 3
+        and chain[0].after.shape == chain[0].before.shape
         and all(later.follows(earlier) for earlier, later in pairwise(chain))
     ]
     if not chains:
