@@ -173,3 +173,5 @@ RESUMMED_TERMS = 8
 
 PATTERN_SEQUENCES = 4
 """Sequences whose attention patterns are held against convolutions."""
+PORTRAIT_POINTS = 161
+"""Points along either axis of the plane where pseudospectra are drawn."""

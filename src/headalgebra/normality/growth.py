@@ -99,11 +99,11 @@ def pseudospectral_radius_from_below(one: StateMap, share: float = GROWTH_DELTA)
 
 def _with_rank_one(operator: LinearOperator, u: np.ndarray, v: np.ndarray) -> LinearOperator:
     """The operator plus u v*."""
-    if not (np.iscomplexobj(u) or np.iscomplexobj(v)) or not (u.imag.any() or v.imag.any()):
+    if not u.imag.any() and not v.imag.any():
         u, v = u.real.copy(), v.real.copy()
     return LinearOperator(
         operator.shape,
-        matvec=lambda x: operator.matvec(x) + u * (v.conj() @ x),
-        rmatvec=lambda y: operator.rmatvec(y) + v * (u.conj() @ y),
+        matvec=lambda x: operator.matvec(x.ravel()) + u * (v.conj() @ x.ravel()),
+        rmatvec=lambda y: operator.rmatvec(y.ravel()) + v * (u.conj() @ y.ravel()),
         dtype=np.result_type(u, v),
     )

@@ -165,7 +165,7 @@ def outermost_eigenpair(
             ncv=ARNOLDI_VECTORS,
             maxiter=MOST_RESTARTS,
             tol=ARPACK_TOLERANCE,
-            v0=start,
+            v0=start if operator.dtype.kind == "c" else start.real,
         )
     outermost = int(np.argmax(abs(values)))
     return complex(values[outermost]), vectors[:, outermost]

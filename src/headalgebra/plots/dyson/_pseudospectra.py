@@ -14,19 +14,21 @@ from headalgebra.plots._panels import label_outside, legend_below, title_panel
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
 
-DECADES = (-4, -3, -2, -1)
-"""Powers of ten of δ/‖A‖ whose contours are drawn."""
+LEVELS = (-3.0, -2.5, -2.0, -1.5, -1.0, -0.5)
+"""Logarithms to base ten of the δ/‖A‖ whose contours are drawn."""
 
 LARGEST_PANEL = 3.0
 """Inches, side of a panel where few leave more room."""
 
-SMALLEST_PANEL = 1.5
+SMALLEST_PANEL = 2.4
 """Inches, side of the place that a panel takes with its labels."""
 
 
 @paper_style()
 def pseudospectra(pseudospectra: pd.DataFrame, style: FigureStyle) -> Figure:
-    """Pseudospectra of some heads, a panel each: σ_min(z - A)/‖A‖ by decade, z over ‖A‖.
+    """Pseudospectra of some heads, a panel each: contours of σ_min(z - A)/‖A‖, z over ‖A‖.
+
+    Decades are thick, half decades thin.
 
     Eigenvalues are points, the boundary of the field of values a dashed curve, the circle of
     radius ‖A‖ dotted.
@@ -58,8 +60,8 @@ def pseudospectra(pseudospectra: pd.DataFrame, style: FigureStyle) -> Figure:
     panels = list(grid.flat)
     for spare in panels[len(heads) :]:
         spare.remove()
-    shades = style.depth_colours().resampled(len(DECADES))
-    edges = BoundaryNorm(np.arange(DECADES[0] - 0.5, DECADES[-1] + 1), len(DECADES))
+    shades = style.depth_colours().resampled(len(LEVELS))
+    edges = BoundaryNorm([*(level - 0.25 for level in LEVELS), LEVELS[-1] + 0.25], len(LEVELS))
     for axes, ((model, layer, head), rows) in zip(panels, heads, strict=False):
         _draw_head(axes, rows, shades, edges)
         title = f"{style.called(str(model))}, layer {layer}, head {head}"
@@ -69,7 +71,7 @@ def pseudospectra(pseudospectra: pd.DataFrame, style: FigureStyle) -> Figure:
     bar = figure.colorbar(
         ScalarMappable(edges, shades),
         ax=panels[: len(heads)],
-        ticks=FixedLocator(DECADES),
+        ticks=FixedLocator(LEVELS),
         shrink=0.7,
         aspect=18,
         pad=0.03,
@@ -97,10 +99,10 @@ def _draw_head(axes: Axes, rows: pd.DataFrame, shades: object, edges: BoundaryNo
     sigma = np.concatenate([sigma[:0:-1], sigma])
     axes.contour(
         *(real, imaginary, np.log10(np.maximum(sigma, np.finfo(float).tiny))),
-        levels=DECADES,
+        levels=LEVELS,
         cmap=shades,
         norm=edges,
-        linewidths=0.8,
+        linewidths=[1.1 if level.is_integer() else 0.5 for level in LEVELS],
     )
     found = points["eigenvalue"]
     axes.plot(
