@@ -91,3 +91,12 @@ def test_quantisation() -> None:
         # Sixteen times the step, and changes of either sign that may cancel.
         assert 0 < sizes[f"Q8_0 {quantity}"] < 0.003
         assert 0 < sizes[f"Q4_0 {quantity}"] < 0.1
+
+
+def test_pseudospectra() -> None:
+    figures = figures_of("pseudospectra", "--d-model", "96", "--d-head", "8", "--repeats", "1")
+    assert figures["dense_svd_s"] > 0
+    for k in (1, 2, 3):
+        assert figures[f"evaluations_{k}"] < 200 and figures[f"grid_points_{k}"] > 20
+        assert 0 <= figures[f"error_{k}"] < 1e-13
+        assert figures[f"ratio_{k}"] > 0 and figures[f"schur_ratio_{k}"] > 0
