@@ -21,6 +21,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import gguf
 import torch
 import transformers
 from jaxtyping import Bool, Float
@@ -33,6 +34,7 @@ SHOWN = {
     "transformer_lens": "TransformerLens",
     "weightwatcher": "WeightWatcher",
 }
+GGUF = "model.gguf"
 D, HEADS, GROUPS = 64, 8, 2
 AGREES_BELOW = 1e-3
 """Probabilities in float32 of scores near 1 leave 1e-6; another head or layout leaves above 0.1."""
@@ -54,6 +56,8 @@ class Family:
         Numbers to fill into the paths.
     norms
         Names of the attention's norms of queries and keys, if it has any.
+    gguf
+        Whether the tools are given a GGUF file, whose architecture has the model's own name.
     """
 
     model: str
@@ -61,6 +65,7 @@ class Family:
     settings: Mapping[str, Any]
     layers: Sequence[int] = (0, 1)
     norms: tuple[str, str] | None = None
+    gguf: bool = False
 
 
 WORDS: dict[str, Any] = {"vocab_size": 64, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
@@ -147,6 +152,8 @@ FAMILIES = {
     ),
     "phi, grouped": Family("PhiForCausalLM", DECODER, GROUPED),
     "phi3, grouped": Family("Phi3ForCausalLM", DECODER, GROUPED),
+    "llama, grouped, GGUF": Family("LlamaForCausalLM", DECODER, GROUPED, gguf=True),
+    "qwen2, grouped, GGUF": Family("Qwen2ForCausalLM", DECODER, GROUPED, gguf=True),
 }
 ROWS = {
     "imports, s": "imports_s",
@@ -215,11 +222,54 @@ def make(family: Family, folder: Path, seed: int) -> None:
         else:
             parameter.data.normal_(std=D**-0.5, generator=generator)
     model.save_pretrained(folder)
+    if family.gguf:
+        write_gguf(folder)
+
+
+def write_gguf(folder: Path) -> None:
+    """Turn a saved decoder with Llama's names into a GGUF file, as llama.cpp's converter does.
+
+    Matrices are rounded to 8 bits. In files of llama, coordinates of queries and keys that rotate
+    together are neighbours.
+    """
+    config = json.loads((folder / "config.json").read_text())
+    architecture, layers = config["model_type"], config["num_hidden_layers"]
+    heads, keys = config["num_attention_heads"], config["num_key_value_heads"]
+    writer = gguf.GGUFWriter(folder / GGUF, architecture)
+    writer.add_block_count(layers)
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(keys)
+    writer.add_vocab_size(config["vocab_size"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
+    kind = gguf.GGMLQuantizationType.Q8_0
+    arch = next(arch for arch, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
+    names = gguf.get_tensor_name_map(arch, layers)
+    for name, tensor in load_file(folder / "model.safetensors").items():
+        stem, _, end = name.rpartition(".")
+        if architecture == "llama" and (n := {"q_proj": heads, "k_proj": keys}.get(stem[-6:])):
+            tensor = tensor.unflatten(0, (n, 2, -1)).transpose(1, 2).flatten(0, 2)
+        content, stored = tensor.numpy(), f"{names.get_name(stem)}.{end}"
+        if content.ndim == 1:
+            writer.add_tensor(stored, content)
+        else:
+            writer.add_tensor(stored, gguf.quants.quantize(content, kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    for file in ("config.json", "model.safetensors"):
+        (folder / file).unlink()
 
 
 def watch(family: Family, folder: Path, seed: int) -> list[Seen]:
     """Run the live model on two texts, every token at position 0, and see each attention."""
-    model = getattr(transformers, family.model).from_pretrained(folder, attn_implementation="eager")
+    model = getattr(transformers, family.model).from_pretrained(
+        folder, attn_implementation="eager", gguf_file=GGUF if family.gguf else None
+    )
     model.eval()
     modules = [
         model.get_submodule(path.format(i)) for path in family.attention for i in family.layers
@@ -337,13 +387,13 @@ def spectra(family: Family, matrices: Mapping[str, Any]) -> str:
     return f"no heads; Q{' with its gate' if gated else ''} and K whole"
 
 
-def ask(tool: str, task: str, folder: Path, factors: Path, python: Path) -> dict[str, Any]:
+def ask(tool: str, task: str, given: Path, factors: Path, python: Path) -> dict[str, Any]:
     """Run a tool in a fresh process with one thread; its figures and the wall time of it all."""
     command = [str(python), str(Path(__file__).with_name("measure.py"))]
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     start = perf_counter()
     run = subprocess.run(
-        [*command, tool, task, str(folder), str(factors)],
+        [*command, tool, task, str(given), str(factors)],
         env=os.environ | threads,
         capture_output=True,
         text=True,
@@ -369,8 +419,9 @@ def reading(folder: Path, pythons: Mapping[str, Path], seed: int) -> dict[str, d
         make(family, checkpoint, seed)
         seen = watch(family, checkpoint, seed)
         answers[name] = {}
+        given = checkpoint / GGUF if family.gguf else checkpoint
         for tool in TOOLS:
-            figures = ask(tool, "read", checkpoint, factors, pythons[tool])
+            figures = ask(tool, "read", given, factors, pythons[tool])
             if "refused" in figures:
                 answer = f"refused: {short(figures['refused'].replace(f'{checkpoint}/', ''))}"
             elif tool == "weightwatcher":

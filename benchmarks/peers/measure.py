@@ -1,6 +1,8 @@
 """Measure one checkpoint with one tool, in a process of its own.
 
-    python measure.py (headalgebra|transformer_lens|weightwatcher) (time|read) FOLDER FACTORS
+    python measure.py (headalgebra|transformer_lens|weightwatcher) (time|read) GIVEN FACTORS
+
+GIVEN is the folder of a checkpoint, or a GGUF file.
 
 ``time`` does the tool's work on every layer; ``read`` writes what the tool takes for the queries
 and keys of every head to the file FACTORS. The last line printed is one JSON object.
@@ -51,11 +53,11 @@ def headalgebra(task: str, folder: Path, factors: Path, figures: Figures) -> Non
         from headalgebra.algebra.commutators import pair_commutators
         from headalgebra.algebra.gram import gram_blocks
         from headalgebra.algebra.operators import HeadOperators
-        from headalgebra.checkpoints import open_folder
+        from headalgebra.checkpoints import open_checkpoint
     # An absent folder on PYTHONPATH is passed over in silence, for another installation.
     figures["source"] = str(Path(measured.__file__).parent)
     with figures.phase("load"):
-        checkpoint = open_folder(folder)
+        checkpoint = open_checkpoint(folder)
     if task == "read":
         layers = [checkpoint.read_layer(i) for i in range(checkpoint.n_layers)]
         save_file(
@@ -93,20 +95,26 @@ def transformer_lens(task: str, folder: Path, factors: Path, figures: Figures) -
         from transformer_lens.model_bridge import (  # type: ignore[import-not-found]
             TransformerBridge,
         )
-        from transformers import PreTrainedTokenizerFast
+        from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
         torch.set_grad_enabled(False)
     with figures.phase("load"):
+        model, place = None, folder
+        if folder.suffix == ".gguf":  # transformers reads it for the bridge, which takes models
+            place = folder.parent
+            model = AutoModelForCausalLM.from_pretrained(place, gguf_file=folder.name)
         # A checkpoint without a tokenizer is refused, so it is given one of a single word.
         words = Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
-        tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer = PreTrainedTokenizerFast(
             tokenizer_object=words,
             bos_token="a",
             eos_token="a",
             pad_token="a",
-            name_or_path=str(folder),
+            name_or_path=str(place),
         )
-        bridge = TransformerBridge.boot_transformers(str(folder), device="cpu", tokenizer=tokenizer)
+        bridge = TransformerBridge.boot_transformers(
+            str(place), device="cpu", tokenizer=tokenizer, hf_model=model
+        )
     if task == "read":
         sides: dict[str, Any] = {}
         for i, attention in enumerate(attentions(bridge)):
@@ -151,10 +159,15 @@ def weightwatcher(task: str, folder: Path, factors: Path, figures: Figures) -> N
 
         logging.disable(logging.WARNING)
     with figures.phase("load"):
-        with safe_open(folder / "model.safetensors", framework="pt") as stored:
-            names = filter(QUERIES_AND_KEYS.search, stored.keys())
-            weights = {name: stored.get_tensor(name) for name in names}
-        watcher = WeightWatcher(model=weights)
+        weights = {}
+        if folder.suffix == ".gguf":  # what it makes of such a file itself
+            watcher = WeightWatcher(model=str(folder))
+            watcher.describe()
+        else:
+            with safe_open(folder / "model.safetensors", framework="pt") as stored:
+                names = filter(QUERIES_AND_KEYS.search, stored.keys())
+                weights = {name: stored.get_tensor(name) for name in names}
+            watcher = WeightWatcher(model=weights)
     if task == "read":
         matrices = {}
         for name, weight in weights.items():
