@@ -13,7 +13,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from quantities import NUMBERS, STATEMENTS, Tables
+from quantities import NUMBERS, STATEMENTS
+from study_tables import Tables
 
 ROOT = Path(__file__).resolve().parent.parent
 

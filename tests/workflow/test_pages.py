@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from findings import MARKED, ROOT, names, rewritten, write_pages
 from headalgebra.claims.readme import findings_table
 from headalgebra.claims.wording import ROUNDING
-from quantities import INITIAL, NUMBERS, STATEMENTS, Tables, between, number
+from quantities import (
+    DECODER,
+    DECODER_INITIAL,
+    ENCODER,
+    ENCODER_INITIAL,
+    NUMBERS,
+    STATEMENTS,
+)
+from study_tables import Tables, between, number
 
 PATHS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PATHS}
@@ -190,13 +198,30 @@ def test_ends_that_look_alike_are_told_once() -> None:
 
 @pytest.fixture
 def study(smoke: Path, tmp_path: Path) -> Path:
-    """The study of the smoke test, its initialised model under the name that the pages have."""
+    """The study of the smoke test under the names that the pages have, each model twice.
+
+    Of the second pair what the pages say of it is made true.
+    """
     copy = tmp_path / "results/demo"
     shutil.copytree(smoke / "results/smoke/tables", copy / "tables")
     shutil.copytree(smoke / "results/smoke/figures", copy / "figures")
+    shutil.copy(copy / f"figures/nulls_{ENCODER}.svg", copy / f"figures/nulls_{DECODER}.svg")
     for table in copy.glob("tables/*.csv"):
         text = table.read_text(encoding="utf-8")
-        table.write_text(text.replace("tiny-init", INITIAL), encoding="utf-8")
+        table.write_text(text.replace("tiny-init", ENCODER_INITIAL), encoding="utf-8")
+        rows = pd.read_csv(table)
+        of = next((column for column in ("model", "on") if column in rows), None)
+        if of is not None:
+            again = rows.replace({of: {ENCODER: DECODER, ENCODER_INITIAL: DECODER_INITIAL}})
+            again = again[again[of].isin([DECODER, DECODER_INITIAL])]
+            pd.concat([rows, again]).to_csv(table, index=False)
+    decoder = {"model": DECODER}
+    turned = decoder | {"null": "haar", "quantity": "closure_isotropy"}
+    change(copy, "layers", "phase", "III", **decoder)
+    change(copy, "layers", "n_kv_heads", 4, **decoder)
+    change(copy, "layers", "quantisation", "Q4_1", **decoder)
+    change(copy, "nulls", "mean", 1e3, **turned)
+    change(copy, "precision", "jacobi_mean", 10.0, **decoder, dtype="float32", operand="raw")
     return copy
 
 
@@ -222,7 +247,7 @@ def change(study: Path, table: str, column: str, value: object, **where: object)
     for name, wanted in where.items():
         chosen &= rows[name] == wanted
     assert chosen.any()
-    rows[column] = rows[column].mask(chosen, value)
+    rows[column] = rows[column].astype(object).mask(chosen, value)
     rows.to_csv(path, index=False)
 
 
@@ -281,7 +306,8 @@ def test_a_number_changed_in_a_table_is_changed_in_every_page(study: Path, pages
 @pytest.mark.workflow
 @pytest.mark.xdist_group("workflow")
 def test_numbers_are_those_of_their_columns(study: Path) -> None:
-    trained, initial = {"model": "minilm"}, {"model": INITIAL}
+    trained, initial = {"model": ENCODER}, {"model": ENCODER_INITIAL}
+    decoder, first = {"model": DECODER}, {"model": DECODER, "layer": 0}
     closure, rho3 = {"quantity": "closure_isotropy"}, {"quantity": "rho3"}
     for table, column, value, where in (
         ("layers", "closure_isotropy", 100.0, trained),
@@ -295,6 +321,28 @@ def test_numbers_are_those_of_their_columns(study: Path) -> None:
         ("nulls", "mean", 1.3, trained | rho3 | {"null": "haar"}),
         ("nulls", "mean", 1.01, trained | rho3 | {"null": "layers", "layer": 0}),
         ("nulls", "mean", 0.12, {"quantity": "epsilon_relative", "null": "pooled"}),
+        ("layers", "epsilon", 2.0, decoder),
+        ("layers", "epsilon", 450.0, first),
+        ("layers", "epsilon", 12.0, decoder | {"layer": 1}),
+        ("layers", "epsilon", 1.07, decoder | {"layer": 5}),
+        ("layers", "epsilon_null_ratio", 1.2, decoder),
+        ("layers", "epsilon_null_ratio", 2.7, first),
+        ("layers", "epsilon_haar", 1.0, decoder),
+        ("layers", "epsilon_haar", 90.0, first),
+        ("layers", "closure_isotropy", 1000.0, decoder),
+        ("layers", "closure_isotropy", 7.0, {"model": DECODER_INITIAL}),
+        ("nulls", "mean", 900.0, decoder | closure | {"null": "haar"}),
+        ("nulls", "p_value", 1.0, decoder | closure | {"null": "haar"}),
+        ("nulls", "mean", 1100.0, decoder | closure | {"null": "haar", "layer": 2}),
+        ("nulls", "p_value", 2 / 3, decoder | closure | {"null": "haar", "layer": 2}),
+        ("nulls", "mean", 7.5, decoder | closure | {"null": "gaussian"}),
+        ("nulls", "mean", 1500.0, decoder | closure | {"null": "layers"}),
+        ("nulls", "mean", 20.0, decoder | closure | {"null": "pooled"}),
+        ("nulls", "mean", 1200.0, decoder | closure | {"null": "pooled", "layer": 0}),
+        ("layers", "rho3", 0.4, decoder),
+        ("nulls", "mean", 0.2, decoder | rho3 | {"null": "haar"}),
+        ("nulls", "mean", 1.35, decoder | rho3 | {"null": "pooled"}),
+        ("nulls", "mean", 1.21, decoder | rho3 | {"null": "gaussian"}),
         ("layers", "rho3", 0.9, trained),
         ("layers", "epsilon_relative", 0.08, trained),
         ("layers", "epsilon_null_ratio", 1.0, initial),
@@ -305,6 +353,8 @@ def test_numbers_are_those_of_their_columns(study: Path) -> None:
         ("layers", "jacobi_noise", 1e-18, {}),
         ("layers", "jacobi_rms", 4e-18, trained),
         ("layers", "jacobi_rms", 7e-18, initial),
+        ("layers", "jacobi_rms", 5e-18, decoder),
+        ("layers", "jacobi_rms", 5e-18, {"model": DECODER_INITIAL}),
         ("precision", "jacobi_mean", 1e-15, {"dtype": "float64"}),
         ("precision", "jacobi_mean", 1e-2, {"dtype": "bfloat16", "operand": "raw"}),
         ("precision", "jacobi_mean", 1e-3, {"dtype": "bfloat16", "operand": "basis"}),
@@ -330,6 +380,27 @@ def test_numbers_are_those_of_their_columns(study: Path) -> None:
     assert {name: quantity(tables) for name, quantity in NUMBERS.items()} == {
         "findings": f"\n\n{findings_table(tables['claims'])}\n",
         "shape": "6 layers, 12 heads and d = 384",
+        "decoder_shape": "6 layers, 12 heads on 4 keys and d = 384",
+        "decoder_type": "Q4_1",
+        "decoder_epsilon_first": "450",
+        "decoder_epsilon_second": "12.0",
+        "decoder_epsilon_last": "1.07",
+        "decoder_over_haar_first": "2.70",
+        "decoder_over_haar_later": "1.20",
+        "decoder_over_closed_form_first": "5.00",
+        "decoder_over_closed_form_later": "1.07 to 12.0",
+        "decoder_closure": "1,000",
+        "decoder_closure_initial": "7.00",
+        "decoder_closure_gaussian": "7.50",
+        "decoder_closure_haar": "900 to 1,100",
+        "decoder_closure_layers": "1,500",
+        "decoder_closure_pooled_first": "1,200",
+        "decoder_closure_pooled_later": "20.0",
+        "decoder_below_haar": "1 of 6",
+        "decoder_rho3": "0.400",
+        "decoder_rho3_haar": "0.200",
+        "decoder_rho3_pooled": "1.35",
+        "decoder_rho3_gaussian": "1.21",
         "epsilon_over_haar": between(tables["layers"]["epsilon_null_ratio"][:6]),
         "epsilon_over_haar_initial": "1.00",
         "epsilon_relative": "0.0800",
@@ -370,6 +441,31 @@ SPOILED = [
     ("layers", "phase", "II", {"layer": 4}, "phase_one"),
     ("layers", "epsilon", 1e-3, {"layer": 2}, "epsilon_falls"),
     ("layers", "epsilon", 9.0, {"layer": 2}, "epsilon_falls"),
+    ("layers", "epsilon", 9.0, {"model": DECODER, "layer": 2}, "epsilon_falls"),
+    ("layers", "phase", "II", {"model": DECODER, "layer": 4}, "decoder_phase_three"),
+    (
+        "layers",
+        "epsilon",
+        0.07,
+        {"model": DECODER, "layer": 4},
+        "decoder_commutes_beyond_pooled",
+    ),
+    ("layers", "rho3", 2.0, {"model": DECODER, "layer": 4}, "decoder_rho3_below_pooled"),
+    ("layers", "closure_isotropy", 1.0, {"model": DECODER, "layer": 4}, "decoder_shares_close"),
+    (
+        "nulls",
+        "mean",
+        1.0,
+        {"model": DECODER, "null": "haar", "layer": 4},
+        "decoder_shares_close",
+    ),
+    (
+        "precision",
+        "jacobi_mean",
+        1e-3,
+        {"model": DECODER, "dtype": "float32", "operand": "raw"},
+        "decoder_first_in_float32",
+    ),
     ("layers", "epsilon_relative", 0.5, {"layer": 4}, "commutes_beyond_pooled"),
     ("layers", "epsilon_null_ratio", 1.4, {"layer": 4}, "commutes_as_haar"),
     ("layers", "epsilon_null_ratio", 0.7, {"layer": 4}, "commutes_as_haar"),
@@ -406,7 +502,7 @@ SPOILED = [
         {"dtype": "float16", "operand": "raw"},
         "only_raw_in_16_bits",
     ),
-    ("layers", "coherence_residual", 1e-3, {"model": INITIAL}, "random_close_too"),
+    ("layers", "coherence_residual", 1e-3, {"model": ENCODER_INITIAL}, "random_close_too"),
     ("conditioning", "dense_error", 1.0, {"case": 3}, "dense_is_nearer"),
     ("layers", "action", 1.0, {"layer": 0}, "action_of_both_signs"),
     ("evidence", "value", 1.0, {"id": "jacobi-range", "n": 3}, "slope_under_one"),
@@ -427,7 +523,7 @@ def test_a_statement_that_is_not_true_is_not_published(
 ) -> None:
     before = contents(pages)
     if table in {"layers", "nulls", "precision"}:
-        where = {"model": "minilm"} | where
+        where = {"model": ENCODER} | where
     change(study, table, column, value, **where)
     with pytest.raises(ValueError, match=rf"\.md says “.*” \({statement}\), which is not true"):
         write_pages(study, pages)
@@ -452,8 +548,8 @@ def test_what_a_study_lacks_is_named_and_nothing_is_written(study: Path, pages: 
     refused("tables/layers.csv has a rho3 that is not finite")
     change(study, "layers", "rho3", float("inf"), model="minilm", layer=2)
     refused("tables/layers.csv has a rho3 that is not finite")
-    change(study, "layers", "model", "other", model=INITIAL)
-    refused(f"tables/layers.csv has no row with model {INITIAL}")
+    change(study, "layers", "model", "other", model=ENCODER_INITIAL)
+    refused(f"tables/layers.csv has no row with model {ENCODER_INITIAL}")
     layers = study / "tables/layers.csv"
     layers.write_text(layers.read_text().replace("epsilon_null_ratio", "ratio"))
     refused("tables/layers.csv has no column epsilon_null_ratio")
