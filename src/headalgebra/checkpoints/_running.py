@@ -85,18 +85,17 @@ def load_model(checkpoint: Checkpoint, dtype: str | None = None) -> RunnableMode
     config, kind, more, empty = _network(checkpoint)
     number = DTYPES[dtype] if dtype else _dtype(empty)
     left_out: tuple[str, ...] = ()
-    if isinstance(checkpoint, DrawnCheckpoint):
-        model = _drawn(kind, config, more, checkpoint.seed, number)
-    else:
-        if isinstance(checkpoint, GgufCheckpoint):
-            state: Mapping[str, Any] = gguf_state(checkpoint, empty, number)
-        else:
-            assert isinstance(checkpoint, StoredCheckpoint)  # others were refused
-            state = stored_state(checkpoint)
-        model, left_out = _filled(kind, config, more, state, number, checkpoint.origin)
-        if isinstance(checkpoint, GgufCheckpoint):
+    match checkpoint:
+        case DrawnCheckpoint():
+            model = _drawn(kind, config, more, checkpoint.seed, number)
+        case GgufCheckpoint():
+            tensors = gguf_state(checkpoint, empty, number)
+            model, left_out = _filled(kind, config, more, tensors, number, checkpoint.origin)
             refuse_other_rows(checkpoint, model)
-        _refuse_unsound(model, checkpoint.origin)
+        case StoredCheckpoint():
+            stored = stored_state(checkpoint)
+            model, left_out = _filled(kind, config, more, stored, number, checkpoint.origin)
+    _refuse_unsound(model, checkpoint.origin)
     if config.is_encoder_decoder:
         model = model.get_encoder()
     return RunnableModel(
@@ -135,10 +134,10 @@ def outline_model(checkpoint: Checkpoint) -> ModelOutline:
     CheckpointError
         If the model reads images or sounds, or transformers has no class that runs it.
     """
-    config, _, _, empty = _network(checkpoint)
+    _, _, _, empty = _network(checkpoint)
     return ModelOutline(
         empty.get_input_embeddings().weight.shape[0],
-        getattr(config, "max_position_embeddings", None),
+        _positions(empty),
         empty.num_parameters(),
         str(_dtype(empty)).removeprefix("torch."),
     )

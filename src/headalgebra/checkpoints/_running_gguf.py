@@ -9,6 +9,8 @@ from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._gguf import GgufCheckpoint
 from headalgebra.checkpoints._live import live_checkpoint
 
+DECODER = "dec."
+"""T5's, of which the encoder runs alone."""
 OTHERWISE = "use the safetensors folder that it was made from"
 
 
@@ -79,7 +81,7 @@ def gguf_state(checkpoint: GgufCheckpoint, outline: Any, dtype: torch.dtype) -> 
         )
         if changed.name in names:
             state[names[changed.name]] = torch.tensor(changed.weights, dtype=dtype)
-        elif changed.name is not None:
+        elif changed.name is not None and not name.startswith(DECODER):
             why = f"tensor {name} is no part of the model as transformers has it"
             raise CheckpointError(file.where, why, OTHERWISE)
     return state

@@ -1,5 +1,8 @@
 """The tokenizer that lies beside a checkpoint's weights, or in its GGUF file."""
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from headalgebra.checkpoints._checkpoint import Checkpoint
@@ -39,16 +42,12 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     CheckpointError
         If there is none, or transformers cannot read it.
     """
-    # Imported here because it takes a second.
-    from transformers import AutoTokenizer
-
+    make: Callable[[], Any]
     match checkpoint:
         case StoredCheckpoint():
-            found = _fetched(checkpoint.held)
-            folder, more = checkpoint.held.path(found).parent, {}
+            make = partial(_from_folder, _fetched(checkpoint.held))
         case GgufCheckpoint():
-            file = checkpoint.parts[0].path
-            folder, more = file.parent, {"gguf_file": file.name}
+            make = partial(_from_gguf, checkpoint.parts[0].path)
         case _:
             raise CheckpointError(
                 checkpoint.origin,
@@ -56,9 +55,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
                 "name the model whose tokenizer it takes, by tokenizer: <model>",
             )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False, **more
-        )
+        tokenizer = make()
     except Exception as error:  # of many libraries, at files that anybody wrote
         said = (str(error) or type(error).__name__).strip().splitlines()[0]
         raise CheckpointError(
@@ -75,8 +72,30 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     return tokenizer
 
 
-def _fetched(files: CheckpointFiles) -> str:
-    """One of the tokenizer's files, all of which are there now."""
+def _from_folder(folder: Path) -> Any:
+    # Imported here, as all of transformers, because it takes a second.
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(
+        str(folder), local_files_only=True, trust_remote_code=False
+    )
+
+
+def _from_gguf(file: Path) -> Any:
+    """Of the file alone: `AutoTokenizer` looks beside it, and reads it three times."""
+    from transformers import PreTrainedTokenizerFast
+    from transformers.integrations.gguf.gguf_tokenizer_mapping import (
+        convert_gguf_tokenizer,
+        get_gguf_tokenizer,
+    )
+
+    architecture, content, more = get_gguf_tokenizer(str(file))
+    made, _ = convert_gguf_tokenizer(architecture, content)
+    return PreTrainedTokenizerFast(tokenizer_object=made, **more)
+
+
+def _fetched(files: CheckpointFiles) -> Path:
+    """The folder of the tokenizer's files, all of which are there now."""
     found = [name for name in VOCABULARIES if name in files.names]
     if not found:
         raise CheckpointError(
@@ -87,4 +106,4 @@ def _fetched(files: CheckpointFiles) -> str:
     for name in (*found, *BESIDE):
         if name in files.names:
             files.hashed(name)
-    return found[0]
+    return files.path(found[0]).parent

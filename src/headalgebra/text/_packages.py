@@ -7,10 +7,15 @@ from pathlib import Path, PurePosixPath
 from headalgebra.text.errors import TextError
 
 LEFT_OUT = re.compile(
-    r"(?:.*/)?(?:tests?|testing|_vendor|vendored|conftest\.py|__config__\.py|_?version\.py"
-    r"|_distributor_init.*\.py)(?:/.*)?"
+    r"[^/]*/__init__\.py|(?:.*/)?(?:tests?|testing|_vendor|vendored|conftest\.py|__config__\.py"
+    r"|_?version\.py|_distributor_init.*\.py|distutils)(?:/.*)?"
 )
-"""Tests, code of others, and files that are written when a package is built."""
+"""Tests, code of others, and files that are written or changed when a package is built.
+
+Without them the wheels of numpy 2.4.6 and scipy 1.17.1 for Linux, macOS and Windows, and for Python
+3.11 and 3.12, have the same files. numpy has distutils before Python 3.12 alone, and the first
+module of either is patched for Windows.
+"""
 
 
 def python_sources(package: str) -> list[Path]:

@@ -13,9 +13,7 @@ SKIPPED = re.compile(
 )
 """Sections of a docstring that hold no prose, in the styles of numpy and Google."""
 UNDERLINE = re.compile(r"([-=~^*])\1{2,}")
-NO_PROSE = re.compile(
-    r">>>|::|\.\. |:math:|[$\\|{}<>=]|__|^[-*+•:]|^\(?\d+[.)]|^\[|--|\+\+|@|https?:"
-)
+NO_PROSE = re.compile(r">>>|::|\.\. |[$\\|{}<>=]|__|^[-*+•:]|^\(?\d+[.)]|^\[|--|\+\+|@|https?:")
 """What code, tables, lists, formulas, directives and links have in them."""
 MARKUP = (
     (re.compile(r":[\w:.-]+:`~?\.?([^`<]*?)`"), r"\1"),
@@ -24,8 +22,8 @@ MARKUP = (
     (re.compile(r"\*\*([^*\s][^*]*)\*\*"), r"\1"),
     (re.compile(r"(?<!\w)\*([^*\s][^*]*)\*(?!\w)"), r"\1"),
 )
-CITATION = re.compile(r"\[[\w.-]+\]_")
-"""Without which a sentence lacks a word."""
+LOST = re.compile(r"\[[\w.-]+\]_|:math:")
+"""Citations and formulas, without which a sentence lacks a word."""
 SENTENCE = re.compile(r"[A-Z][^\n]*[a-z)\"'][.?!]")
 FEWEST_WORDS = 8
 WORDS_SHARE = 0.8
@@ -72,7 +70,7 @@ def _paragraphs(docstring: str) -> Iterator[str]:
         if skipping or not lines or any(line[:1].isspace() for line in lines):
             continue
         sentence = " ".join(" ".join(lines).split())
-        if CITATION.search(sentence):
+        if LOST.search(sentence):
             continue
         for pattern, kept in MARKUP:
             sentence = pattern.sub(kept, sentence)
