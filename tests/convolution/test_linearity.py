@@ -62,6 +62,15 @@ def test_fitted_noise_does_not_count() -> None:
         assert found.update is not None and -0.15 < found.update < 0.02
 
 
+def test_held_out_tokens_are_not_fitted() -> None:
+    # Half of the update is noise; in sample, 4d tokens would have R² = 0.6.
+    for seed in range(5):
+        x, noise = normal(seed, 4 * 40, 40), normal(seed + 50, 4 * 40, 40)
+        update = x @ normal(seed + 99, 40, 40) / 40**0.5 + noise
+        found = linearity(x, x + update)
+        assert found.update is not None and 0.1 < found.update < 0.5
+
+
 def test_too_few_tokens_and_no_update_are_said() -> None:
     x = normal(0, 4 * D - 1, D)
     assert linearity(x, x) == linearity(x, 2 * x)

@@ -113,6 +113,20 @@ def test_chen_compares_two_computations() -> None:
     assert (residuals[1:] > 5e-9).all()
 
 
+def test_no_more_applications_than_the_grades_need() -> None:
+    blocks, x = stack(8)
+    chen_residuals(blocks, x, cuts=[4], grades=3)
+    # The whole has 1, 2, 3, 3 … grades to make; behind the cut T_j starts anew, up to 3 − j.
+    whole = 1 + 2 + 6 * 3
+    behind = sum(min(number, 3 - j) for j in range(4) for number in range(1, 5))
+    assert sum(block.applications for block in blocks) == whole + behind
+    orders = dyson_orders(blocks, x)
+    for block in blocks:
+        block.applications = 0
+    antipode_residuals(blocks, orders, grades=3)
+    assert sum(block.applications for block in blocks) == 8 * 3 * 4 / 2
+
+
 def test_a_cut_behind_the_last_block_is_refused() -> None:
     blocks, x = stack(3)
     with pytest.raises(ValueError, match="no cut at 4 in 3 blocks"):

@@ -42,10 +42,10 @@ def vector_epsilon(sequence: Iterable[Float[Tensor, "*batch d"]]) -> Iterator[Es
             size = torch.linalg.vector_norm(difference, dim=-1, keepdim=True)
             # Twice divided: the square of the size may underflow.
             entry = difference / size / size
+            # A column that was reached has those below it too.
             held = sound[k] & sound_before[k] & ~vanishes(difference, entries[k], below)
             if k:
                 entry += previous[k - 1]
-                held &= sound_before[k - 1]
             held &= entry.isfinite().all(-1)
             entries.append(entry)
             sound.append(held)

@@ -12,20 +12,18 @@ def mixing_weights(
 ) -> tuple[Float[Tensor, "steps n"], Bool[Tensor, "n"]]:
     r"""The γ of :math:`\min \lVert \sum_i γ_i u_i \rVert`, Σγ_i = 1, over the steps u_i.
 
-    :math:`u_i = y_{i+1} - y_i`. A step within rounding of zero counts as zero, so that its own
-    y_i, which no step moves, is among the minimisers. Of several the least second differences are
-    taken, by QR with column pivoting: normal equations would square the condition number.
+    :math:`u_i = y_{i+1} - y_i`. By QR with column pivoting: normal equations would square the
+    condition number, and of several minimisers the one with the least ξ below is wanted.
 
     Returns
     -------
     weights
         γ of every vector.
     vanishing
-        Which of the vectors have a step that counts as zero.
+        Which of the vectors have a step within rounding of zero. Its own y_i, which no step moves,
+        is then what all weight falls on.
     """
     steps = sequence.diff(dim=0)
-    zero = vanishes(steps, sequence[1:], sequence[:-1])
-    steps = steps.masked_fill(zero[..., None], 0)
     # With u_0 + Σ ξ_j (u_{j+1} − u_j) the weights sum to one whatever ξ is.
     curvature = steps.diff(dim=0).permute(1, 2, 0)
     weights = torch.zeros_like(steps[..., 0])
@@ -41,7 +39,7 @@ def mixing_weights(
         xi = solution[..., 0].T.to(sequence)
         weights[:-1] -= xi
         weights[1:] += xi
-    return weights, zero.any(0)
+    return weights, vanishes(steps, sequence[1:], sequence[:-1]).any(0)
 
 
 def reduced_rank(
