@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import pandas as pd
 
 from headalgebra import columns
-from headalgebra.claims.ledger import CLAIMS, as_table, claim_row, ledger
+from headalgebra.claims.ledger import CLAIMS, PAPERS, as_table, claim_row, ledger
 from headalgebra.claims.linf.gpt2_medium import COMMIT
 from headalgebra.claims.study import Study, Thresholds
 from schema import Claims
@@ -58,6 +58,8 @@ PLAIN_LAYER = {
 }
 
 Tables = dict[str, pd.DataFrame]
+
+PAPER_OF = {claim.id: paper for paper, claims in PAPERS.items() for claim in claims}
 
 
 def model_layers(
@@ -215,7 +217,7 @@ def claim(
 ) -> pd.Series:
     """The row of one claim."""
     study = Study(tables, models, replace(THRESHOLDS, **thresholds), 0)
-    row = claim_row("linf", CLAIMS[id], CLAIMS[id].judge(study), study)
+    row = claim_row(PAPER_OF[id], CLAIMS[id], CLAIMS[id].judge(study), study)
     return as_table([row], columns.CLAIMS).set_index("id").loc[id]
 
 

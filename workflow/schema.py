@@ -115,7 +115,7 @@ class States(Group):
 
 
 class Claims(Group):
-    """What statistics are held against when the paper's claims are judged."""
+    """What statistics are held against when the papers' claims are judged."""
 
     ascending = (("near_one_from", "near_one_to"), ("slope_from", "slope_to"))
     share: kinds.Fraction = defaults.SHARE
@@ -142,6 +142,34 @@ class Claims(Group):
     """relative residual up to which an identity is borne out"""
     significance: kinds.Fraction = defaults.SIGNIFICANCE
     """level of the permutation test of an order, and of the test whether intervals cover"""
+    small_update: kinds.Positive = defaults.SMALL_UPDATE
+    """an update of at most this times the norm of the states is small"""
+    truncation_error: kinds.Fraction = defaults.TRUNCATION_ERROR
+    """of the Dyson series' sum to second order, at the most"""
+    hermitian_from: kinds.Fraction = defaults.HERMITIAN_FROM
+    """a head of this symmetric share or more counts as Hermitian"""
+    non_hermitian_share: kinds.Fraction = defaults.NON_HERMITIAN_SHARE
+    """of heads that must be non-Hermitian, at the least"""
+    own_block: kinds.Fraction = defaults.OWN_BLOCK
+    """a head acts in its own block of axes where that holds this share of its squared norm"""
+    low_rank: kinds.Fraction = defaults.LOW_RANK
+    """a rank of at most this times a head's width is low"""
+    norm_growth: kinds.AboveOne = defaults.NORM_GROWTH
+    """states that grow to more than this times the first ones' norm diverge"""
+    stable_rank: kinds.AboveOne = defaults.STABLE_RANK
+    """states of a smaller stable rank have collapsed"""
+    resummation_gain: kinds.Fraction = defaults.RESUMMATION_GAIN
+    """of the last state's error that resummation must take away, at the least"""
+    trained_models: Annotated[int, Field(ge=4)] = defaults.TRAINED_MODELS
+    """models, from which their order is judged"""
+    update_r2: kinds.Fraction = defaults.UPDATE_R2
+    """of a layer's update that a linear map must explain, at the least"""
+    impulse_share: kinds.Fraction = defaults.IMPULSE_SHARE
+    """of the response to an impulse that a convolution must explain, at the least"""
+    convolution_share: kinds.Fraction = defaults.CONVOLUTION_SHARE
+    """of a head's attention that a convolution must explain, at the least"""
+    gradient_cosine: kinds.Fraction = defaults.GRADIENT_COSINE
+    """of a layer's update with the loss's descent, at the least"""
 
 
 class Analysis(Group):

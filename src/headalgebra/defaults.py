@@ -175,3 +175,44 @@ PATTERN_SEQUENCES = 4
 """Sequences whose attention patterns are held against convolutions."""
 PORTRAIT_POINTS = 161
 """Points along either axis of the plane where pseudospectra are drawn."""
+SMALL_UPDATE = 0.3
+"""A layer's update of the states that is no more than this times their norm is small."""
+
+TRUNCATION_ERROR = 0.1
+"""Of the Dyson series' sum to second order, relative to the last state, at the most."""
+
+HERMITIAN_FROM = 0.95
+"""A head of so large a symmetric share, or a larger one, counts as Hermitian."""
+
+NON_HERMITIAN_SHARE = 0.95
+"""Of a model's heads that must be non-Hermitian, at the least."""
+
+OWN_BLOCK = 0.5
+"""A head acts in a block of its own where that holds so much of its squared norm."""
+
+LOW_RANK = 0.5
+"""A rank of no more than this times a head's width is low."""
+
+NORM_GROWTH = 1e3
+"""States whose norm grows to more than this times the first one's diverge."""
+
+STABLE_RANK = 2.0
+"""States of a smaller stable rank have collapsed into one mode."""
+
+RESUMMATION_GAIN = 0.1
+"""Of the last state's error that a resummation must take away, at the least."""
+
+TRAINED_MODELS = 8
+"""Models, from which their order is judged."""
+
+UPDATE_R2 = 0.9
+"""Of a layer's update, what a linear map must explain if the layer is linear, at the least."""
+
+IMPULSE_SHARE = 0.8
+"""Of the response to an impulse, what a convolution must explain, at the least."""
+
+CONVOLUTION_SHARE = 0.5
+"""Of a head's attention, what a convolution must explain, at the least."""
+
+GRADIENT_COSINE = 0.5
+"""Of a layer's update with the loss's descent, if the update is that, at the least."""

@@ -26,6 +26,7 @@ PURPOSES = (
     "impulses",
     "exchanged_updates",
     "perturbations",
+    "claims_bootstrap",
 )
 """New ones go to the end: the place of a purpose is part of its seed."""
 

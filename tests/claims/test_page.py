@@ -21,7 +21,7 @@ from claim_studies import (
     study_tables,
 )
 from headalgebra.claims.finding import VERDICTS
-from headalgebra.claims.ledger import CLAIMS, ledger
+from headalgebra.claims.ledger import CLAIMS, PAPERS, TITLES, ledger
 from headalgebra.claims.page import COLOURS, FIGURE_BYTES, SHRINKING, claims_page
 from headalgebra.claims.wording import number, shown
 
@@ -97,6 +97,19 @@ def sections(whole: str) -> dict[str, str]:
     return dict(zip(parts[::2], map(unescape, bodies), strict=True))
 
 
+def test_claims_stand_under_their_paper() -> None:
+    """In the overview a table a paper, and in each claim's section the paper's name."""
+    overview = page().partition("<section")[0]
+    parts = re.split(r"<h2>([^<]*)</h2>", overview)[1:]
+    assert [unescape(title) for title in parts[::2]] == list(TITLES.values())
+    shown_claims = sections(page())
+    for part, (paper, claims) in zip(parts[1::2], PAPERS.items(), strict=True):
+        assert re.findall(r'href="#claim-([\w-]+)"', part) == [claim.id for claim in claims]
+        for claim in claims:
+            assert TITLES[paper] in shown_claims[claim.id]
+            assert claim.section in shown_claims[claim.id]
+
+
 def test_each_claim_is_shown_with_its_verdict_and_every_number() -> None:
     claims, evidence = ledger(of_model(), TRAINED, THRESHOLDS)
     shown_claims = sections(page())
@@ -157,10 +170,10 @@ def test_hostile_names_are_escaped(hostile: str) -> None:
         claims, evidence = ledger(tables, described(name), THRESHOLDS)
         return claims_page(claims, evidence, {"epsilon": png()}, title=name)
 
-    whole, plain = named(hostile), named("plain")
+    whole, harmless = named(hostile), named("nobody")
     assert "<script" not in whole
-    assert unescape(whole).count(hostile) == plain.count("plain") > 2
-    assert re.findall(r"<[^>]*>", whole) == re.findall(r"<[^>]*>", plain)
+    assert unescape(whole).count(hostile) == harmless.count("nobody") > 2
+    assert re.findall(r"<[^>]*>", whole) == re.findall(r"<[^>]*>", harmless)
     Links(whole)
 
 

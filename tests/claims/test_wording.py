@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claim_studies import NAN, THRESHOLDS, TRAINED, of_model
+from claim_studies import NAN, PAPER_OF, THRESHOLDS, TRAINED, of_model
 from headalgebra import columns
 from headalgebra.claims.finding import VERDICTS
-from headalgebra.claims.ledger import CLAIMS, ledger
+from headalgebra.claims.ledger import CLAIMS, TITLES, ledger
 from headalgebra.claims.readme import findings_table
 from headalgebra.claims.wording import ROUNDING, finding, measured, number, shown
 
@@ -28,7 +28,8 @@ names = words.filter(str.strip)
 def rows(draw: st.DrawFn) -> dict[str, object]:
     """A row of the claims, with a number or without, with an interval or without."""
     row: dict[str, object] = dict.fromkeys(columns.CLAIMS, "")
-    row |= {"id": draw(st.sampled_from(list(CLAIMS))), "note": draw(words)}
+    id = draw(st.sampled_from(list(CLAIMS)))
+    row |= {"id": id, "paper": PAPER_OF[id], "note": draw(words)}
     row |= {"verdict": draw(st.sampled_from(VERDICTS)), "statement": draw(names)}
     row |= {"paper_value": draw(names), "value": NAN, "low": NAN, "high": NAN, "n": NAN}
     if draw(st.booleans()):
@@ -75,7 +76,12 @@ def test_the_readme_has_every_verdict_and_number(made: list[dict[str, object]]) 
     table = findings_table(pd.DataFrame(plain))
     lines = [line for line in table.splitlines() if line.startswith("| `")]
     assert len(lines) == len(plain)
-    for line, row in zip(lines, plain, strict=True):
+    papers = dict.fromkeys(row["paper"] for row in plain)
+    assert [line.strip("*") for line in table.splitlines() if line.startswith("*")] == [
+        TITLES[paper] for paper in papers
+    ]
+    by_paper = [row for paper in papers for row in plain if row["paper"] == paper]
+    for line, row in zip(lines, by_paper, strict=True):
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         assert (cells[0], cells[3]) == (f"`{row['id']}`", row["verdict"])
         assert cells[2] == finding(row)
@@ -89,7 +95,7 @@ def test_the_readme_has_every_verdict_and_number(made: list[dict[str, object]]) 
 @given(rows())
 def test_the_readmes_cells_hold_no_markup(row: dict[str, object]) -> None:
     table = findings_table(pd.DataFrame([row]))
-    (line,) = table.split("\n")[4:-1]
+    (line,) = table.split("\n")[6:-1]
     cells = re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]
     assert len(cells) == 4
     unescaped = re.sub(r"\\([\\`*_|<&~])", r"\1", cells[2])

@@ -15,7 +15,7 @@ import yaml
 
 from headalgebra import columns
 from headalgebra.claims.finding import VERDICTS
-from headalgebra.claims.ledger import CLAIMS
+from headalgebra.claims.ledger import CLAIMS, PAPERS
 from headalgebra.claims.readme import findings_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,13 +46,20 @@ def some_ledger(models: str = "m") -> pd.DataFrame:
     rows = [
         {
             **dict.fromkeys(columns.CLAIMS, ""),
-            **{"id": claim.id, "section": claim.section, "statement": claim.statement},
+            **{
+                "paper": paper,
+                "id": claim.id,
+                "section": claim.section,
+                "statement": claim.statement,
+            },
             **{"paper_value": claim.paper_value, "criterion": "any", "rests_on": "none"},
             **{"statistic": "share", "value": index / 99, "low": 0.0, "high": 1.0, "n": 99},
             "models": models,
             "verdict": VERDICTS[index % len(VERDICTS)],
         }
-        for index, claim in enumerate(CLAIMS.values())
+        for index, (paper, claim) in enumerate(
+            (paper, claim) for paper, claims in PAPERS.items() for claim in claims
+        )
     ]
     return pd.DataFrame(rows, columns=list(columns.CLAIMS))
 

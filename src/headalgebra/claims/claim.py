@@ -1,7 +1,7 @@
 """What a claim of a paper is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headalgebra.claims.doubt import Reads
 from headalgebra.claims.finding import (
@@ -38,6 +38,9 @@ class Claim:
     reads
         Tables and columns that it is judged by, beside which model and layer; the rule is shown no
         others. Where a number of theirs is not finite and ought to be, there is no verdict.
+    quantities
+        Of tables with a row for each of many quantities or guards, those that it is judged by;
+        none named is all.
     models
         Gives those of a study's models that it rests on.
     figures
@@ -56,6 +59,7 @@ class Claim:
     criterion: str
     identity: str = ""
     reads: Reads = field(default_factory=dict)
+    quantities: tuple[str, ...] = ()
     models: Callable[[Study], list[str]] = counted_models
     figures: tuple[str, ...] = ()
     rule: Callable[[Study], Finding]
@@ -63,16 +67,23 @@ class Claim:
 
     @property
     def rests_on(self) -> str:
-        """The identity, and the columns of each table."""
+        """The identity, the columns of each table, and the quantities of those with many."""
         parts = [f"identity {self.identity}"] if self.identity else []
         parts += [f"{table}.csv: {', '.join(names)}" for table, names in self.reads.items()]
+        parts += [f"of {', '.join(self.quantities)}"] if self.quantities else []
         return "; ".join(parts) or "none"
 
     def judge(self, study: Study) -> Finding:
-        """What a study says of it."""
-        if doubts := study.doubts(self.reads, self.models(study)):
+        """What a study says of it; the note names models that it could not be asked of."""
+        if lacking := study.lacking(self.reads):
+            return not_measured(lacking)
+        models = self.models(study)
+        if doubts := study.doubts(self.reads, models, self.quantities):
             return not_measured("; ".join(doubts))
-        return self.rule(study.showing(self.reads))
+        finding = self.rule(study.showing(self.reads, self.quantities))
+        absent = study.without_rows(self.reads, models)
+        notes = (finding.note, *(f"{model}: {why}" for model, why in absent.items()))
+        return replace(finding, note="; ".join(filter(None, notes)))
 
 
 def awaiting_experiment(

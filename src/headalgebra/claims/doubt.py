@@ -19,11 +19,14 @@ Need = Callable[[pd.DataFrame], pd.Series]
 
 TEXTS = frozenset(
     ("conditioning", "elements", "estimator", "level", "operand", "phase", "quantity", "route")
-)
+) | {"dtype", "guard", "head", "kind", "method", "norm_placement", "operator", "sequence"}
 """Columns that claims read and that hold no number."""
 
 SHAPE = ["n_heads", "rank", "basis_dim", "classical"]
 """What tells, of a layer, which numbers it has; tables by layer are joined with it."""
+
+PLACES = {"dyson": "order", "resummation": "m"}
+"""What tells the rows of a model apart, where it is not the layer."""
 
 MADE_HERE = {
     "conditioning": ("constructed layers", "case"),
@@ -68,6 +71,24 @@ def _completed(rows: pd.DataFrame) -> pd.Series:
     return rows["completed"] != False  # noqa: E712
 
 
+def _run(rows: pd.DataFrame) -> pd.Series:
+    # A model that was refused has no kind, and its guards may stop at the one that it failed.
+    return rows["kind"].notna() & (rows["kind"] != "")
+
+
+def _none(rows: pd.DataFrame) -> pd.Series:
+    return pd.Series(False, index=rows.index)
+
+
+def _head_that_is_not_zero(rows: pd.DataFrame) -> pd.Series:
+    return ~(rows["operator"].str.startswith("head ") & (rows["rank"] < rows["n_heads"]))
+
+
+def _whatever_the_text(rows: pd.DataFrame) -> pd.Series:
+    # A linear map of d axes takes 4 d tokens, a standard error two sequences.
+    return ~rows["quantity"].isin(["state_r2", "update_r2", "gradient_cosine_se"])
+
+
 NEEDS: dict[str, dict[str, Need]] = {
     "layers": {
         "epsilon": _two_heads,
@@ -89,6 +110,12 @@ NEEDS: dict[str, dict[str, Need]] = {
         "bytes": lambda rows: rows["route"] == "dense",
         "literal_residual": lambda rows: _completed(rows) & (rows["route"] == "dense"),
     },
+    "runs": {"sequences": _run},
+    "guards": {"value": _run},
+    # Chen's identity and the antipode are asked of some orders alone.
+    "dyson": dict.fromkeys(("chen_residual", "antipode_residual"), _none),
+    "normality": {"value": _head_that_is_not_zero},
+    "convolution": {"value": _whatever_the_text, "null": _none},
 }
 """Which rows must have the numbers of a column; of a column that is not here, all of them."""
 
@@ -112,22 +139,41 @@ def doubts(
     classical_up_to
         ε̂ of a layer up to this is rounding: its heads commute.
     """
-    layers = tables["layers"]
-    commute = classical(layers["epsilon"], layers["epsilon_relative"], classical_up_to)
-    shapes = layers.assign(classical=commute)[["model", "layer", *SHAPE]]
     found: list[str] = []
     for table, columns in reads.items():
         rows = tables[table]
         if "model" in rows:
             rows = rows[rows["model"].isin(list(models))]
-            new = [column for column in SHAPE if column not in rows]
-            rows = rows.merge(shapes[["model", "layer", *new]], on=["model", "layer"], how="left")
-        places = ("layer",) if "model" in rows else ()
+            rows = _with_kind(_with_shape(rows, tables, classical_up_to), tables)
+        place = PLACES.get(table, "layer")
+        places = (place,) if "model" in rows and place in tables[table] else ()
         for column in dict.fromkeys((*places, *columns)):
             if column not in TEXTS:
                 need = NEEDS.get(table, {}).get(column, _always)
                 found += _in_column(table, rows, column, need)
     return list(dict.fromkeys(found))
+
+
+def _with_shape(
+    rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame], classical_up_to: float
+) -> pd.DataFrame:
+    """Rows of models with what :data:`SHAPE` tells of their layer, where they are of layers."""
+    new = [column for column in SHAPE if column not in rows]
+    if "layers" not in tables or "layer" not in rows:
+        return rows.assign(**dict.fromkeys(new, np.nan))
+    layers = tables["layers"]
+    commute = classical(layers["epsilon"], layers["epsilon_relative"], classical_up_to)
+    shapes = layers.assign(classical=commute)[["model", "layer", *new]]
+    rows, shapes = (table.assign(layer=table["layer"].astype(float)) for table in (rows, shapes))
+    return rows.merge(shapes, on=["model", "layer"], how="left")
+
+
+def _with_kind(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Rows of models with the kind that they were found to be where they were run."""
+    if "kind" in rows or "kind" not in tables.get("runs", ()):
+        return rows
+    runs = tables["runs"].drop_duplicates("model").set_index("model")
+    return rows.assign(kind=rows["model"].map(runs["kind"]))
 
 
 def _in_column(table: str, rows: pd.DataFrame, column: str, need: Need) -> Iterator[str]:
@@ -136,11 +182,23 @@ def _in_column(table: str, rows: pd.DataFrame, column: str, need: Need) -> Itera
     in_doubt = rows[np.isinf(values) | (values.isna() & need(rows).astype(bool))]
     if "model" in rows:
         for model, of_model in in_doubt.groupby("model", sort=False):
-            yield f"{model}: {column} is not finite in layers {_places(of_model['layer'])}"
+            where = _in_words(table, of_model)
+            yield f"{model}: {column} is not finite" + (f" {where}" if where else "")
     elif len(in_doubt):
         made, place = MADE_HERE[table]
         where = f"{place} = {_places(in_doubt[place])}"
         yield f"{made}: {column} is not finite where {where}"
+
+
+def _in_words(table: str, rows: pd.DataFrame) -> str:
+    """Where rows of a model are; empty where a table has one row of each model."""
+    if table == "guards":
+        return f"({listed(list(rows['guard']))})"
+    place = PLACES.get(table, "layer")
+    if place not in rows:
+        return ""
+    where = _places(rows[place])
+    return f"in layers {where}" if place == "layer" else f"where {place} = {where}"
 
 
 def _places(column: pd.Series) -> str:

@@ -84,6 +84,12 @@ def weakest(estimates: Sequence[Evidence], statistic: str) -> Evidence:
     return replace(least, on=_all_of(estimates), statistic=statistic)
 
 
+def strongest(estimates: Sequence[Evidence], statistic: str) -> Evidence:
+    """The largest of several estimates, with the interval and the n of that one."""
+    most = max(estimates, key=lambda measured: measured.value)
+    return replace(most, on=_all_of(estimates), statistic=statistic)
+
+
 def smallest(minima: Sequence[Evidence], statistic: str) -> Evidence:
     """The smallest number of all that these are the smallest of."""
     return _over_all(min(measured.value for measured in minima), minima, statistic)

@@ -8,7 +8,17 @@ import pandas as pd
 
 from headalgebra import columns
 from headalgebra.claims.claim import Claim
+from headalgebra.claims.dyson import (
+    channels,
+    interaction,
+    introduction,
+    outlook,
+    perturbation,
+    series,
+    unit,
+)
 from headalgebra.claims.finding import Finding
+from headalgebra.claims.hopf import abstract
 from headalgebra.claims.linf import (
     brackets,
     extraction,
@@ -28,8 +38,26 @@ PAPERS = {
         *phases.CLAIMS,
         *tower.CLAIMS,
     ),
+    "dyson": (
+        *introduction.CLAIMS,
+        *unit.CLAIMS,
+        *interaction.CLAIMS,
+        *channels.CLAIMS,
+        *perturbation.CLAIMS,
+        *series.CLAIMS,
+        *outlook.CLAIMS,
+    ),
+    "hopf": abstract.CLAIMS,
 }
 """The claims of each paper, by section."""
+
+TITLES = {
+    "linf": "On the L∞-algebra structure of transformer attention mechanisms",
+    "dyson": "From Embeddings to Dyson Series: Transformer Mechanics as Non-Hermitian Operator "
+    "Theory",
+    "hopf": "Coinductive guide to inductive transformer heads",
+}
+"""What each paper is called."""
 
 CLAIMS = {claim.id: claim for claims in PAPERS.values() for claim in claims}
 """Every claim by its id."""
@@ -52,14 +80,16 @@ def ledger(
     ----------
     tables
         ``layers``, ``sampling``, ``precision``, ``tower``, ``literal``, ``conditioning`` and
-        ``feasibility``, in the columns of :mod:`headalgebra.columns`.
+        ``feasibility``, and of what models do on a text ``runs``, ``guards``, ``states``,
+        ``dyson``, ``resummation``, ``normality`` and ``convolution``, in the columns of
+        :mod:`headalgebra.columns`. Claims on a table that is not there are not measured.
     models
         The study's models in its order, in the columns of
         :data:`headalgebra.columns.DESCRIBED_MODELS`.
     thresholds
         What statistics are held against.
     seed
-        Of the orders that a rank correlation is held against.
+        Of the orders that a rank correlation is held against, and of what is drawn again.
 
     Returns
     -------

@@ -17,7 +17,8 @@ from headalgebra.claims.finding import (
     REPRODUCED,
     TRUE_OF_ANYTHING,
 )
-from headalgebra.claims.ledger import CLAIMS
+from headalgebra.claims.hopf.abstract import ABSTRACT
+from headalgebra.claims.ledger import CLAIMS, TITLES
 from headalgebra.claims.wording import number, shown
 
 FIGURE_BYTES = 1_250_000
@@ -40,7 +41,7 @@ TEMPLATE = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>The paper's claims: {{ title }}</title>
+<title>The papers' claims: {{ title }}</title>
 <style>
 body { font: 16px/1.5 sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
        padding: 0 1rem }
@@ -71,7 +72,7 @@ h2 .verdict { font-size: 1rem; font-weight: normal; vertical-align: .15rem }
 </style>
 </head>
 <body>
-<h1>The paper's claims: {{ title }}</h1>
+<h1>The papers' claims: {{ title }}</h1>
 <p>{% for verdict, count in counts -%}
 {{ count }} {{ verdict }}{{ ", " if not loop.last }}{% endfor %}.
 Every verdict is computed from the study's tables; one that is underlined leads to its figure.
@@ -89,19 +90,23 @@ href="#figure-{{ claim.figure }}">
 {% macro number_of(claim) -%}
 {{ claim.statistic }}: <span class="number">{{ claim.number }}</span>
 {%- endmacro %}
+{% for paper in papers %}
+<h2>{{ paper.title }}</h2>
 <table class="claims">
 <tr><th>Claim</th><th>The paper says</th><th>Measured</th><th>Verdict</th></tr>
-{% for claim in claims -%}
+{% for claim in paper.claims -%}
 <tr><td><a href="#claim-{{ claim.id }}">{{ claim.title }}</a></td><td>{{ claim.statement }}</td>
 <td>{% if claim.number %}{{ number_of(claim) }}{% else -%}
 <span class="missing">{{ claim.note }}</span>{% endif %}</td><td>{{ verdict_of(claim) }}</td></tr>
 {% endfor -%}
 </table>
-{% for claim in claims %}
+{% endfor %}
+{% for paper in papers %}{% for claim in paper.claims %}
 <section id="claim-{{ claim.id }}">
 <h2>{{ claim.title }} {{ verdict_of(claim) }}</h2>
 <dl>
-<dt>Claim {{ claim.id }}, section {{ claim.section }}</dt><dd>{{ claim.statement }}</dd>
+<dt>Claim {{ claim.id }}, {{ claim.place }} of <i>{{ paper.title }}</i></dt>
+<dd>{{ claim.statement }}</dd>
 <dt>The paper's value</dt><dd>{{ claim.paper_value }}</dd>
 <dt>Criterion</dt><dd>{{ claim.criterion }}</dd>
 {% if claim.number %}<dt>Measured</dt>
@@ -119,7 +124,7 @@ href="#figure-{{ claim.figure }}">
 </table>
 {%- endif %}
 </section>
-{% endfor %}
+{% endfor %}{% endfor %}
 {% for figure in figures %}
 <section id="figure-{{ figure.name }}">
 <h2>Figure {{ figure.name }}</h2>
@@ -161,6 +166,7 @@ def claims_page(
             "title": CLAIMS[row["id"]].title,
             "figure": next((name for name in CLAIMS[row["id"]].figures if name in figures), None),
             "number": number(row),
+            "place": row["section"] if row["section"] == ABSTRACT else f"section {row['section']}",
             "evidence": _rows(evidence[evidence["id"] == row["id"]]),
         }
         for row in ledger.to_dict("records")
@@ -173,7 +179,10 @@ def claims_page(
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(TEMPLATE).render(
         title=title,
-        claims=claims,
+        papers=[
+            {"title": TITLES[name], "claims": [claim for claim in claims if claim["paper"] == name]}
+            for name in dict.fromkeys(ledger["paper"])
+        ],
         colours=COLOURS,
         counts=[(v, count) for v in COLOURS if (count := int((ledger["verdict"] == v).sum()))],
         figures=[

@@ -5,6 +5,7 @@ import re
 import pandas as pd
 
 from headalgebra.claims.finding import VERDICTS
+from headalgebra.claims.ledger import TITLES
 from headalgebra.claims.wording import finding
 
 HEAD = "| claim | the paper says | measured here | verdict |\n|---|---|---|---|\n"
@@ -14,7 +15,7 @@ MARKUP = re.compile(r"[\\`*_|<&~]")
 
 
 def findings_table(ledger: pd.DataFrame) -> str:
-    """The number of claims with each verdict, and a Markdown table with a row a claim.
+    """The number of claims with each verdict, and a Markdown table a paper with a row a claim.
 
     Parameters
     ----------
@@ -23,12 +24,19 @@ def findings_table(ledger: pd.DataFrame) -> str:
     """
     counts = [(int((ledger["verdict"] == verdict).sum()), verdict) for verdict in VERDICTS]
     told = ", ".join(f"{count} {verdict}" for count, verdict in counts if count)
-    rows = "".join(
+    tables = [
+        f"*{TITLES[str(paper)]}*\n\n{HEAD}{_rows(of_paper)}"
+        for paper, of_paper in ledger.groupby("paper", sort=False)
+    ]
+    return "\n\n".join([f"{len(ledger)} claims: {told}.", "\n".join(tables)])
+
+
+def _rows(ledger: pd.DataFrame) -> str:
+    return "".join(
         f"| `{claim['id']}` | {_plain(claim['statement'])} ({_plain(claim['paper_value'])}) "
         f"| {_plain(finding(claim))} | {claim['verdict']} |\n"
         for claim in ledger.to_dict("records")
     )
-    return f"{len(ledger)} claims: {told}.\n\n{HEAD}{rows}"
 
 
 def _plain(text: str) -> str:

@@ -17,6 +17,9 @@ from headalgebra.claims.finding import (
 from headalgebra.claims.statistics import RankCorrelation, listed, numbers
 from headalgebra.claims.study import Study
 
+FAILED = "the computation failed its own check: "
+"""What is said of an identity that does not hold to rounding."""
+
 
 def on_every_model(
     statistic: str,
@@ -141,6 +144,7 @@ def on_identity(
     *,
     doubts: Sequence[str] = (),
     beside: Sequence[Evidence] = (),
+    not_judged: Mapping[str, str] | None = None,
     nothing: str,
 ) -> Finding:
     """The verdict that mathematics gives, where the computation bears its identity out.
@@ -153,19 +157,25 @@ def on_identity(
         By model, how far the identity is from holding.
     doubts
         Where it does not hold to rounding.
+    not_judged
+        By model, why it was not.
     nothing
         What is missing where no model could be judged.
     """
     if study.counted.empty:
         return study.nothing_counts
+    aside = [f"{model}: {reason}" for model, reason in (not_judged or {}).items()]
     if not deciding:
-        return not_measured(nothing)
+        return not_measured("; ".join(aside) or nothing, beside)
     most = largest(deciding, statistic)
     evidence = (*deciding, *beside)
-    if not doubts:
-        return Finding(verdict=verdict, deciding=most, evidence=evidence)
-    note = "the computation failed its own check: " + "; ".join(doubts)
-    return Finding(verdict=NOT_MEASURED, deciding=most, evidence=evidence, note=note)
+    failed = [FAILED + "; ".join(doubts)] if doubts else []
+    return Finding(
+        verdict=NOT_MEASURED if doubts else verdict,
+        deciding=most,
+        evidence=evidence,
+        note="; ".join([*failed, *aside]),
+    )
 
 
 def residuals(study: Study, column: str, statistic: str) -> tuple[list[Evidence], list[str]]:

@@ -1,6 +1,7 @@
 """Statistics that several claims rest on."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +88,39 @@ def rank_correlation(x: Values, y: Values, seed: int) -> RankCorrelation:
     )
     rho = float(test.statistic) / math.sqrt(float(ranks @ ranks) * float(against @ against))
     return RankCorrelation(rho, float(test.pvalue), n)
+
+
+RESAMPLES = 9_999
+"""Of a bootstrap interval."""
+
+
+def bootstrap_interval(
+    samples: Sequence[Values],
+    statistic: Callable[..., Values],
+    seed: int,
+    *,
+    paired: bool = False,
+) -> tuple[float, float]:
+    """The percentile interval of a statistic of several samples, each drawn again.
+
+    Parameters
+    ----------
+    statistic
+        Takes the samples, and ``axis``, along which they are.
+    paired
+        Whether the samples are of the same things, which are then drawn together.
+    """
+    interval = stats.bootstrap(
+        tuple(samples),
+        statistic,
+        n_resamples=RESAMPLES,
+        paired=paired,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(layer_seed(seed, "claims_bootstrap", 0)),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def classical(epsilon: pd.Series, relative: pd.Series, up_to: float) -> pd.Series:

@@ -1,19 +1,22 @@
 """What was measured, and on which models a claim may rest."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
 
 from headalgebra import columns
-from headalgebra.claims.doubt import Reads, doubts
+from headalgebra.claims.doubt import PLACES, Reads, doubts
 from headalgebra.claims.finding import Finding, not_measured
 from headalgebra.claims.statistics import listed
 
 STEP_ZERO = re.compile(r"(?:^|[^a-z])step[-_]?0+(?![0-9.])", re.IGNORECASE)
 """In a revision's name: before the first step of training."""
+
+OF_RUNS = ("guards", "states", "dyson", "resummation", "normality", "convolution")
+"""Tables of what a model does on a text; one that could not be run is in none of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,33 @@ class Thresholds:
     significance
         Level of the permutation test of a rank correlation, and of the binomial test of an
         interval's coverage.
+    small_update
+        Of |δx|/|x|, up to which an update is small.
+    truncation_error
+        Of the Dyson series' sum to second order, relative to the last state, at the most.
+    hermitian_from
+        A head of such a symmetric share or a larger one counts as Hermitian.
+    non_hermitian_share
+        Of a model's heads that must be non-Hermitian.
+    own_block
+        Of a head's squared norm that its own block of axes must hold.
+    low_rank
+        Of a head's width that a low rank is at the most.
+    norm_growth
+        Of the states over the first ones, beyond which they diverge.
+    stable_rank
+        Of a layer's states, below which they have collapsed into one mode.
+    resummation_gain
+        Of the last state's error that resummation must take away.
+    trained_models
+        Models, from which their order is judged.
+    update_r2, impulse_share
+        Of an update that a linear map must explain, and of the response to an impulse that a
+        convolution must.
+    convolution_share
+        Of a head's attention that a convolution must explain.
+    gradient_cosine
+        Of a layer's update with the descent of the loss.
     """
 
     share: float
@@ -57,6 +87,20 @@ class Thresholds:
     slope_to: float
     identity_residual: float
     significance: float
+    small_update: float
+    truncation_error: float
+    hermitian_from: float
+    non_hermitian_share: float
+    own_block: float
+    low_rank: float
+    norm_growth: float
+    stable_rank: float
+    resummation_gain: float
+    trained_models: int
+    update_r2: float
+    impulse_share: float
+    convolution_share: float
+    gradient_cosine: float
 
 
 @dataclass(frozen=True)
@@ -82,11 +126,8 @@ class Study:
 
     @cached_property
     def left_out(self) -> dict[str, str]:
-        """Why a model says nothing of the paper's claims on trained models."""
-        layers = self.tables["layers"].drop_duplicates("model").set_index("model")
-        plain = (layers["circuit"] == "qk") & ~layers["scale"].astype(bool)
-        plain &= ~layers["fold_norm"].astype(bool) & (layers["rope_offset"] == 0)
-        as_in_paper = set(plain.index[plain])
+        """Why a model says nothing of the papers' claims on trained models."""
+        as_in_paper = self._as_in_paper
         reasons: dict[str, str] = {}
         for model in self.models.to_dict("records"):
             name = model["model"]
@@ -106,18 +147,35 @@ class Study:
                 reasons[name] = "earlier in a training run"
         return reasons
 
+    @property
+    def _as_in_paper(self) -> set[str]:
+        """Models whose operators are the paper's; all of them where none has operators."""
+        if "layers" not in self.tables:
+            return set(self.models["model"])
+        layers = self.tables["layers"].drop_duplicates("model").set_index("model")
+        plain = (layers["circuit"] == "qk") & ~layers["scale"].astype(bool)
+        plain &= ~layers["fold_norm"].astype(bool) & (layers["rope_offset"] == 0)
+        return set(plain.index[plain])
+
     @cached_property
     def counted(self) -> pd.DataFrame:
         """The models that count: trained, read as the paper does, the last of a training run."""
         return self.models[~self.models["model"].isin(list(self.left_out))]
 
-    def showing(self, reads: Reads) -> "Study":
-        """The study with no more of its tables than a claim says that it is judged by."""
-        kept = {"layers": (), **reads}
+    def showing(self, reads: Reads, quantities: Collection[str] = ()) -> "Study":
+        """The study with no more of its tables than a claim says that it is judged by.
+
+        Parameters
+        ----------
+        quantities
+            Of tables with a row for each of many quantities or guards, those that are shown; all
+            where none is named.
+        """
+        kept = {"layers": (), **reads} if "layers" in self.tables else dict(reads)
         return replace(
             self,
             tables={
-                table: self.tables[table][
+                table: of_quantities(self.tables[table], quantities)[
                     [
                         name
                         for name in self.tables[table]
@@ -129,16 +187,70 @@ class Study:
             },
         )
 
-    def doubts(self, reads: Reads, models: list[str]) -> list[str]:
+    def doubts(
+        self, reads: Reads, models: list[str], quantities: Collection[str] = ()
+    ) -> list[str]:
         """What a claim on these models is judged by and that is not finite, and where."""
-        return doubts(self.tables, reads, models, self.thresholds.classical_up_to)
+        shown = {table: of_quantities(rows, quantities) for table, rows in self.tables.items()}
+        return doubts(shown, reads, models, self.thresholds.classical_up_to)
 
-    def rows(self, table: str) -> Iterator[tuple[str, pd.DataFrame]]:
-        """The rows of each model that counts, by layer; models without any left out."""
+    def lacking(self, reads: Reads) -> str:
+        """Tables that a claim is judged by and that the study has not, in words; empty if none."""
+        absent = [f"{table}.csv" for table in reads if table not in self.tables]
+        return f"the study leaves out {listed(absent)}" if absent else ""
+
+    def without_rows(self, reads: Reads, models: list[str]) -> dict[str, str]:
+        """Why models have no part in tables of what they do on a text, by model."""
+        reasons: dict[str, str] = {}
+        notes: dict[str, str] = {}
+        if "runs" in self.tables:
+            runs = self.tables["runs"].dropna(subset="note")
+            notes = dict(zip(runs["model"], runs["note"], strict=True))
+        for table in (table for table in reads if table in OF_RUNS):
+            for model in set(models) - set(self.tables[table]["model"]):
+                why = notes.get(model) or f"{table}.csv has nothing of it"
+                reasons.setdefault(model, f"not measured: {why}")
+        return {model: reasons[model] for model in models if model in reasons}
+
+    def rows(
+        self, table: str, models: Collection[str] | None = None
+    ) -> Iterator[tuple[str, pd.DataFrame]]:
+        """The rows of each model in their order; models without any left out.
+
+        Parameters
+        ----------
+        models
+            By default those that count.
+        """
         of_model = dict(list(self.tables[table].groupby("model", sort=False)))
-        for model in self.counted["model"]:
+        for model in self.counted["model"] if models is None else models:
             if model in of_model:
-                yield model, of_model[model].sort_values("layer", kind="stable")
+                rows = of_model[model]
+                place = PLACES.get(table, "layer")
+                yield model, rows.sort_values(place, kind="stable") if place in rows else rows
+
+    def of_kind(self, column: str, kind: str) -> list[str]:
+        """Models that count and, as they were run, are of a kind.
+
+        Parameters
+        ----------
+        column
+            ``kind`` or ``norm_placement``, of :data:`headalgebra.columns.RUNS`.
+        """
+        runs = self.tables["runs"]
+        named = set(runs["model"][runs[column] == kind])
+        return [model for model in self.counted["model"] if model in named]
+
+    @property
+    def not_in_double(self) -> dict[str, str]:
+        """Models whose arithmetic is too rough for an identity to be seen to hold, and its type."""
+        runs = self.tables["runs"]
+        types = zip(runs["model"], runs["dtype"], strict=True)
+        return {
+            model: f"run in {dtype}, whose rounding hides what an identity leaves"
+            for model, dtype in types
+            if isinstance(dtype, str) and dtype not in ("", "float64")
+        }
 
     @property
     def line_to_add(self) -> str:
@@ -155,3 +267,18 @@ class Study:
             by_reason.setdefault(reason, []).append(model)
         present = "; ".join(f"{listed(names)}: {reason}" for reason, names in by_reason.items())
         return not_measured("no trained model" + (present and f" ({present})"))
+
+    @property
+    def nothing_measured(self) -> Finding:
+        """What is found where models count and the tables have nothing of them."""
+        if self.counted.empty:
+            return self.nothing_counts
+        return not_measured("no trained model could be judged")
+
+
+def of_quantities(rows: pd.DataFrame, quantities: Collection[str]) -> pd.DataFrame:
+    """The rows of these quantities or guards, where a table has a row for each; all of no names."""
+    for column in ("quantity", "guard"):
+        if quantities and column in rows:
+            return rows[rows[column].isin(list(quantities))]
+    return rows

@@ -1,0 +1,1 @@
+"""What *From Embeddings to Dyson Series* claims: transformers as non-Hermitian operators."""

@@ -1,0 +1,1 @@
+"""What the abstract of *Coinductive guide to inductive transformer heads* claims."""
