@@ -14,5 +14,5 @@ with job(snakemake):
     with aside(snakemake.output.text) as partial:
         partial.write_text(corpus.text, encoding="utf-8", newline="\n")
     described = {"name": corpus.name, "origins": corpus.origins, "sha256": corpus.digest}
-    with aside(snakemake.output.provenance) as partial:
+    with aside(snakemake.output.described) as partial:
         partial.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n")
