@@ -15,8 +15,6 @@ from stage import job, write_csv
 if TYPE_CHECKING:
     snakemake: Any
 
-TABLES = ("layers", "sampling", "precision", "literal", "tower", "conditioning", "feasibility")
-
 with job(snakemake):
     params = snakemake.params
     firsts = {series[0] for series in params.series.values()}
@@ -40,7 +38,11 @@ with job(snakemake):
             }
         )
     claims, evidence = ledger(
-        {table: read_csv(snakemake.input[table]) for table in TABLES},
+        {
+            table: read_csv(path)
+            for table, path in snakemake.input.items()
+            if table not in ("code", "provenance")
+        },
         pd.DataFrame(models, columns=list(columns.DESCRIBED_MODELS)),
         Thresholds(**params.thresholds),
         seed=params.seed,

@@ -57,6 +57,10 @@ for table, constructed in CONSTRUCTED.items():
 
 rule judge_claims:
     input:
+        **{
+            table: paths.study_table(STUDY.study, table)
+            for table in (STATES_TABLES if "states" in WINGS else ())
+        },
         code=modules_behind("judge_claims"),
         provenance=of_every_model(paths.PROVENANCE),
         layers=paths.study_table(STUDY.study, "layers"),
