@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -12,17 +11,6 @@ from headalgebra.states.attention import implementation
 from headalgebra.states.guards import AFFINITY, REPLAY, Guard, affine_tolerance
 from headalgebra.states.held import Activation, Tape, Way, derivative
 from headalgebra.states.structure import Call, Stack
-
-
-class AffineBlock(Protocol):
-    """An affine map of states, ``x ↦ M x + b``."""
-
-    @property
-    def offset(self) -> Float[Tensor, "N T d"]:
-        """``b``."""
-
-    def linear(self, states: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
-        """``M x``."""
 
 
 class FrozenBlock:
