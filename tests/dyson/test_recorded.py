@@ -56,6 +56,7 @@ def test_an_impulse_does_not_reach_the_tokens_that_cannot_see_it(recording: Reco
         recording.state(0, one),
         np.random.default_rng(0),
         positions=range(7),
+        draws=1,
     )
     causal = isinstance(recording.stack.model, LlamaForCausalLM)
     reached = torch.ones(7, 7).triu() if causal else torch.ones(7, 7)

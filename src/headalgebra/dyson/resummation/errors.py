@@ -28,7 +28,8 @@ class Resummed:
     median, q1, q3
         Quartiles over tokens of the distance to the last state, relative to its norm.
     broken
-        Tokens for which a vanishing difference ended the method early.
+        Tokens for which a vanishing difference ended the method early, whether because the terms
+        had converged or because two entries of a table met.
     cross_entropy
         Mean over tokens, in nats; None without a head.
     """
