@@ -88,7 +88,7 @@ def commutator_maps(pairs: pd.DataFrame, style: FigureStyle, *, model: str) -> F
         shrink=0.9,
         aspect=9 * figure.get_figheight(),
         pad=0.02,
-        extend="min" if np.nanmin(relative) < scale.vmin else "neither",
+        extend="min" if float(np.nanmin(relative)) < (scale.vmin or 0.0) else "neither",
     )
     if isinstance(scale, LogNorm):
         bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
