@@ -7,6 +7,7 @@ from tiny_models import BLUEPRINTS
 from torch import Tensor
 
 T = 7
+LAYERS = ("num_hidden_layers", "n_layer")
 
 
 def reading_model(
@@ -16,7 +17,12 @@ def reading_model(
     import transformers
 
     blueprint = BLUEPRINTS[family]
-    config = getattr(transformers, blueprint.config)(**dict(blueprint.settings) | settings)
+    # CLIP's text encoder looks for the end of a text.
+    ends = {"eos_token_id": 15} if family == "clip_text_model" else {}
+    # Two, where no other kind of layer comes later.
+    more = family in ("qwen3_next", "smollm3") or "layer_types" in blueprint.settings
+    few = ends | {name: 2 for name in LAYERS if name in blueprint.settings and not more}
+    config = getattr(transformers, blueprint.config)(**dict(blueprint.settings) | few | settings)
     model = getattr(transformers, blueprint.head if head else blueprint.model)(config)
     generator = torch.Generator().manual_seed(7)
     for name, parameter in model.named_parameters():

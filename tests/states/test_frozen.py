@@ -6,19 +6,36 @@ from typing import Any
 import pytest
 import torch
 from reading_models import reading_model, some_tokens
-from tiny_models import BLUEPRINTS
+from tiny_models import BLUEPRINTS, model_type
 
+import state_table
 from headalgebra.states import FrozenBlock, GuardError, Recording, record
 
-SEEING = ("vit", "dinov2", "siglip_vision_model", "whisper")
-REFUSED = {"gpt_oss": "affinity", "qwen3_next": "probabilities"}
+SEEING = ("clip_vision_model", "dinov2", "siglip_vision_model", "vit", "whisper")
+REFUSED = {
+    "gemma3n_text": "blocks",
+    "gemma3n_text, keys of their own": "blocks",
+    "gpt_oss": "affinity",
+    "qwen3_next": "probabilities",
+}
+ROWS = state_table.PAGE.read_text().split(state_table.HEAD)[1].split("\n\n")[0].splitlines()
 READING = [family for family in BLUEPRINTS if family not in {*SEEING, *REFUSED}]
 
 
 @pytest.fixture(scope="module", params=READING)
-def recording(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Recording:
-    model = reading_model(request.param)
-    return record(model, some_tokens(), tmp_path_factory.mktemp("states"))
+def family(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def recording(family: str, tmp_path_factory: Any) -> Recording:
+    return record(reading_model(family), some_tokens(), tmp_path_factory.mktemp("states"))
+
+
+@pytest.fixture(scope="module")
+def blocks(recording: Recording) -> list[FrozenBlock]:
+    """All at once: tiny ones have room."""
+    return list(recording.blocks())
 
 
 def randoms(block: FrozenBlock, n: int) -> list[torch.Tensor]:
@@ -33,62 +50,127 @@ def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
     return float((found - expected).norm() / expected.norm())
 
 
-def test_every_family_passes_its_guards(recording: Recording) -> None:
+def test_every_family_passes_its_guards(family: str, recording: Recording) -> None:
     assert [guard.guard for guard in recording.guards] == ["eager", "replay", "affinity"]
     assert all(guard.passed for guard in recording.guards)
     # Far from the tolerances: what is not float32 inside a family agrees to rounding.
     _, replay, affinity = (guard.value for guard in recording.guards)
     assert replay < 1e-13
     assert affinity < 1e-14
+    assert state_table.passed(family, recording).rstrip() in ROWS
 
 
-def test_a_frozen_block_is_the_block_where_it_was_recorded(recording: Recording) -> None:
-    for block in recording.blocks():
+def test_the_table_of_families_has_no_others() -> None:
+    """`python docs/state_table.py` writes it."""
+    names = {model_type(family) for family in (*READING, *REFUSED)}
+    assert [row.split("`")[1] for row in ROWS] == sorted(names)
+
+
+def test_a_frozen_block_is_the_block_where_it_was_recorded(
+    recording: Recording, blocks: list[FrozenBlock]
+) -> None:
+    assert len(blocks) == recording.n_blocks
+    for block in blocks:
         assert relative(block(block.input), recording.state(block.layer + 1)) < 1e-13
         assert torch.equal(block.input, recording.state(block.layer))
-        x, _ = randoms(block, 2)
-        assert relative(block.linear(x) + block.offset, block(x)) < 1e-13
-        assert block.offset.shape == x.shape
 
 
-def test_linear_parts_are_linear_and_have_their_adjoint(recording: Recording) -> None:
-    for block in recording.blocks():
+def test_linear_parts_are_linear_and_have_their_adjoint(blocks: list[FrozenBlock]) -> None:
+    for block in blocks:
         x, y = randoms(block, 2)
-        combined = block.linear(2 * x - 3 * y)
-        assert relative(2 * block.linear(x) - 3 * block.linear(y), combined) < 1e-12
-        products = (block.linear(x) * y).sum(), (x * block.adjoint(y)).sum()
-        size = block.linear(x).norm() * y.norm()
-        assert abs(products[0] - products[1]) < 1e-13 * size
+        image = block.linear(x)
+        assert relative(2 * image - 3 * block.linear(y), block.linear(2 * x - 3 * y)) < 1e-12
+        assert relative(image + block.offset, block(x)) < 1e-13
+        products = (image * y).sum(), (x * block.adjoint(y)).sum()
+        assert abs(products[0] - products[1]) < 1e-13 * image.norm() * y.norm()
 
 
-def test_tangents_are_central_differences(recording: Recording) -> None:
+def test_tangents_are_central_differences(blocks: list[FrozenBlock]) -> None:
     """Step 1e-6: the third derivative leaves 1e-12 of it, rounding 1e-10."""
-    model = recording.stack
-    for block in recording.blocks():
+    h = 1e-6
+    for block in blocks:
         (dx,) = randoms(block, 1)
-        h = 1e-6
         with torch.no_grad():
-            ahead, behind = (block._run(block.input + s * h * dx, "live") for s in (1, -1))
+            ahead, behind = (block.live(block.input + s * h * dx) for s in (1, -1))
         along = block.tangent(dx)
         assert relative((ahead - behind) / (2 * h), along) < 1e-8
         # The other linearisation: attention, scales and activations move too.
         assert relative(block.linear(dx), along) > 1e-3
-    assert model.n_outputs >= 0
 
 
-def test_probabilities_are_those_that_the_model_gives(recording: Recording) -> None:
-    for block in recording.blocks():
+def test_patterns_are_of_all_heads_and_sum_to_one(
+    recording: Recording, blocks: list[FrozenBlock]
+) -> None:
+    n, t = recording.tokens.shape
+    for block in blocks:
         P = block.probabilities
-        n, t = recording.tokens.shape
-        assert P.shape[0] == n and P.shape[2:] == (t, t)
-        torch.testing.assert_close(P.sum(-1), torch.ones_like(P.sum(-1)))
+        assert P.shape == (n, recording.stack.module.config.num_attention_heads, t, t)
+        torch.testing.assert_close(P.sum(-1), torch.ones_like(P[..., 0]))
 
 
-def test_some_sequences_have_the_same_map(recording: Recording) -> None:
+def test_some_sequences_have_the_same_map(recording: Recording, blocks: list[FrozenBlock]) -> None:
     some = slice(1, 3)
-    for whole, part in zip(recording.blocks(), recording.blocks(some), strict=True):
+    for whole, part in zip(blocks, recording.blocks(some), strict=True):
         (x,) = randoms(whole, 1)
         assert relative(part(x[some]), whole(x)[some]) < 1e-13
+
+
+def test_a_frozen_gpt2_block_is_what_its_weights_say(tmp_path: Path) -> None:
+    """By another route: weights multiplied out by hand."""
+    recording = record(reading_model("gpt2", n_layer=2), some_tokens(), tmp_path)
+    for block, module in zip(recording.blocks(), recording.stack.module.h, strict=True):
+        dx, x = *randoms(block, 1), block.input
+        n, t, d = x.shape
+
+        def scaled(norm: Any, at: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            scale = (at.var(-1, correction=0, keepdim=True) + norm.eps).rsqrt()
+            return (y - y.mean(-1, keepdim=True)) * scale * norm.weight
+
+        with torch.no_grad():
+            values = scaled(module.ln_1, x, dx) @ module.attn.c_attn.weight[:, 2 * d :]
+            heads = values.reshape(n, t, 3, -1).transpose(1, 2)
+            mixed = (block.probabilities @ heads).transpose(1, 2).reshape(n, t, d)
+            middle = dx + mixed @ module.attn.c_proj.weight
+            x_middle = x + module.attn(module.ln_1(x), attention_mask=causal(x))[0]
+            u = module.mlp.c_fc(module.ln_2(x_middle))
+            ratio = module.mlp.act(u) / u
+            inner = ratio * (scaled(module.ln_2, x_middle, middle) @ module.mlp.c_fc.weight)
+            expected = middle + inner @ module.mlp.c_proj.weight
+        assert relative(block.linear(dx), expected) < 1e-13
+
+
+def causal(x: torch.Tensor) -> torch.Tensor:
+    t = x.shape[1]
+    return torch.full((t, t), -1e300, dtype=x.dtype).triu(1)[None, None]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("family", ["bert", "mixtral"])
+def test_single_precision_has_its_own_rounding(
+    family: str, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    guards = record(reading_model(family, dtype), some_tokens(), tmp_path).guards
+    tolerance = guards[-1].tolerance
+    assert tolerance == pytest.approx(1e-12 if dtype == torch.float64 else 5.4e-4, rel=0.01)
+    assert 1e-4 * tolerance < guards[-1].value < 1e-2 * tolerance
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+@pytest.mark.parametrize("family", ["gpt2", "bert", "llama", "mixtral", "bloom", "t5"])
+def test_the_gpu_has_the_same_maps(family: str, tmp_path: Path) -> None:
+    """Both float64; states are on disk, maps on the device of the model."""
+    here = record(reading_model(family), some_tokens(), tmp_path / "here")
+    there = record(reading_model(family).to("cuda"), some_tokens(), tmp_path / "there")
+    for block, other in zip(here.blocks(), there.blocks(), strict=True):
+        x, y = randoms(block, 2)
+        assert other.input.device.type == other.probabilities.device.type == "cuda"
+        for name in ("linear", "adjoint", "tangent", "__call__"):
+            expected, found = getattr(block, name)(x), getattr(other, name)(x.to("cuda"))
+            assert found.device.type == "cuda"
+            assert relative(found.cpu(), expected) < 1e-10
+            assert relative(getattr(other, name)(y.to("cuda")).cpu(), expected) > 1e-3
+        assert relative(other.output.cpu(), block.output) < 1e-10
 
 
 @pytest.mark.parametrize("family", SEEING)
@@ -103,3 +185,4 @@ def test_what_cannot_be_held_is_refused_by_name(family: str, guard: str, tmp_pat
         record(reading_model(family), some_tokens(), tmp_path)
     assert refused.value.guard == guard
     assert refused.value.value > refused.value.tolerance
+    assert state_table.refused(family, refused.value).rstrip() in ROWS

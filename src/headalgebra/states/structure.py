@@ -93,7 +93,7 @@ class Call:
     @classmethod
     def split(
         cls, block: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any]
-    ) -> tuple["Call", Float[Tensor, "N T d"]]:
+    ) -> tuple["Call", Tensor]:
         """Take the state out of what a block was given."""
         if given:
             return cls(block, given[1:], named), given[0]
@@ -105,7 +105,7 @@ class Call:
         return left_by(self.block(state, *self.given, **self.named))
 
 
-def left_by(output: Any) -> Float[Tensor, "N T d"]:
+def left_by(output: Any) -> Tensor:
     """The state in what a block returned."""
     return output if isinstance(output, Tensor) else output[0]
 
