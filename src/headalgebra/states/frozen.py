@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headalgebra.states.attention import implementation
-from headalgebra.states.guards import AFFINITY, REPLAY, Guard, affine_tolerance
+from headalgebra.states.guards import AFFINITY, LOCALITY, REPLAY, Guard, affine_tolerance
 from headalgebra.states.held import Activation, Tape, Way, derivative
 from headalgebra.states.structure import Call, Stack
 
@@ -130,6 +130,25 @@ class FrozenBlock:
         change = torch.linalg.vector_norm(both - at, dim=-1)
         error = float((bend / change.clamp_min(float(change.square().mean().sqrt()))).max())
         return Guard(AFFINITY, error, affine_tolerance(x.dtype), f"block {self.layer}")
+
+    def locality(self, generator: torch.Generator) -> Guard:
+        """What a token changes of the others where attention gives each token itself alone.
+
+        Nothing is held but that: norms and the feed-forward part are live. Every second token is
+        moved by a standard deviation; the value is the largest change of one that is not, over the
+        largest of one that is.
+        """
+        x = self.input
+        draw = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+        moved = x.clone()
+        moved[:, ::2] += (x.std(-1, keepdim=True) * draw)[:, ::2]
+        self._tape.tokens_apart = True
+        try:
+            change = torch.linalg.vector_norm(self.live(moved) - self.live(x), dim=-1)
+        finally:
+            self._tape.tokens_apart = False
+        error = float(change[:, 1::2].max() / change[:, ::2].max())
+        return Guard(LOCALITY, error, affine_tolerance(x.dtype), f"block {self.layer}")
 
     @cached_property
     def _live_pullback(self) -> Callable[[Tensor], tuple[Tensor]]:

@@ -24,6 +24,8 @@ HOLDING = "holding"
 """Every norm and activation is of a kind whose factor can be held."""
 REPLAY = "replay"
 """A block run again, live or frozen, gives the state that was recorded."""
+LOCALITY = "feed-forward locality"
+"""What is not attention acts on each token by itself."""
 
 AGREEMENT = 2e-6
 """Of (a), whatever the dtype: many families round to float32 inside their blocks."""

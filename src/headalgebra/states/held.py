@@ -220,7 +220,10 @@ class Tape:
             nonlocal counted
             counted += 1
             P = self._held(compute, self.probabilities.append)
-            return P.diagonal(dim1=-2, dim2=-1).diag_embed() if self.tokens_apart else P
+            if not self.tokens_apart:
+                return P
+            (noted,) = self.probabilities
+            return noted.diagonal(dim1=-2, dim2=-1).diag_embed()
 
         with ExitStack() as stack:
             stack.enter_context(holding(hold))

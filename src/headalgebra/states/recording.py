@@ -227,13 +227,15 @@ def live_blocks(stack: Stack, tokens: Int[Tensor, "N T"]) -> Iterator[FrozenBloc
 
 
 def affine_guards(stack: Stack, tokens: Int[Tensor, "N T"]) -> Iterator[Guard]:
-    """Guard (d) and the replay of what is frozen, on a few tokens; the worst block of each."""
+    """Guard (d), the replay of what is frozen, and locality, on a few tokens; the worst block."""
     generator = torch.Generator().manual_seed(0)
     affinity: list[Guard] = []
     replay: list[Guard] = []
+    locality: list[Guard] = []
     for block in live_blocks(stack, tokens[:1, :GUARDED_TOKENS]):
         replay.append(block.replay(block(block.input), block.output))
         affinity.append(block.affinity(generator))
-    for guards in (replay, affinity):
+        locality.append(block.locality(generator))
+    for guards in (replay, affinity, locality):
         # A value that is no number is the worst.
         yield max(guards, key=lambda guard: (not guard.passed, guard.value))
