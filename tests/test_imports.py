@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "seeds": set(),
     "devices": set(),
     "checkpoints": {"defaults"},
-    "text": {"defaults"},
+    "text": {"defaults", "seeds"},
     "algebra": {"defaults", "rounding"},
     "states": {"rounding"},
     "dyson": {"defaults", "rounding"},

@@ -27,6 +27,7 @@ PURPOSES = (
     "exchanged_updates",
     "perturbations",
     "claims_bootstrap",
+    "places",
 )
 """New ones go to the end: the place of a purpose is part of its seed."""
 

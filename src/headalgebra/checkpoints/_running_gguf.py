@@ -1,5 +1,6 @@
 """All tensors of a GGUF file, under the names and in the layout that transformers has for them."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -43,6 +44,31 @@ def gguf_configuration(checkpoint: GgufCheckpoint) -> dict[str, Any]:
     return {name: it for name, it in found.items() if name in own}
 
 
+@dataclass(frozen=True)
+class _Modules:
+    """What names of tensors are looked up by: a model and, inside it, the one without its head.
+
+    The look-up goes through all modules, and makes the table of all names again for each.
+    """
+
+    config: Any
+    names: tuple[str, ...]
+    children: tuple[tuple[str, "_Modules"], ...] = ()
+
+    @classmethod
+    def of(cls, model: Any) -> "_Modules":
+        base = model.base_model
+        bare = cls(model.config, tuple(base.state_dict()))
+        children = ((model.base_model_prefix, bare),) if base is not model else ()
+        return cls(model.config, tuple(model.state_dict()), children)
+
+    def state_dict(self) -> tuple[str, ...]:
+        return self.names
+
+    def named_children(self) -> tuple[tuple[str, "_Modules"], ...]:
+        return self.children
+
+
 def gguf_state(checkpoint: GgufCheckpoint, outline: Any, dtype: torch.dtype) -> dict[str, Tensor]:
     """The tensors of the file as numbers.
 
@@ -68,7 +94,7 @@ def gguf_state(checkpoint: GgufCheckpoint, outline: Any, dtype: torch.dtype) -> 
     architecture = str(file.header.values["general.architecture"])
     kind: Any = TENSOR_PROCESSORS.get(architecture, TensorProcessor)
     layout = kind(config=outline.config.to_dict())
-    names = get_gguf_hf_weights_map(outline, layout)
+    names = get_gguf_hf_weights_map(_Modules.of(outline), layout)
     state: dict[str, Tensor] = {}
     for name, tensor in file.header.tensors.items():
         stored = file.tensor(name, tensor.shape)

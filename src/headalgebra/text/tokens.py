@@ -13,6 +13,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from headalgebra.defaults import SEQUENCES, TOKENS
+from headalgebra.seeds import layer_seed
 from headalgebra.text.corpora import Corpus
 from headalgebra.text.errors import TextError
 
@@ -94,7 +95,7 @@ def tokenise(
             f"sequences of {tokens} tokens, of which the tokenizer adds {special} itself",
             "set tokens to more",
         )
-    draws = np.random.Generator(np.random.PCG64(seed))
+    draws = np.random.default_rng(layer_seed(seed, "places", 0))
     ends = [len(corpus.text) * part // sequences for part in range(sequences + 1)]
     rows, places = [], []
     for part, (start, end) in enumerate(pairwise(ends)):
