@@ -51,10 +51,11 @@ def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def test_every_family_passes_its_guards(family: str, recording: Recording) -> None:
-    assert [guard.guard for guard in recording.guards] == ["eager", "replay", "affinity"]
+    names = ["eager", "keywords", "probabilities", "affinity", "replay"]
+    assert [guard.guard for guard in recording.guards] == names
     assert all(guard.passed for guard in recording.guards)
     # Far from the tolerances: what is not float32 inside a family agrees to rounding.
-    _, replay, affinity = (guard.value for guard in recording.guards)
+    _, _, _, affinity, replay = (guard.value for guard in recording.guards)
     assert replay < 1e-13
     assert affinity < 1e-14
     assert state_table.passed(family, recording).rstrip() in ROWS
@@ -150,9 +151,36 @@ def test_single_precision_has_its_own_rounding(
     family: str, dtype: torch.dtype, tmp_path: Path
 ) -> None:
     guards = record(reading_model(family, dtype), some_tokens(), tmp_path).guards
-    tolerance = guards[-1].tolerance
+    (affinity,) = (guard for guard in guards if guard.guard == "affinity")
+    tolerance = affinity.tolerance
     assert tolerance == pytest.approx(1e-12 if dtype == torch.float64 else 5.4e-4, rel=0.01)
-    assert 1e-4 * tolerance < guards[-1].value < 1e-2 * tolerance
+    assert 1e-5 * tolerance < affinity.value < 1e-2 * tolerance
+
+
+@pytest.mark.parametrize("family", ["t5", "bart"])
+def test_an_encoder_is_read_alone_as_it_is_in_its_whole(family: str, tmp_path: Path) -> None:
+    model, tokens = reading_model(family), some_tokens()
+    whole = record(model, tokens, tmp_path / "whole")
+    alone = record(model.get_encoder(), tokens, tmp_path / "alone")
+    assert torch.equal(whole.state(whole.n_blocks), alone.state(alone.n_blocks))
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("mistral", {"sliding_window": 3}),
+        ("gemma2", {"sliding_window": 3}),
+        ("modernbert", {"local_attention": 4}),
+        ("gpt_neo", {"window_size": 3}),
+        ("deepseek_v2", {"first_k_dense_replace": 0, "num_experts_per_tok": 1}),
+    ],
+)
+def test_windows_and_experts_pass_too(family: str, settings: Any, tmp_path: Path) -> None:
+    """What tiny models of seven tokens would not come to otherwise."""
+    recording = record(reading_model(family, **settings), some_tokens(), tmp_path)
+    seen = [int((block.probabilities[0, 0] > 0).sum()) for block in recording.blocks()]
+    whole = 49 if family == "modernbert" else 28
+    assert min(seen) == whole if family == "deepseek_v2" else min(seen) < whole
 
 
 @pytest.mark.gpu

@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from headalgebra.states.frozen import FrozenBlock
-from headalgebra.states.guards import AGREEMENT, BLOCKS, EAGER, Guard, refuse
+from headalgebra.states.guards import (
+    AGREEMENT,
+    BLOCKS,
+    EAGER,
+    KEYWORDS,
+    PROBABILITIES,
+    Guard,
+    refuse,
+)
 from headalgebra.states.held import Tape, forward_as
 from headalgebra.states.structure import Call, Stack, find_stack, left_by
 
@@ -108,7 +116,13 @@ def record(model: PreTrainedModel, tokens: Int[Tensor, "N T"], folder: Path) -> 
     stack = find_stack(model, tokens)
     calls = write_states(stack, tokens, folder)
     recording = Recording(stack, tokens, folder, (), calls)
-    guards = (agreement(recording), *affine_guards(stack, tokens))
+    guards = (
+        agreement(recording),
+        # The pass would have been refused.
+        Guard(KEYWORDS, 0.0, 0.0),
+        Guard(PROBABILITIES, 0.0, 0.0),
+        *affine_guards(stack, tokens),
+    )
     for guard in guards:
         guard.demand()
     return Recording(stack, tokens, folder, guards, calls)
