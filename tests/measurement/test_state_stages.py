@@ -159,7 +159,7 @@ class Mixing(nn.Module):
 
 def test_a_feed_forward_part_that_couples_tokens_is_seen(tmp_path: Path) -> None:
     model = reading_model("gpt2")
-    model.transformer.h[1].mlp = Mixing(model.transformer.h[1].mlp)
+    model.h[1].mlp = Mixing(model.h[1].mlp)
     with pytest.raises(GuardError, match=r"guard feed-forward locality failed .*: block 1"):
         record(model, some_tokens(), tmp_path)
 

@@ -250,6 +250,6 @@ def affine_guards(stack: Stack, tokens: Int[Tensor, "N T"]) -> Iterator[Guard]:
         replay.append(block.replay(block(block.input), block.output))
         affinity.append(block.affinity(generator))
         locality.append(block.locality(generator))
-    for guards in (replay, affinity, locality):
+    for guards in (affinity, replay, locality):
         # A value that is no number is the worst.
         yield max(guards, key=lambda guard: (not guard.passed, guard.value))
