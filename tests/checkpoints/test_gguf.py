@@ -1,9 +1,11 @@
 """Checkpoints in GGUF files: rows in their own order, numbers as the types have them."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from gguf import GGMLQuantizationType, quants
@@ -96,6 +98,47 @@ def test_options_of_the_convention_mean_the_same(
     # A scale that the file gives is a float32.
     tolerance = SINGLE if (architecture, option) == ("granite", "scale") else rounding(architecture)
     assert_equal_layers(found, expected, tolerance)
+
+
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 9.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}
+
+
+def test_a_table_of_factors_slows_the_rotation(shared_model: Callable, tmp_path: Path) -> None:
+    """As llama.cpp's converter writes it for Llama 3; a part of it, or a false one, is refused."""
+    model = shared_model("llama", dtype=torch.float32, rope_parameters=LLAMA3)
+    turned = Convention(rope_offset=3)
+    lengths = 2 * math.pi * 9.0 ** (torch.arange(3) / 3)
+    share = ((16 / lengths - 1) / (4 - 1)).clamp(0, 1)
+    factors = (1 / ((1 - share) / 8 + share)).numpy()
+
+    def write(table: np.ndarray | None) -> Path:
+        def edit(tensors: dict[str, np.ndarray]) -> None:
+            tensors.update({} if table is None else {"rope_freqs.weight": table})
+
+        return write_gguf(tmp_path / "x.gguf", "llama", model, edit=edit)[0]
+
+    expected = open_folder(model.folder, convention=turned)
+    with_table = open_checkpoint(write(factors), convention=turned)
+    revision = with_table.revision
+    for layer in range(expected.n_layers):
+        found, wanted = with_table.read_layer(layer), expected.read_layer(layer)
+        torch.testing.assert_close(found.queries, wanted.queries, rtol=0, atol=64 * SINGLE)
+        assert torch.equal(found.keys, wanted.keys)
+    assert open_checkpoint(write(2 * factors), convention=turned).revision != revision
+    without = open_checkpoint(write(None), convention=turned).read_layer(0)
+    assert not torch.allclose(without.queries, expected.read_layer(0).queries, rtol=0.1)
+    for table, complaint in ((factors[:2], "has shape"), (-factors, "has factors that are not")):
+        with pytest.raises(CheckpointError, match=f"rope_freqs.weight {complaint}"):
+            open_checkpoint(write(table), convention=turned)
+    plain = open_checkpoint(write(-factors))  # which nobody asks for
+    assert_equal_layers(plain, open_folder(model.folder))
 
 
 # Against transformers, and against what was quantised

@@ -233,6 +233,11 @@ def test_files_of_other_layers_may_be_missing(parts: tuple[Any, list[Path]]) -> 
     for layer in some.chosen:
         assert torch.equal(some.read_layer(layer).keys, whole.read_layer(layer).keys)
     assert "is missing, and so is file" in refusal(paths[0])
+    # How fast it rotates may be said in one of the others.
+    with pytest.raises(CheckpointError, match=r"rope_offset: a file is missing that may have"):
+        open_checkpoint(
+            paths[0], convention=Convention(rope_offset=1), reading=Reading(layers=(0, 3))
+        )
 
 
 def test_files_that_do_not_belong_together_are_refused(parts: tuple[Any, list[Path]]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 
 import torch
@@ -14,9 +14,9 @@ from headalgebra.checkpoints._changes import refuse_changes
 from headalgebra.checkpoints._checkpoint import Checkpoint
 from headalgebra.checkpoints._digest import CheckpointFiles, Provenance
 from headalgebra.checkpoints._errors import CheckpointError
-from headalgebra.checkpoints._families import Norm, Projection
+from headalgebra.checkpoints._families import AttentionLayer, Norm, Projection
 from headalgebra.checkpoints._gguf_file import GgufFile, GgufRows
-from headalgebra.checkpoints._gguf_layout import Described, describe
+from headalgebra.checkpoints._gguf_layout import ROPE_FACTORS, Described, describe
 from headalgebra.checkpoints._names import wanted_tensors
 from headalgebra.checkpoints.convention import Convention
 from headalgebra.checkpoints.reading import Reading
@@ -155,6 +155,16 @@ def locate_gguf(
             raise CheckpointError(files.where(name), f"tensor {tensor} is missing{also}", FETCH_ALL)
         tensors[tensor] = opened[part_of[tensor]].tensor(tensor, shape)
     refuse_changes(wanted, attention, where)
+    if convention.rope_offset and ROPE_FACTORS in part_of:
+        rotary = next((layer.rotary for layer in attention.layers if layer.rotary), None)
+        n_pairs = len(rotary.frequencies()[0]) if rotary else 0
+        tensors[ROPE_FACTORS] = opened[part_of[ROPE_FACTORS]].tensor(ROPE_FACTORS, (n_pairs,))
+    elif convention.rope_offset and len(opened) < count:
+        raise CheckpointError(
+            files.where(name),
+            f"rope_offset: a file is missing that may have the tensor {ROPE_FACTORS}",
+            FETCH_ALL,
+        )
     read = {
         parts[number]: opened[number]
         for number in sorted({1, *(part_of[tensor] for tensor in tensors)})
@@ -218,11 +228,27 @@ def gguf_checkpoint(
         ),
         convention=convention,
         chosen=reading.layers,
-        layers=architecture.attention.layers,
+        layers=_slowed(architecture.attention.layers, located.tensors.get(ROPE_FACTORS)),
         tensors=located.tensors,
         permuted=located.described.permuted,
         parts=located.parts,
         peculiarity=located.described.peculiarity,
+    )
+
+
+def _slowed(
+    layers: tuple[AttentionLayer, ...], table: GgufRows | None
+) -> tuple[AttentionLayer, ...]:
+    """The layers, rotating as a table of factors has it, if there is one."""
+    if table is None:
+        return layers
+    factors = table.rows(0, 1)[0].double()
+    if not bool((factors > 0).all() and factors.isfinite().all()):
+        raise CheckpointError(
+            table.file.where, f"tensor {table.name} has factors that are not positive", FETCH_ALL
+        )
+    return tuple(
+        replace(layer, rotary=layer.rotary and layer.rotary.slowed(factors)) for layer in layers
     )
 
 

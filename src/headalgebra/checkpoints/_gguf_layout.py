@@ -46,6 +46,9 @@ UNSEEN = frozenset(
 SIZES = frozenset({"head_count", "head_count_kv", "key_length", "value_length", "scale"})
 """Of attention, what is read."""
 
+ROPE_FACTORS = "rope_freqs.weight"
+"""The tensor with what the angle of each rotated pair is divided by."""
+
 MODULES = frozenset(
     {"k", "norm", "norm_2", "o", "output", "output_norm", "q", "qkv", "rel_b", "rot_embd", "v"}
 )
@@ -127,10 +130,13 @@ def describe(values: Mapping[str, Value], tensors: Collection[str], where: str) 
         ),
         refusals={**attention.refusals, **family.refusals, **refusals},
     )
+    peculiarities = [*refusals.values()]
+    if ROPE_FACTORS in tensors:
+        peculiarities.append(f"its rotation is slowed by its tensor {ROPE_FACTORS}")
     return Described(
         replace(architecture, attention=attention),
         family.permuted,
-        next(iter(refusals.values()), ""),
+        next(iter(peculiarities), ""),
     )
 
 
@@ -260,7 +266,7 @@ def _rope(
     width = _head_width(named)
     rotated = named.count("rope.dimension_count", width)
     unread = None
-    if stretched := sorted(name for name in tensors if name.startswith("rope_f")):
+    if stretched := sorted(n for n in tensors if n.startswith("rope_f") and n != ROPE_FACTORS):
         unread = f"the frequencies of its tensor {stretched[0]} are not read"
     elif kind not in ("none", "linear"):
         unread = f"its rope scaling {kind!r} is not read from GGUF files"

@@ -153,6 +153,15 @@ class Rotary:
     frequencies: Callable[[], tuple[Tensor, float]] = field(repr=False)
     interleaved: bool = False
 
+    def slowed(self, factors: Float[Tensor, " pairs"]) -> "Rotary":
+        """The same with each pair's angle divided by a factor of its own."""
+
+        def frequencies() -> tuple[Tensor, float]:
+            usual, factor = self.frequencies()
+            return usual.double() / factors, factor
+
+        return replace(self, frequencies=frequencies)
+
     def rotation(self, offset: int, width: int) -> Float[Tensor, "r r"]:
         """R with ``x @ R @ y`` the score of a query x and a key y that lies `offset` before it."""
         frequencies, factor = self.frequencies()
