@@ -335,6 +335,7 @@ def test_numbers_are_those_of_their_columns(study: Path) -> None:
         ("layers", "closure_isotropy", 1000.0, decoder),
         ("layers", "closure_isotropy", 7.0, {"model": DECODER_INITIAL}),
         ("nulls", "mean", 900.0, decoder | closure | {"null": "haar"}),
+        ("nulls", "n", 2, decoder | closure | {"null": "haar"}),
         ("nulls", "p_value", 1.0, decoder | closure | {"null": "haar"}),
         ("nulls", "mean", 1100.0, decoder | closure | {"null": "haar", "layer": 2}),
         ("nulls", "p_value", 2 / 3, decoder | closure | {"null": "haar", "layer": 2}),
