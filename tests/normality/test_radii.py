@@ -16,6 +16,7 @@ from matrices import (
 )
 from scipy.optimize import minimize_scalar
 
+from headalgebra.normality import touching
 from headalgebra.normality.compression import Compression
 from headalgebra.normality.departure import schur_spectrum
 from headalgebra.normality.radii import ResolventFamily, numerical_radius, pseudospectral_radius
@@ -182,3 +183,14 @@ def test_what_has_no_radius_is_refused():
         field_of(np.zeros((3, 3)))
     with pytest.raises(ValueError, match="delta is 0"):
         radius_of(np.eye(3), 0.0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_steps_that_turn_too_far_cost_nothing_but_time(seed, monkeypatch):
+    """A climb that ends below its start is done again with smaller turns, at last with none."""
+    operator = Compression.whole(gaussian(seed, 12, 12) / np.sqrt(12))
+    expected = pseudospectral_radius(operator, 0.01)
+    monkeypatch.setattr(touching, "TURNS", (3.0, 0.0))
+    found = pseudospectral_radius(operator, 0.01)
+    assert found.upper <= found.radius * (1 + 1.001e-6)
+    assert found.radius == pytest.approx(expected.radius, rel=2e-6)

@@ -39,8 +39,8 @@ MOST_EVALUATIONS = 5_000
 
 NEWTON_STEPS = 100
 
-FARTHEST_TURN = 0.3
-"""Radians that one step may turn by; half of that after every change of direction."""
+TURNS = (0.3, 0.01, 0.0)
+"""Radians that one step may turn by, tried one after another; halved at a change of direction."""
 
 LEAST_BEND = 1e-8
 """A second derivative by the angle below this times f is taken for circular symmetry."""
@@ -107,21 +107,25 @@ def outermost_touching(
         The certified bound is ``1 + margin`` times the radius. Where rounding or circular symmetry
         forbids so close a bound, it is ten times as far, and so on.
     """
-    radius, angle = _climb(family, start, angle, low, high)
-    evaluations = 0
+    radius, angle = _climb(family, start, angle, low, high, TURNS[0])
+    evaluations, beyond = 0, margin
     while True:
-        circle = min((1 + margin) * radius, high)
+        circle = min((1 + beyond) * radius, high)
         check = check_circle(family, circle)
         evaluations += check.evaluations
         if check.holds or circle == high:
             return Touching(radius, angle, circle, evaluations)
         farther = radius
         if check.violated_at is not None:
-            farther, turned = _climb(family, circle, check.violated_at, low, high)
-        if farther > (1 + margin / 2) * radius:
-            radius, angle = farther, turned
+            # From there the way out is up, but a step that turns too far may lead to a lower top.
+            for farthest in TURNS:
+                farther, turned = _climb(family, circle, check.violated_at, low, high, farthest)
+                if farther >= circle:
+                    break
+        if farther > (1 + beyond / 2) * radius:
+            radius, angle, beyond = farther, turned, margin
         else:
-            margin *= 10
+            beyond *= 10
 
 
 def _reading(B: Inexact[np.ndarray, "k k"], w: complex) -> Complex[np.ndarray, "k k"]:
@@ -130,10 +134,12 @@ def _reading(B: Inexact[np.ndarray, "k k"], w: complex) -> Complex[np.ndarray, "
     return half + half.conj().T
 
 
-def _climb(family: Family, t: float, angle: float, low: float, high: float) -> tuple[float, float]:
+def _climb(
+    family: Family, t: float, angle: float, low: float, high: float, farthest: float
+) -> tuple[float, float]:
     """Newton steps to a local maximum of the radius at which H is singular."""
     B = family.operator.inner
-    farthest, turn = FARTHEST_TURN, 0.0
+    turn = 0.0
     for _ in range(NEWTON_STEPS):
         w = np.exp(1j * angle)
         N, turned = _reading(B, w), _reading(B, 1j * w)
