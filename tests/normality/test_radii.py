@@ -185,12 +185,19 @@ def test_what_has_no_radius_is_refused():
         radius_of(np.eye(3), 0.0)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_steps_that_turn_too_far_cost_nothing_but_time(seed, monkeypatch):
-    """A climb that ends below its start is done again with smaller turns, at last with none."""
-    operator = Compression.whole(gaussian(seed, 12, 12) / np.sqrt(12))
-    expected = pseudospectral_radius(operator, 0.01)
-    monkeypatch.setattr(touching, "TURNS", (3.0, 0.0))
-    found = pseudospectral_radius(operator, 0.01)
-    assert found.upper <= found.radius * (1 + 1.001e-6)
-    assert found.radius == pytest.approx(expected.radius, rel=2e-6)
+def test_a_climb_that_ends_below_its_start_is_done_again_with_smaller_turns(monkeypatch):
+    A = np.zeros((5, 5))
+    A[0, 0] = 1.0
+    A[1:, 1:] = -0.9 * np.eye(4) + jordan(4)
+    expected, climb, turns = radius_of(A, 1e-3, NEAR), touching._climb, []
+
+    def astray(family, t, angle, low, high, farthest):
+        turns.append(farthest)
+        found = climb(family, t, angle, low, high, farthest)
+        return (low, angle) if len(turns) > 1 and farthest == touching.TURNS[0] else found
+
+    monkeypatch.setattr(touching, "_climb", astray)
+    found = radius_of(A, 1e-3, NEAR)
+    assert found.radius == pytest.approx(expected.radius, rel=1e-9)
+    assert found.upper <= found.radius * (1 + 1.001 * NEAR)
+    assert turns[:3] == [touching.TURNS[0], *touching.TURNS[:2]]
