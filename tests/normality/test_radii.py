@@ -174,6 +174,10 @@ def test_a_start_on_the_wrong_side_is_put_right():
     found = radius_of(A, 1e-3, NEAR)
     assert abs(found.angle) == pytest.approx(np.pi)
     assert found.radius > 1.01
+    # In the lower half plane too, if the matrix is not real.
+    for turn in (0.5, 2.0, 4.0):
+        turned = radius_of(np.exp(1j * turn) * A, 1e-3, NEAR)
+        assert turned.radius == pytest.approx(found.radius, rel=1e-9)
 
 
 def test_what_has_no_radius_is_refused():
