@@ -175,6 +175,13 @@ def test_any_change_of_another_tokens_output_is_no_evidence() -> None:
     assert "failed its own check: e" in row["note"]
 
 
+def test_a_feed_forward_part_that_was_not_perturbed_says_so() -> None:
+    tables = without("guards", model="d", guard="feed-forward locality")
+    row = judged("dyson-local", tables)
+    assert (row["verdict"], row["models"]) == (TRUE_OF_ANYTHING, "e")
+    assert row["note"] == "d: no token was perturbed before its feed-forward part"
+
+
 # ------ The series
 
 
@@ -355,16 +362,16 @@ def test_the_best_resummation_of_half_the_states_is_judged() -> None:
     assert judged("dyson-resummation", as_claimed())["value"] == pytest.approx(0.5)
     none = dict.fromkeys(METHODS, 1.0)
     for best, verdict in ((0.89, REPRODUCED), (0.91, NOT_REPRODUCED)):
-        row = judged("dyson-resummation", estimates(**none | {"RRE": best}))
+        row = judged("dyson-resummation", estimates(**none | {"rre": best}))
         assert (row["verdict"], row["value"]) == (verdict, pytest.approx(1 - best))
     # What resums nothing is no resummation, and what is made of orders is not of states.
-    row = judged("dyson-resummation", estimates(**none | {"last + difference": 0.1}))
+    row = judged("dyson-resummation", estimates(**none | {"linear": 0.1}))
     assert (row["verdict"], row["value"]) == (NOT_REPRODUCED, 0)
     numbers = evidence_of("dyson-resummation", as_claimed(), MODELS)["value"]
     of_sums = "of the last error, what the best resummation of partial sums takes away"
     assert numbers["d", of_sums] == pytest.approx(0.5)
-    told = f"median relative error of Borel-Pade, partial sums to m = {HALF}"
-    assert numbers["d", told] == pytest.approx(1.5 / HALF)
+    told = f"median relative error of Borel sums, partial sums to m = {HALF}"
+    assert numbers["d", told] == pytest.approx(1.6 / HALF)
 
 
 def test_a_last_state_that_is_exact_leaves_nothing_to_gain() -> None:
@@ -431,6 +438,14 @@ def test_seven_models_have_no_order() -> None:
     row = growing(GROWTHS[:7], GROWTHS[6::-1])
     assert row["verdict"] == NOT_MEASURED
     assert "7 trained models, and an order of them is judged from 8 on" in row["note"]
+
+
+def test_growth_without_what_is_to_predict_it_is_not_judged() -> None:
+    tables = without("normality", model="d", quantity="product_of_radii")
+    row = judged("dyson-pseudospectra", tables)
+    assert row["verdict"] == NOT_MEASURED
+    assert row["note"].startswith("1 trained models, and")
+    assert "d: no product of spectral radii" in row["note"]
 
 
 def test_depth_alone_orders_no_models() -> None:

@@ -26,6 +26,8 @@ from headalgebra.claims.study import OF_RUNS
 from headalgebra.tables import read_csv
 from stage import write_csv
 from text_studies import (
+    DECODER,
+    ENCODER,
     MODELS,
     TABLES,
     Ran,
@@ -260,10 +262,23 @@ def test_a_model_that_could_not_be_run_is_named_and_changes_no_verdict(id: str) 
         for of, models in ((beside, together(ALL, described("x"))), (tables, ALL))
     )
     pd.testing.assert_series_equal(row.drop("note"), alone.drop("note"))
-    told = f"x: not measured: {REFUSAL}"
-    # Heads are of the weights alone, and that this model has none here, its note says as well.
-    asked = [table for table in OURS[id].reads if table in OF_RUNS]
-    assert (told in row["note"]) == bool([table for table in asked if table != "guards"])
+    # What guards a model failed its note says; the guard itself may be of none of these claims.
+    asked = [table for table in OURS[id].reads if table in OF_RUNS and table != "guards"]
+    assert (f"x: not measured: {REFUSAL}" in row["note"]) == bool(asked)
+
+
+def test_heads_of_a_model_that_could_not_be_run_are_judged() -> None:
+    refused = Ran(model="d", refusal=REFUSAL)
+    tables = with_layers(refused, ENCODER)
+    heads = pd.DataFrame([{"model": "d"} | row for row in head_rows(DECODER)])
+    tables |= {"normality": pd.concat([heads, tables["normality"]])}
+    models = together(described("d"), described("e"))
+    row = claim("dyson-nonhermitian", tables, models)
+    assert (row["models"], row["note"]) == ("d, e", "")
+    row = claim("dyson-bidirectional", tables, models)
+    assert row["verdict"] == NOT_MEASURED  # of no known kind
+    assert "no trained decoder with heads" in row["note"]
+    assert f"d: not measured: {REFUSAL}" in row["note"]
 
 
 @pytest.mark.parametrize("id", ON_TRAINED)

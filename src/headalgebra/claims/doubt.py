@@ -19,7 +19,9 @@ Need = Callable[[pd.DataFrame], pd.Series]
 
 TEXTS = frozenset(
     ("conditioning", "elements", "estimator", "level", "operand", "phase", "quantity", "route")
-) | {"dtype", "guard", "head", "kind", "method", "norm_placement", "operator", "sequence"}
+) | {
+    *("dtype", "guard", "head", "kind", "method", "norm_placement", "note", "operator", "sequence"),
+}
 """Columns that claims read and that hold no number."""
 
 SHAPE = ["n_heads", "rank", "basis_dim", "classical"]

@@ -202,14 +202,10 @@ class Study:
     def without_rows(self, reads: Reads, models: list[str]) -> dict[str, str]:
         """Why models have no part in tables of what they do on a text, by model."""
         reasons: dict[str, str] = {}
-        notes: dict[str, str] = {}
-        if "runs" in self.tables:
-            runs = self.tables["runs"].dropna(subset="note")
-            notes = dict(zip(runs["model"], runs["note"], strict=True))
         for table in (table for table in reads if table in OF_RUNS):
             for model in set(models) - set(self.tables[table]["model"]):
-                why = notes.get(model) or f"{table}.csv has nothing of it"
-                reasons.setdefault(model, f"not measured: {why}")
+                nothing = f"not measured: {table}.csv has nothing of it"
+                reasons.setdefault(model, self.refused.get(model, nothing))
         return {model: reasons[model] for model in models if model in reasons}
 
     def rows(
@@ -240,6 +236,17 @@ class Study:
         runs = self.tables["runs"]
         named = set(runs["model"][runs[column] == kind])
         return [model for model in self.counted["model"] if model in named]
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why models could not be run, by model."""
+        if "note" not in self.tables.get("runs", ()):
+            return {}
+        runs = self.tables["runs"]
+        told = zip(runs["model"], runs["note"], strict=True)
+        return {
+            model: f"not measured: {why}" for model, why in told if isinstance(why, str) and why
+        }
 
     @property
     def not_in_double(self) -> dict[str, str]:

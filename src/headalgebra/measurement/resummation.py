@@ -1,5 +1,6 @@
 """The table `resummation` of a model: what its first terms tell of its last state."""
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -21,11 +22,14 @@ NO_NEXT = -100
 
 
 def lengths_of(blocks: int, at_most: int) -> list[int]:
-    """So many numbers of terms, from 1 to one less than there are blocks, evenly spread."""
+    """So many numbers of terms, from 1 to one less than there are blocks, evenly spread.
+
+    Half of the depth, rounded up, is always among them: there the paper's claim is judged.
+    """
     if blocks < 2:
         return []
     spread = torch.linspace(1, blocks - 1, min(at_most, blocks - 1), dtype=torch.float64)
-    return sorted({round(m) for m in spread.tolist()})
+    return sorted({math.ceil(blocks / 2), *(round(m) for m in spread.tolist())})
 
 
 def resum_depth(

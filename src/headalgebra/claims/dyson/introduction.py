@@ -13,6 +13,9 @@ FEWEST_LAYERS = 2
 """Of one layer alone no resample differs."""
 
 
+AGAIN = "; their layers are drawn again, so that the interval says nothing of other models"
+
+
 def bidirectional(study: Study) -> Finding:
     """Symmetric share of encoders' heads beyond chance, less that of decoders' heads."""
     if study.counted.empty:
@@ -25,9 +28,11 @@ def bidirectional(study: Study) -> Finding:
         for kind, models in kinds.items()
         for model, v in models.items()
     ]
+    aside = [f"{model}: {why}" for model, why in study.refused.items() if model in by_layer]
     if missing := [kind for kind, models in kinds.items() if not models]:
         few = f"with heads in at least {FEWEST_LAYERS} layers"
-        return not_measured("; ".join(f"no trained {kind} {few}" for kind in missing), evidence)
+        lacking = [f"no trained {kind} {few}" for kind in missing]
+        return not_measured("; ".join([*lacking, *aside]), evidence)
     layers = [values for models in kinds.values() for values in models.values()]
     n_encoders = len(kinds["encoder"])
 
@@ -47,8 +52,9 @@ def bidirectional(study: Study) -> Finding:
             n=sum(map(len, layers)),
         ),
         evidence=tuple(evidence),
-        note=f"encoders: {n_encoders}, decoders: {len(layers) - n_encoders}; their layers are "
-        "drawn again, so that the interval says nothing of other models",
+        note="; ".join(
+            [f"encoders: {n_encoders}, decoders: {len(layers) - n_encoders}{AGAIN}", *aside]
+        ),
     )
 
 
@@ -76,7 +82,7 @@ CLAIMS = (
         "a layer, the layers of a model and the models of a kind, is larger for encoders than for "
         "decoders: the 95 % interval of the difference, layers of every model drawn again, lies "
         "above 0; it takes a trained model of each kind",
-        reads={"normality": ("operator", "quantity", "value"), "runs": ("kind",)},
+        reads={"normality": ("operator", "quantity", "value"), "runs": ("kind", "note")},
         quantities=("symmetric_share", "symmetric_share_chance"),
         figures=("symmetric_share",),
         rule=bidirectional,

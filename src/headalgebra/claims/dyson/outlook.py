@@ -41,10 +41,18 @@ def collapse(study: Study) -> Finding:
     )
 
 
-BASELINES = ("last", "last + difference")
-"""Methods of the table that resum nothing."""
+LAST, LINEAR = "last", "linear"
+"""Methods of the table that resum nothing: the last term, and the last difference added to it."""
 
-LAST = BASELINES[0]
+CALLED = {
+    LAST: "the last term",
+    LINEAR: "the last difference added",
+    "rre": "reduced rank (DIIS)",
+    "anderson": "Anderson's method",
+    "epsilon": "the vector ε-algorithm (Padé)",
+    "borel": "Borel sums",
+}
+"""Each of them in words."""
 
 
 def resummation(study: Study) -> Finding:
@@ -58,7 +66,7 @@ def resummation(study: Study) -> Finding:
         m = math.ceil(blocks[model] / 2)
         for sequence, of_sequence in rows[rows["m"] == m].groupby("sequence", sort=False):
             errors = of_sequence.set_index("method")["median"]
-            resummed = errors.drop(list(BASELINES), errors="ignore")
+            resummed = errors.drop([LAST, LINEAR], errors="ignore")
             if LAST not in errors or resummed.empty:
                 continue
             of_terms = "states" if sequence == "states" else "partial sums"
@@ -75,7 +83,8 @@ def resummation(study: Study) -> Finding:
             beside += [
                 Evidence(
                     on=model,
-                    statistic=f"median relative error of {method}, {of_terms} to m = {m}",
+                    statistic=f"median relative error of {CALLED[str(method)]}, {of_terms} to "
+                    f"m = {m}",
                     value=float(error),
                     n=m + 1,
                 )
@@ -116,11 +125,12 @@ def pseudospectra(study: Study) -> Finding:
     if study.counted.empty:
         return study.nothing_counts
     growth, not_judged = {}, {}
+    needed = {GROWTH: "growth of perturbations", **PREDICTORS}
     for model, rows in study.rows("normality"):
         through = rows[rows["operator"] == GROWTH]
         blocks = through.pivot(index="layer", columns="quantity", values="value")
-        if blocks.empty or not {GROWTH, *PREDICTORS} <= set(blocks):
-            not_judged[model] = "no growth through its blocks"
+        if missing := [called for name, called in needed.items() if name not in blocks]:
+            not_judged[model] = study.refused.get(model) or f"no {' and no '.join(missing)}"
             continue
         # Through all blocks, for each of them: else the depth alone would order the models.
         k = int(blocks.index.max()) + 1
@@ -201,7 +211,7 @@ CLAIMS = (
         "radii, at δ a tenth of their norm, less that with the product of spectral radii, all by "
         "their root for one block; reproduced where the 95 % interval of the difference, models "
         "drawn again, lies above 0",
-        reads={"normality": ("operator", "quantity", "value")},
+        reads={"normality": ("operator", "quantity", "value"), "runs": ("note",)},
         quantities=(GROWTH, *PREDICTORS),
         figures=("growth",),
         rule=pseudospectra,

@@ -19,12 +19,16 @@ def local(study: Study) -> Finding:
         if most != 0:
             doubts.append(f"{model}: another token's output changes by {most:.2g}")
         found.append(Evidence(on=model, statistic=statistic, value=most, n=len(change)))
+    judged = {number.on for number in found}
+    ran = [*study.of_kind("kind", "encoder"), *study.of_kind("kind", "decoder")]
+    unasked = [model for model in ran if model not in judged]
     return on_identity(
         study,
         TRUE_OF_ANYTHING,
         statistic,
         found,
         doubts=doubts,
+        not_judged=dict.fromkeys(unasked, "no token was perturbed before its feed-forward part"),
         nothing=study.nothing_measured.note,
     )
 
