@@ -61,7 +61,7 @@ def measure(recording: Recording) -> dict[str, list[dict[str, Any]]]:
         recording,
         sequences=settings["states.order_sequences"],
         certified_sequences=settings["states.certified_sequences"],
-        grades=settings["states.grades"],
+        grades=settings["states.hopf_grades"],
     )
     print("orders expanded", flush=True)
     tables["resummation"] = resum_depth(

@@ -60,7 +60,7 @@ def runtime(
     a_token = 2.0 * count
     passes = 8 * text["sequences"] * tokens
     expanded = settings["order_sequences"] * tokens + settings["resummed_tokens"]
-    grades = min(settings["grades"], layers)
+    grades = min(settings["hopf_grades"], layers)
     applications = (layers + 1) / 2 * expanded
     applications += 1.5 * grades**2 / 2 * settings["certified_sequences"] * tokens
     blocks = min(settings["block_layers"], layers) / layers

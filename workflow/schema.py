@@ -100,7 +100,7 @@ class States(Group):
     """sequences on which the Dyson orders are formed; their cost grows as the depth squared"""
     certified_sequences: kinds.Count = defaults.CERTIFIED_SEQUENCES
     """sequences on which Chen's identity and the antipode are checked"""
-    grades: kinds.Count = defaults.HOPF_GRADES
+    hopf_grades: kinds.Count = defaults.HOPF_GRADES
     """the highest order at which they are"""
     resummed_tokens: kinds.Count = defaults.RESUMMED_TOKENS
     """tokens whose last state is estimated from the first states and orders"""

@@ -247,9 +247,16 @@ def test_the_librarys_defaults_are_those_of_an_analysis() -> None:
     """Each of its constants is the default of the key of that name, or is no key at all."""
     analysis = plain(Analysis())
     keys = analysis | analysis["phases"] | analysis["conditioning"] | analysis["claims"]
+    keys |= analysis["states"]
     constants = {name.lower(): value for name, value in vars(defaults).items() if name.isupper()}
     keys |= plain(Text())
-    assert constants.keys() - keys.keys() == {"float64_up_to", "probes_at_once", "words_held"}
+    assert constants.keys() - keys.keys() == {
+        *("borel_nodes", "certified_within", "converged_below", "departure_probes"),
+        *("float64_up_to", "growth_delta", "growth_draws", "growth_size", "impulse_draws"),
+        *("impulse_positions", "null_patterns", "portrait_points", "probes_at_once"),
+        *("pseudospectral_decades", "rank_share", "ridge_folds", "tokens_per_dimension"),
+        "words_held",
+    }
     constants["packages"] = list(constants["packages"])
     assert {
         name: keys[name] for name in constants.keys() & keys.keys()
