@@ -408,7 +408,7 @@ MODEL_FAULTS = [
     ),
     (
         "source: hub\nrevision: main",
-        f"id: missing; source hub takes id, revision, revisions, file, {READ}",
+        f"id: missing; source hub takes id, revision, revisions, file, fetch, {READ}",
     ),
     ("source: path", f"path: missing; source path takes path, file, {READ}"),
     (
