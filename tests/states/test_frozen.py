@@ -187,7 +187,11 @@ def test_windows_and_experts_pass_too(family: str, settings: Any, tmp_path: Path
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 @pytest.mark.parametrize("family", ["gpt2", "bert", "llama", "mixtral", "bloom", "t5"])
 def test_the_gpu_has_the_same_maps(family: str, tmp_path: Path) -> None:
-    """Both float64; states are on disk, maps on the device of the model."""
+    """Both float64; states are on disk, maps on the device of the model.
+
+    Rotary positions are tables in float32, whose cosines differ in the last bit on a GPU.
+    """
+    digits = 1e-6 if family in ("llama", "mixtral") else 1e-10
     here = record(reading_model(family), some_tokens(), tmp_path / "here")
     there = record(reading_model(family).to("cuda"), some_tokens(), tmp_path / "there")
     for block, other in zip(here.blocks(), there.blocks(), strict=True):
@@ -196,9 +200,9 @@ def test_the_gpu_has_the_same_maps(family: str, tmp_path: Path) -> None:
         for name in ("linear", "adjoint", "tangent", "__call__"):
             expected, found = getattr(block, name)(x), getattr(other, name)(x.to("cuda"))
             assert found.device.type == "cuda"
-            assert relative(found.cpu(), expected) < 1e-10
+            assert relative(found.cpu(), expected) < digits
             assert relative(getattr(other, name)(y.to("cuda")).cpu(), expected) > 1e-3
-        assert relative(other.output.cpu(), block.output) < 1e-10
+        assert relative(other.output.cpu(), block.output) < digits
 
 
 @pytest.mark.parametrize("family", SEEING)
