@@ -163,6 +163,12 @@ def asked_for_states(estimate):
     return resource
 
 
+def fetched_of_hub(wildcards):
+    """That a model of the hub is whole on this machine; jobs need no network then."""
+    of_hub = STUDY.models[wildcards.model]["source"] == "hub"
+    return [paths.FETCHED.format(model=wildcards.model)] if of_hub else []
+
+
 def one_gpu_for_states(wildcards, input):
     """1 where a model is large enough for a GPU; known once its weights are read."""
     return int(ANALYSIS["device"] != "cpu" and demand_states.wants_gpu(input.provenance))

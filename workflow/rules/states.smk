@@ -6,6 +6,7 @@ rule states:
 
 
 localrules:
+    fetch_model,
     gather_text,
     gather_state_tables,
 
@@ -27,8 +28,24 @@ rule gather_text:
         "../../scripts/gather_text.py"
 
 
+rule fetch_model:
+    input:
+        code=modules_behind("fetch_model"),
+    output:
+        fetched=paths.FETCHED,
+    log:
+        paths.log("fetch_model", "{model}"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        source=lambda wildcards: checkpoint_source(wildcards.model),
+    script:
+        "../../scripts/fetch_model.py"
+
+
 rule measure_states:
     input:
+        fetched_of_hub,
         code=modules_behind("measure_states"),
         text=paths.TEXT.format(text=STUDY.text_name),
         described=paths.TEXT_DESCRIBED.format(text=STUDY.text_name),

@@ -2,6 +2,11 @@ rule weights:
     input:
         of_every_model(paths.PROVENANCE),
         of_every_model(paths.CONFIGURATION),
+        [
+            paths.FETCHED.format(model=name)
+            for name, model in STUDY.models.items()
+            if model["source"] == "hub" and "states" in WINGS
+        ],
 
 
 localrules:

@@ -14,7 +14,13 @@ from headalgebra.checkpoints._factors import LayerFactors, load_factors, load_gr
 from headalgebra.checkpoints._hub import is_kept
 from headalgebra.checkpoints._open import open_checkpoint
 from headalgebra.checkpoints._outline import Outline
-from headalgebra.checkpoints._running import ModelOutline, RunnableModel, load_model, outline_model
+from headalgebra.checkpoints._running import (
+    ModelOutline,
+    RunnableModel,
+    fetch_model,
+    load_model,
+    outline_model,
+)
 from headalgebra.checkpoints._sources import (
     initialise,
     initialise_from_hub,
@@ -33,6 +39,7 @@ __all__ = [
     "ModelOutline",
     "Outline",
     "RunnableModel",
+    "fetch_model",
     "initialise",
     "initialise_from_hub",
     "is_kept",

@@ -106,6 +106,22 @@ def load_model(checkpoint: Checkpoint, dtype: str | None = None) -> RunnableMode
     )
 
 
+def fetch_model(checkpoint: Checkpoint) -> None:
+    """Have on this machine all files that a model is filled with, so that it runs offline.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing or cannot be fetched.
+    """
+    match checkpoint:
+        case StoredCheckpoint():
+            stored_state(checkpoint)
+        case GgufCheckpoint():
+            for part in checkpoint.parts:
+                _ = part.path
+
+
 @dataclass(frozen=True)
 class ModelOutline:
     """What is known of a network before its weights are read.
