@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tables": {"defaults", "columns", "algebra"},
     "measurement": {
         *("defaults", "columns", "rounding", "seeds", "checkpoints", "algebra", "tables"),
-        *("states", "dyson", "normality", "convolution"),
+        *("text", "states", "dyson", "normality", "convolution"),
     },
     "claims": {"columns", "seeds"},
     "plots": {"defaults", "algebra", "claims"},

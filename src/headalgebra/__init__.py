@@ -11,7 +11,7 @@ from importlib.metadata import version
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from headalgebra.defaults import NULL_DRAWS, PROBES
+from headalgebra.defaults import NULL_DRAWS, PROBES, SEQUENCES, TOKENS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __version__ = version("headalgebra")
 
-__all__ = ["__version__", "measure", "open"]
+__all__ = ["__version__", "measure", "open", "read"]
 
 
 def open(
@@ -107,3 +107,43 @@ def measure(
 
     opened = open(source, reading=Reading(layers=None if layers is None else (*layers,)))
     return measure_layers(opened, layers=layers, nulls=nulls, probes=probes, seed=seed)
+
+
+def read(
+    source: "str | PathLike[str] | Checkpoint",
+    text: str = "docstrings",
+    *,
+    sequences: int = SEQUENCES,
+    tokens: int = TOKENS,
+    seed: int = 0,
+) -> "pd.DataFrame":
+    """Let a model read a text, and measure what its states do, layer by layer.
+
+    Parameters
+    ----------
+    source
+        As in `open`, but no live model; its tokenizer lies with its weights.
+    text
+        A file in UTF-8, or ``"docstrings"``, English prose out of installed packages.
+    sequences, tokens
+        How many sequences it reads, and of how many tokens each.
+    seed
+        Of the places in the text.
+
+    Returns
+    -------
+    DataFrame
+        A row for each layer, in the columns of :data:`headalgebra.columns.STATES`, which
+        ``results/README.md`` explains.
+
+    Raises
+    ------
+    CheckpointError
+        As in `open`, or when the model or its tokenizer cannot be loaded.
+    ValueError
+        When the text cannot be read or is too short, or the model fails one of the checks without
+        which its blocks cannot be believed.
+    """
+    from headalgebra.measurement.states import read_text
+
+    return read_text(open(source), text, sequences=sequences, tokens=tokens, seed=seed)

@@ -13,6 +13,12 @@ SHOWN = (
 )
 """Columns that a terminal has room for."""
 
+SHOWN_OF_STATES = (
+    *("layer", "update_ratio_without_first", "norm", "cosine", "stable_rank", "kl_to_last"),
+    *("attention_distance", "attention_entropy", "attention_to_first", "induction", "note"),
+)
+"""The same of a text that is read."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; what is wrong is one line, and the exit status 1."""
@@ -32,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--probes", type=int, default=PROBES, help="directions of sampled norms (%(default)s)"
     )
     measure.add_argument("--seed", type=int, default=0, help="of every random draw (%(default)s)")
+    measure.add_argument(
+        "--states",
+        metavar="TEXT",
+        help="let the model read this file too, or docstrings, and show what its states do",
+    )
     measure.add_argument("--csv", type=Path, help="write every column there instead of printing")
     chosen = parser.parse_args(arguments)
     try:
@@ -58,19 +69,28 @@ def _measure(chosen: argparse.Namespace) -> None:
 
     if chosen.csv is not None and not chosen.csv.parent.is_dir():
         raise FileNotFoundError(f"--csv {chosen.csv}: there is no folder {chosen.csv.parent}")
+    checkpoint = headalgebra.open(
+        chosen.source,
+        revision=chosen.revision,
+        reading=Reading(layers=chosen.layers and (*chosen.layers,)),
+    )
+    states = None
+    if chosen.states is not None:
+        states = headalgebra.read(checkpoint, chosen.states, seed=chosen.seed)
+        states = states[states["layer"].isin(chosen.layers or states["layer"])]
     table = headalgebra.measure(
-        headalgebra.open(
-            chosen.source,
-            revision=chosen.revision,
-            reading=Reading(layers=chosen.layers and (*chosen.layers,)),
-        ),
+        checkpoint,
         layers=chosen.layers,
         nulls=chosen.nulls,
         probes=chosen.probes,
         seed=chosen.seed,
     )
     if chosen.csv is not None:
+        if states is not None:
+            table = table.merge(states, on="layer", suffixes=("", "_states"), validate="1:1")
         table.to_csv(chosen.csv, index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
         return
-    shown = table[list(SHOWN)].fillna({"note": ""})
-    print(shown.to_string(index=False, float_format="{:.4g}".format, na_rep=""))
+    for measured, names in ((table, SHOWN), (states, SHOWN_OF_STATES)):
+        if measured is not None:
+            shown = measured[list(names)].fillna({"note": ""})
+            print(shown.to_string(index=False, float_format="{:.4g}".format, na_rep=""))

@@ -2,12 +2,14 @@
 
 import io
 import math
+import shutil
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2Model
 
 import headalgebra as ha
@@ -149,6 +151,34 @@ def test_the_command_writes_every_column(gpt2: Path, tmp_path: Path) -> None:
     command.main(["measure", str(gpt2), "--csv", str(target), "--seed", "3", "--probes", "20"])
     expected = as_read(ha.measure(gpt2, seed=3, probes=20))
     pd.testing.assert_frame_equal(pd.read_csv(target), expected, check_exact=True)
+
+
+def test_the_command_lets_a_model_read_a_text(
+    gpt2: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its tokenizer, which takes a letter for a token, lies with the weights."""
+    folder, text = tmp_path / "reading", tmp_path / "text.txt"
+    shutil.copytree(gpt2, folder)
+    tokenizer = Tokenizer(models.WordLevel(dict(zip("abcde", range(5), strict=True)), "a"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    text.write_text("\n".join("abcde"[line % 5 :] * 50 for line in range(40)))
+    read = ha.read(folder, str(text))
+    assert tuple(read.columns) == columns.STATES
+    assert (read["attention_to_later"] == 0).all() and (read["update_ratio"] > 0).all()
+    arguments = ["measure", str(folder), "--nulls", "0", "--states", str(text)]
+    command.main([*arguments, "--layers", "1,2"])
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[3].split()[:-1] == list(command.SHOWN_OF_STATES[:-1])
+    assert [line.split()[1] for line in shown[4:]] == [
+        f"{value:.4g}" for value in read["update_ratio_without_first"][1:]
+    ]
+    command.main([*arguments, "--csv", str(tmp_path / "layers.csv")])
+    written = pd.read_csv(tmp_path / "layers.csv")
+    assert list(written["norm"]) == list(as_read(read)["norm"])
+    text.write_text("too short")
+    with pytest.raises(SystemExit, match="the text is too short"):
+        command.main(arguments)
 
 
 @pytest.mark.parametrize(
