@@ -1,8 +1,10 @@
 """A model reads a text: its states, Dyson orders, resummation, blocks and convolution shares."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,7 +21,7 @@ from headalgebra.states import Guard, GuardError, Recording, record
 from headalgebra.text import Corpus, TextError, Tokens, tokenise
 from layers import origin
 from sources import open_source
-from stage import aside, job, write_table
+from stage import aside, job, progress, write_table
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -52,34 +54,34 @@ def read_text() -> tuple[RunnableModel, Tokens]:
 
 
 def measure(recording: Recording) -> dict[str, list[dict[str, Any]]]:
-    """The tables of a recorded pass."""
-    settings = snakemake.params.settings
+    """The tables of a recorded pass; the log says what each of them took."""
+    settings = {
+        key.removeprefix("states."): value for key, value in snakemake.params.settings.items()
+    }
     seed = settings["seed"]
-    tables = {"states": measure_states(recording, seed=seed)}
-    print("states measured", flush=True)
-    tables["dyson"] = expand_orders(
-        recording,
-        sequences=settings["states.order_sequences"],
-        certified_sequences=settings["states.certified_sequences"],
-        grades=settings["states.hopf_grades"],
-    )
-    print("orders expanded", flush=True)
-    tables["resummation"] = resum_depth(
-        recording,
-        tokens=settings["states.resummed_tokens"],
-        terms=settings["states.resummed_terms"],
-    )
-    print("depth resummed", flush=True)
-    tables["block_normality"] = measure_blocks(
-        recording,
-        layers=settings["states.block_layers"],
-        tokens=settings["states.block_tokens"],
-        seed=seed,
-    )
-    print("blocks measured", flush=True)
-    tables["convolution"] = measure_convolution(
-        recording, pattern_sequences=settings["states.pattern_sequences"], seed=seed
-    )
+    parts: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "states": lambda: measure_states(recording, seed=seed),
+        "dyson": lambda: expand_orders(
+            recording,
+            sequences=settings["order_sequences"],
+            certified_sequences=settings["certified_sequences"],
+            grades=settings["hopf_grades"],
+        ),
+        "resummation": lambda: resum_depth(
+            recording, tokens=settings["resummed_tokens"], terms=settings["resummed_terms"]
+        ),
+        "block_normality": lambda: measure_blocks(
+            recording, layers=settings["block_layers"], tokens=settings["block_tokens"], seed=seed
+        ),
+        "convolution": lambda: measure_convolution(
+            recording, pattern_sequences=settings["pattern_sequences"], seed=seed
+        ),
+    }
+    tables = {}
+    for part in progress([*parts], f"measure_states {snakemake.wildcards.model}", "table"):
+        start = perf_counter()
+        tables[part] = parts[part]()
+        print(f"{part}: {len(tables[part])} rows, {perf_counter() - start:.1f} s")
     return tables
 
 
@@ -94,13 +96,17 @@ with job(snakemake):
     with TemporaryDirectory(dir=beside, prefix=".states-") as folder:
         try:
             running, read = read_text()
+            start = perf_counter()
             recording = record(running.model.to(device), read.ids.to(device), Path(folder))
+            print(f"{recording.n_blocks} blocks recorded, {perf_counter() - start:.1f} s")
         except (CheckpointError, TextError) as refused:
             run = refused_row(str(refused))
         except GuardError as refused:
             run, guards = refused_row(str(refused)), (refused.failed,)
         else:
             guards = recording.guards
+            for guard in guards:
+                print(f"guard {guard.guard}: {guard.value:.2g}, at most {guard.tolerance:.2g}")
             run = run_row(recording, text=snakemake.params.text, text_sha256=read.text)
             tables = measure(recording)
             provenance |= {

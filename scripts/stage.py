@@ -36,9 +36,9 @@ def job(snakemake: Any) -> Iterator[None]:
             raise SystemExit(1) from None
 
 
-def progress(items: Sequence[Item], doing: str) -> Iterable[Item]:
+def progress(items: Sequence[Item], doing: str, unit: str = "layer") -> Iterable[Item]:
     """The items, with a progress bar on the terminal once they take more than a few seconds."""
-    return tqdm(items, desc=doing, unit="layer", delay=3, mininterval=1, dynamic_ncols=True)
+    return tqdm(items, desc=doing, unit=unit, delay=3, mininterval=1, dynamic_ncols=True)
 
 
 @contextmanager
