@@ -4,7 +4,7 @@ In one run, one precision, on a Llama of SmolLM2-135M's sizes with random weight
 
 eager     the model's own forward with eager attention, which keeps no states
 record    headalgebra: the states on disk, every guard applied
-warm      the same without the guards, as a bare pass with the states on disk
+warm      the same without the guards on other passes: the states on disk, no more
 
 Memory is the most resident at any time (VmHWM), beyond what eager took, in states of
 N·T·d numbers; in processes of their own, at the given depth and at twice that. The last line

@@ -52,6 +52,17 @@ def test_orders() -> None:
         assert figures["relative_error"] < 1e-13
 
 
+def test_states() -> None:
+    figures = figures_of(
+        *("states", "--layers", "2", "--d-model", "36", "--sequences", "2", "--tokens", "8"),
+        *("--repeats", "1"),
+    )
+    assert set(figures) == {
+        *("eager_s", "record_s", "warm_s", "states_held_2_blocks", "states_held_4_blocks"),
+    }
+    assert all(figures[name] > 0 for name in ("eager_s", "record_s", "warm_s"))
+
+
 def test_structure() -> None:
     figures = figures_of("structure", "--d-model", "48", "--heads", "4", "--elements", "3")
     assert figures["dense_pairs"] == 3
