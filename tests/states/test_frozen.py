@@ -51,11 +51,11 @@ def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def test_every_family_passes_its_guards(family: str, recording: Recording) -> None:
-    names = ["eager", "keywords", "probabilities", "affinity", "replay"]
+    names = ["eager", "keywords", "probabilities", "affinity", "replay", "feed-forward locality"]
     assert [guard.guard for guard in recording.guards] == names
     assert all(guard.passed for guard in recording.guards)
     # Far from the tolerances: what is not float32 inside a family agrees to rounding.
-    _, _, _, affinity, replay = (guard.value for guard in recording.guards)
+    _, _, _, affinity, replay, _ = (guard.value for guard in recording.guards)
     assert replay < 1e-13
     assert affinity < 1e-14
     assert state_table.passed(family, recording).rstrip() in ROWS
