@@ -114,8 +114,11 @@ class HeldNorm:
     epsilon: float
     scale: Float[Tensor, "*n 1"] | None = None
 
-    def __call__(self, u: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
-        """What stands in place of the norm; the norm itself if no scale is held."""
+    def __call__(self, u: Float[Tensor, "*n d"]) -> Float[Tensor, "*m d"]:
+        """What stands in place of the norm; the norm itself if no scale is held.
+
+        A gain of each head makes one vector as many.
+        """
         u = u - u.mean(-1, keepdim=True) if self.centred else u
         scale = self._scale(u) if self.scale is None else self.scale
         return u * scale * self.gain + self.shift
