@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import PIPE, Popen
-from threading import Event, Lock, Thread
+from threading import Barrier, Event, Lock, Thread
 from time import sleep
 from typing import Any, Literal
 
@@ -46,6 +46,8 @@ class Hub:
         So many ranges are given all the same, first.
     pause
         Seconds before a range is given.
+    together
+        Those who ask for a list of files with their sizes wait for one another here.
     """
 
     folders: dict[str, Path]
@@ -57,6 +59,7 @@ class Hub:
     ranges: Literal["given", "ignored", "others", "fewer", "refused"] = "given"
     honest: int = 0
     pause: float = 0.0
+    together: Barrier | None = None
     stalled: Event = field(default_factory=Event)
     lock: Any = field(default_factory=Lock)
     url: str = ""
@@ -133,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         received = {name.lower(): value for name, value in self.headers.items()}
         with hub.lock:
             hub.asked.append((self.command, self.path, received))
+        if hub.together is not None and "blobs=true" in self.path.lower():
+            hub.together.wait(120)
         status, headers, content = hub.answer(self.path)
         of_a_file = isinstance(content, Path)
         if isinstance(content, Path):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from math import prod
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import torch
@@ -453,7 +454,7 @@ print(json.dumps([sums, checkpoint.files]))
 def test_two_processes_share_what_they_fetch(llama: tuple[Hub, Path], tmp_path: Path) -> None:
     """Each range once, though both want it at the same time."""
     hub, folder = llama
-    hub.pause = 0.02
+    hub.together, hub.pause = Barrier(2), 0.02
     both = [new_interpreter(READ, hub.url, tmp_path) for _ in range(2)]
     one, other = map(said_by, both)
     local = open_folder(folder)

@@ -92,9 +92,9 @@ OFFLINE = """
 import sys
 from availability import refuse_absent
 from configuration import Configuration
-for id, revision, source in (line.split() for line in sys.argv[1:]):
+for id, revision, source, *file in (line.split() for line in sys.argv[1:]):
     model = {"source": source, "id": id, "revision": None if revision == "-" else revision}
-    model |= {"file": None, "tokenizer": None}
+    model |= {"file": file[0] if file else None, "tokenizer": None}
     try:
         refuse_absent(Configuration("", "", [], {"m.1": model}, {"m": ["m.1"]}, "", {}, {}, {}))
         print("there")
@@ -133,3 +133,17 @@ def test_offline_the_cache_has_to_hold_a_model_of_the_hub(tmp_path: Path) -> Non
         assert message.startswith(f"{where} does not hold {what}; unset it")
     assert found == ["there"] * 3
     assert imported == "True"
+
+
+def test_offline_the_ranges_of_a_gguf_file_count(tmp_path: Path) -> None:
+    """It need not be there whole."""
+    refs = tmp_path / "hub/models--someone--one/refs"
+    refs.mkdir(parents=True)
+    (refs / "main").write_text(COMMIT)
+    models = [f"someone/one {revision} hub x.gguf" for revision in ("main", COMMIT)]
+    for found in said(tmp_path, *models, HF_HUB_OFFLINE="1")[:2]:
+        assert "does not hold someone/one" in found
+    kept = tmp_path / f"assets/headalgebra/someone--one/{COMMIT}/x.gguf"
+    kept.mkdir(parents=True)
+    (kept / f"0-4-of-400000.{64 * '0'}").write_bytes(bytes(4))
+    assert said(tmp_path, *models, HF_HUB_OFFLINE="1") == ["there", "there", "True"]
