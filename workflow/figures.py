@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 from headalgebra.claims.linf.gpt2_medium import IDS, SHAPE
 
+SHAPES = ("family", "n_layers", "n_heads", "d_model")
+"""What a model's record has in common with its architecture's before training."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
@@ -61,6 +64,25 @@ def _has_its_shape(config: Mapping[str, Any]) -> bool:
     names = {"n_layer": "n_layers", "n_head": "n_heads", "n_embd": "d_model"}
     shape = {key: SHAPE[column] for key, column in names.items()}
     return ({"model_type": "gpt2"} | shape).items() <= config.items()
+
+
+def before_training(
+    records: Mapping[str, Mapping[str, Any]], initialised: Iterable[str]
+) -> dict[str, str]:
+    """For each trained model the first that has its architecture's shape and was never trained."""
+
+    def shape(record: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(record[key] for key in SHAPES)
+
+    drawn = [name for name in initialised if name in records]
+    initial: dict[tuple[Any, ...], str] = {}
+    for name in drawn:
+        initial.setdefault(shape(records[name]), name)
+    return {
+        name: initial[shape(record)]
+        for name, record in records.items()
+        if name not in drawn and shape(record) in initial
+    }
 
 
 def of_source(models: Iterable[Mapping[str, Any]], source: str) -> list[str]:

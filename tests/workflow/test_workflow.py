@@ -24,11 +24,12 @@ pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 DRAWN = {
     *("draw_epsilon", "draw_singular_values", "draw_jacobiator", "draw_obstruction"),
     *("draw_associator", "draw_tower", "draw_phases", "draw_phase_diagram", "draw_size"),
-    *("draw_conditioning", "draw_chance"),
+    *("draw_conditioning", "draw_chance", "draw_orders", "draw_resummation", "draw_saturation"),
+    *("draw_symmetric_share", "draw_growth", "draw_convolution", "draw_gradient"),
 }
 JUDGED = {"judge_claims", "write_claims_page"}
 GATHERED = DRAWN | JUDGED | {"draw_layer_explorer", "gather_tables"}
-PER_MODEL = {"draw_commutators", "draw_nulls"}
+PER_MODEL = {"draw_commutators", "draw_nulls", "draw_pseudospectra"}
 FIGURES = DRAWN | PER_MODEL | {"draw_layer_explorer"}
 CONSTRUCTED = {"measure_conditioning", "measure_feasibility"}
 
@@ -71,7 +72,8 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
     assert set(cost["rule"]) == {"extract_weights", *STAGES} | of_the_study
     assert (cost[["jobs", "wall_s", "max_rss_mb"]] > 0).all().all()
     names = [rule.removeprefix("draw_") for rule in sorted(DRAWN)]
-    names += [f"{of}_{m}" for of in ("commutators", "nulls") for m in ("minilm", "tiny-init")]
+    per_model = [rule.removeprefix("draw_") for rule in sorted(PER_MODEL)]
+    names += [f"{of}_{m}" for of in per_model for m in ("minilm", "tiny-init")]
     for name in names:
         for suffix in ("svg", "png"):
             assert (smoke / f"results/smoke/figures/{name}.{suffix}").stat().st_size > 5_000

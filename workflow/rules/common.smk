@@ -15,7 +15,7 @@ from code_inputs import modules_behind
 from content import content_of, files_read
 from availability import refuse_absent
 from configuration import UNLIKE_WEIGHTS, ConfigurationError, compose
-from figures import Figure, gpt2_medium, of_source
+from figures import Figure, before_training, gpt2_medium, of_source
 from spans import spans_of
 from stages import Stage, tables
 from typed import as_typed
@@ -303,6 +303,11 @@ def families(provenance):
         model: " of ".join(filter(None, (record["family"], STUDY.models[model]["organisation"])))
         for model, record in read_provenance(provenance).items()
     }
+
+
+def initialisations(provenance):
+    """For each trained model the one of the study that is its architecture before training."""
+    return before_training(read_provenance(provenance), of_source(STUDY.models.values(), "init"))
 
 
 def training_run(series):

@@ -127,6 +127,97 @@ if not any(gpt2_medium(STUDY.models).values()):
     del FIGURES["gpt2_medium"]
 
 
+def beside_initialisation(**settings):
+    """Settings of a figure that has a trained model beside its architecture at initialisation."""
+    return lambda wildcards, input: {
+        "initialisations": initialisations(input.provenance),
+        **INITIALISED,
+        **settings,
+    }
+
+
+def bounds(*keys):
+    """Those of the claims' bounds that a figure draws as lines."""
+    return {key: ANALYSIS["claims"][key] for key in keys}
+
+
+def with_runs(table):
+    """A table of what models did with the text, and that of how each was run."""
+    return {name: paths.study_table(STUDY.study, name) for name in (table, "runs")}
+
+
+# How much each model reads.
+READ = {key: STUDY.text[key] for key in ("sequences", "tokens")}
+
+if "states" in WINGS:
+    FIGURES |= {
+        "orders": Figure(
+            title="Orders of the Dyson series",
+            category="States",
+            plot="dyson.orders_by_depth",
+            tables=with_runs("dyson"),
+            settings=beside_initialisation(**bounds("truncation_error")),
+            counts={**READ, **analysis("states.order_sequences")},
+        ),
+        "resummation": Figure(
+            title="Resummation",
+            category="States",
+            plot="dyson.resummation_by_terms",
+            tables=with_runs("resummation"),
+            settings=INITIALISED,
+            counts={**READ, **analysis("states.resummed_tokens")},
+        ),
+        "saturation": Figure(
+            title="Updates and states by layer",
+            category="States",
+            plot="dyson.saturation_by_depth",
+            tables=with_runs("states"),
+            settings=beside_initialisation(**bounds("small_update", "stable_rank")),
+            counts=READ,
+        ),
+        "symmetric_share": Figure(
+            title="Symmetric share of heads",
+            category="States",
+            plot="dyson.symmetric_share_by_depth",
+            tables=with_runs("normality"),
+            settings=INITIALISED,
+        ),
+        "pseudospectra": Figure(
+            title="Pseudospectra of two heads",
+            category="States",
+            plot="dyson.pseudospectra",
+            # A list, of one: the table of a model does not name it.
+            tables={"pseudospectra": [paths.model_table("pseudospectra")]},
+            settings={},
+            per="model",
+        ),
+        "growth": Figure(
+            title="Growth of perturbations",
+            category="States",
+            plot="dyson.growth_by_depth",
+            tables=with_runs("normality"),
+            settings=beside_initialisation(),
+            counts=analysis("states.block_layers", "states.block_tokens"),
+        ),
+        "convolution": Figure(
+            title="Convolution share of attention",
+            category="States",
+            plot="hopf.convolution_by_head",
+            tables=with_runs("convolution"),
+            settings=beside_initialisation(),
+            counts={**READ, **analysis("states.pattern_sequences")},
+        ),
+        "gradient": Figure(
+            title="Updates against the gradient",
+            category="States",
+            plot="hopf.gradient_by_layer",
+            tables=with_runs("convolution"),
+            settings=beside_initialisation(),
+            counts=READ,
+        ),
+    }
+
+
 rule figures:
     input:
         files_of_figures("svg"),

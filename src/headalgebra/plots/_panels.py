@@ -134,20 +134,24 @@ def _wrap(text: str, characters: int) -> list[str]:
     return lines.split("\n") if lines else []
 
 
-def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
+def legend_below(figure: Figure, handles: Sequence[Artist], note: str = "") -> None:
     """The figure's legend under the panels, in as few rows as its width allows.
 
-    The figure grows by the rows after the first, which would squeeze the panels.
+    The figure grows by the rows after the first, which would squeeze the panels, and by those of
+    a note, which stands above the entries.
     """
+    characters = int(0.95 * figure.get_figwidth() * 72 / CHARACTER_POINTS)
+    lines = _wrap(note, characters)
     for n_columns in range(len(handles), 0, -1):
         legend = figure.legend(
             handles=list(handles),
             loc="outside lower center",
             ncols=n_columns,
             columnspacing=1.4,
+            title="\n".join(lines) or None,
         )
         if n_columns == 1 or legend.get_window_extent().width <= 0.98 * figure.bbox.width:
-            n_rows = -(-len(handles) // n_columns)
+            n_rows = -(-len(handles) // n_columns) + len(lines)
             figure.set_figheight(figure.get_figheight() + (n_rows - 1) * LEGEND_ROW)
             return
         legend.remove()

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.ticker import FixedLocator
 
-from headalgebra.plots._panels import label_outside, legend_below, title_panel
+from headalgebra.plots._panels import label_outside, legend_below, reason_alone, title_panel
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
 
@@ -26,10 +26,9 @@ SMALLEST_PANEL = 2.4
 
 @paper_style()
 def pseudospectra(pseudospectra: pd.DataFrame, style: FigureStyle) -> Figure:
-    """Pseudospectra of some heads, a panel each: contours of σ_min(z - A)/‖A‖, z over ‖A‖.
+    """Pseudospectra of the least and of the most normal head, a panel each.
 
-    Decades are thick, half decades thin.
-
+    Contours are those of σ_min(z - A)/‖A‖, z over ‖A‖; decades are thick, half decades thin.
     Eigenvalues are points, the boundary of the field of values a dashed curve, the circle of
     radius ‖A‖ dotted.
 
@@ -37,21 +36,25 @@ def pseudospectra(pseudospectra: pd.DataFrame, style: FigureStyle) -> Figure:
     ----------
     pseudospectra
         Columns ``model``, ``layer``, ``head``, ``henrici``, ``kind``, ``real``, ``imaginary`` and
-        ``value``; of a portrait's upper half plane, the lower one being its mirror. Panels stand
-        in the order of the rows.
+        ``value``; of a portrait's upper half plane, the lower one being its mirror.
     style
         How it looks; ``map_colours`` tells the decades apart.
 
     Raises
     ------
     ValueError
-        When the table has no rows or lacks a column.
+        When the table lacks a column.
     """
     columns = ("model", "layer", "head", "henrici", "kind", "real", "imaginary", "value")
     require_columns(pseudospectra, "pseudospectra", columns)
-    heads = list(pseudospectra.groupby(["model", "layer", "head"], sort=False))
-    if not heads:
-        raise ValueError("the table pseudospectra has no rows; give it a portrait of a head")
+    every = sorted(
+        pseudospectra.groupby(["model", "layer", "head"], sort=False),
+        key=lambda found: float(found[1]["henrici"].iloc[0]),
+    )
+    if not every:
+        return reason_alone(style.width_inches, "no head to draw: all of them are zero")
+    # A model whose layers are measured apart has two heads of every part of them.
+    heads = every if len(every) == 1 else [every[0], every[-1]]
     in_a_row = min(len(heads), max(1, int(style.width_inches / SMALLEST_PANEL)), 2)
     n_rows = -(-len(heads) // in_a_row)
     side = min(LARGEST_PANEL, (style.width_inches - 0.9) / in_a_row - 0.3)
