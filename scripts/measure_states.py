@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -14,7 +15,7 @@ from headalgebra.checkpoints import CheckpointError, RunnableModel, load_model, 
 from headalgebra.devices import compute_device
 from headalgebra.measurement.blocks import measure_blocks
 from headalgebra.measurement.convolution import measure_convolution
-from headalgebra.measurement.orders import expand_orders
+from headalgebra.measurement.orders import depth_orders, expand_orders
 from headalgebra.measurement.resummation import resum_depth
 from headalgebra.measurement.states import guard_rows, measure_states, refused_row, run_row
 from headalgebra.states import Guard, GuardError, Recording, record
@@ -59,16 +60,24 @@ def measure(recording: Recording) -> dict[str, list[dict[str, Any]]]:
         key.removeprefix("states."): value for key, value in snakemake.params.settings.items()
     }
     seed = settings["seed"]
+
+    @cache
+    def orders() -> list[torch.Tensor]:
+        return depth_orders(recording, settings["order_sequences"])
+
     parts: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "states": lambda: measure_states(recording, seed=seed),
         "dyson": lambda: expand_orders(
             recording,
-            sequences=settings["order_sequences"],
+            orders(),
             certified_sequences=settings["certified_sequences"],
             grades=settings["hopf_grades"],
         ),
         "resummation": lambda: resum_depth(
-            recording, tokens=settings["resummed_tokens"], terms=settings["resummed_terms"]
+            recording,
+            orders(),
+            tokens=settings["resummed_tokens"],
+            terms=settings["resummed_terms"],
         ),
         "block_normality": lambda: measure_blocks(
             recording, layers=settings["block_layers"], tokens=settings["block_tokens"], seed=seed

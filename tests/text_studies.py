@@ -74,6 +74,7 @@ def rows_of(ran: Ran) -> dict[str, list[dict[str, object]]]:
                 "norm_before": 10.0 + layer,
                 "norm": 11.0 + layer,
                 "stable_rank": 20.0 + layer,
+                "stable_rank_without_first": 21.0 + layer,
                 "mean_cosine": 0.2,
                 "attention_to_self": 0.1 + 0.01 * layer,
                 "attention_to_later": 0.0 if decoder else 0.3,

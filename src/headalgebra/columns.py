@@ -106,6 +106,7 @@ STATES = (
     "norm",
     "cosine",
     "stable_rank",
+    "stable_rank_without_first",
     "mean_cosine",
     "kl_to_last",
     "attention_distance",

@@ -106,7 +106,7 @@ HOPF_GRADES = 8
 BOREL_NODES = 48
 """Gauss–Laguerre nodes of a Borel sum."""
 
-IMPULSE_DRAWS = 4
+IMPULSE_DRAWS = 2
 """Random perturbations of a token, whose mean square is its impulse response."""
 
 RIDGE_FOLDS = 5

@@ -15,7 +15,7 @@ from headalgebra.algebra.operators import HeadOperators
 from headalgebra.measurement.blocks import measure_blocks
 from headalgebra.measurement.convolution import measure_convolution
 from headalgebra.measurement.normality import draw_portrait, measure_normality
-from headalgebra.measurement.orders import expand_orders
+from headalgebra.measurement.orders import depth_orders, expand_orders
 from headalgebra.measurement.resummation import lengths_of, resum_depth
 from headalgebra.measurement.states import guard_rows, measure_states, refused_row, run_row
 from headalgebra.states import FrozenBlock, GuardError, Recording, record
@@ -62,7 +62,7 @@ def test_every_table_has_its_columns(recorded: tuple[str, Recording]) -> None:
 def test_orders_sum_up_and_their_identities_hold(recorded: tuple[str, Recording]) -> None:
     _, recording = recorded
     blocks = recording.n_blocks
-    rows = expand_orders(recording, sequences=2, certified_sequences=1, grades=2)
+    rows = expand_orders(recording, depth_orders(recording, 2), certified_sequences=1, grades=2)
     assert columns_of(rows) == {columns.DYSON}
     assert [row["order"] for row in rows] == [*range(blocks + 1)]
     # A block is some tens of products of d terms deep.
@@ -78,7 +78,8 @@ def test_estimates_are_of_every_method_and_have_an_entropy_where_there_is_a_head
     recorded: tuple[str, Recording],
 ) -> None:
     family, recording = recorded
-    rows = resum_depth(recording, tokens=recording.tokens.shape[1], terms=8)
+    orders = depth_orders(recording, 1)
+    rows = resum_depth(recording, orders, tokens=recording.tokens.shape[1], terms=8)
     assert columns_of(rows) == {columns.RESUMMATION}
     assert {row["sequence"] for row in rows} == {"states", "orders"}
     assert {row["m"] for row in rows} == set(lengths_of(recording.n_blocks, 8))

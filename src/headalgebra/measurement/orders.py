@@ -1,7 +1,10 @@
 """The table `dyson` of a model: depth as a series, and the identities that certify it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
 
 from headalgebra.defaults import HOPF_GRADES
 from headalgebra.dyson import antipode_residuals, chen_residuals, dyson_orders, order_norms
@@ -25,10 +28,16 @@ class Depth:
         return self.recording.blocks(self.sequences, backwards=True)
 
 
+def depth_orders(recording: Recording, sequences: int) -> list[Float[Tensor, "N T d"]]:
+    """The orders T_0 … T_L of the first so many sequences."""
+    depth = Depth(recording, slice(0, sequences))
+    return dyson_orders(depth, recording.state(0, depth.sequences))
+
+
 def expand_orders(
     recording: Recording,
+    orders: Sequence[Float[Tensor, "N T d"]],
     *,
-    sequences: int,
     certified_sequences: int,
     grades: int = HOPF_GRADES,
 ) -> list[Row]:
@@ -36,8 +45,8 @@ def expand_orders(
 
     Parameters
     ----------
-    sequences
-        So many sequences are expanded, the first ones.
+    orders
+        As :func:`depth_orders` gives them.
     certified_sequences
         On so many of them Chen's identity, cut in the middle of the depth, and the antipode are
         checked, up to the order `grades`.
@@ -47,9 +56,8 @@ def expand_orders(
     list
         A row of :data:`headalgebra.columns.DYSON` for each order from 0 to the number of blocks.
     """
-    depth = Depth(recording, slice(0, sequences))
-    x_0, x_L = (recording.state(place, depth.sequences) for place in (0, recording.n_blocks))
-    orders = dyson_orders(depth, x_0)
+    sequences = slice(0, len(orders[0]))
+    x_0, x_L = (recording.state(place, sequences) for place in (0, recording.n_blocks))
     every, later = (order_norms(orders, x_L, first_token=first) for first in (0, 1))
     few = Depth(recording, slice(0, certified_sequences))
     orders_of_few = [order[few.sequences] for order in orders[: grades + 1]]

@@ -10,10 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headalgebra.defaults import BOREL_NODES
-from headalgebra.dyson import dyson_orders
 from headalgebra.dyson.resummation import resum
 from headalgebra.measurement._rows import Row
-from headalgebra.measurement.orders import Depth
 from headalgebra.states import Recording
 from headalgebra.states.resume import logits_from
 
@@ -34,6 +32,7 @@ def lengths_of(blocks: int, at_most: int) -> list[int]:
 
 def resum_depth(
     recording: Recording,
+    orders: Sequence[Float[Tensor, "N T d"]],
     *,
     tokens: int,
     terms: int,
@@ -43,8 +42,10 @@ def resum_depth(
 
     Parameters
     ----------
+    orders
+        As :func:`headalgebra.measurement.orders.depth_orders` gives them.
     tokens
-        So many tokens, of the first sequences, their first tokens among them.
+        So many tokens, of the first of these sequences, their first tokens among them.
     terms
         Numbers of terms to estimate from, spread evenly over the depth.
     nodes
@@ -58,16 +59,16 @@ def resum_depth(
     """
     if not (lengths := lengths_of(recording.n_blocks, terms)):
         return []
-    sequences = slice(0, max(1, tokens // recording.tokens.shape[1]))
-    depth = Depth(recording, sequences)
+    few = max(1, tokens // recording.tokens.shape[1])
+    sequences = slice(0, min(few, len(orders[0])))
     head = _head(recording, sequences)
     states = torch.stack(
         [recording.state(place, sequences).flatten(0, 1) for place in range(lengths[-1] + 1)]
     )
     x_L = recording.state(recording.n_blocks, sequences).flatten(0, 1)
     rows = _rows("states", states, x_L, lengths, nodes, head)
-    orders = dyson_orders(depth, recording.state(0, sequences))
-    sums = torch.stack([*accumulate(order.flatten(0, 1) for order in orders[: lengths[-1] + 1])])
+    begun = (order[sequences].flatten(0, 1) for order in orders[: lengths[-1] + 1])
+    sums = torch.stack([*accumulate(begun)])
     return rows + _rows("orders", sums, x_L, lengths, nodes, head)
 
 

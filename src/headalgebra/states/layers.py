@@ -44,7 +44,7 @@ class LayerStates:
         How much the block changes the state.
     norm_before, norm
         Frobenius norms of the states that enter and leave it.
-    stable_rank, mean_cosine
+    stable_rank, stable_rank_without_first, mean_cosine
         Of the state that leaves it.
     kl_to_last
         From the model's next-token distribution to the one that this state gives, in nats.
@@ -64,6 +64,7 @@ class LayerStates:
     norm: float
     cosine: float
     stable_rank: float
+    stable_rank_without_first: float
     mean_cosine: float
     kl_to_last: float
     attention_distance: float
@@ -107,6 +108,7 @@ def layer_states(recording: Recording, *, seed: int = 0) -> Iterator[LayerStates
             norm=float(torch.linalg.vector_norm(y)),
             cosine=token_cosine(x, y),
             stable_rank=stable_rank(y),
+            stable_rank_without_first=stable_rank(y[:, 1:]),
             mean_cosine=mean_cosine(y),
             kl_to_last=divergence(last, early)
             if last is not None and early is not None

@@ -34,8 +34,12 @@ def collapse(study: Study) -> Finding:
             Evidence(on=model, statistic="smallest stable rank of a layer", value=rank, n=n),
             Evidence(on=model, statistic="largest |x_l|/|x_0|", value=growth, n=n),
         ]
-        statistic = "largest mean cosine of two tokens in a layer"
-        beside.append(Evidence(on=model, statistic=statistic, value=cosine, n=n))
+        later = float(numbers(rows["stable_rank_without_first"]).min())
+        for statistic, value in (
+            ("smallest stable rank, the first token of each sequence left out", later),
+            ("largest mean cosine of two tokens in a layer", cosine),
+        ):
+            beside.append(Evidence(on=model, statistic=statistic, value=value, n=n))
     return on_every_bound(
         bounds, measured, beside=beside, not_judged=not_judged, nothing=study.nothing_measured
     )
@@ -181,7 +185,12 @@ CLAIMS = (
         criterion="in every layer of every trained model the stable rank ‖X‖_F²/‖X‖² of the "
         "centred states is at least {stable_rank:g}, and |x_l| is at most {norm_growth:g} times "
         "|x_0|",
-        reads={"states": ("norm_before", "norm", "stable_rank", "mean_cosine")},
+        reads={
+            "states": (
+                *("norm_before", "norm", "stable_rank", "stable_rank_without_first"),
+                "mean_cosine",
+            )
+        },
         figures=("saturation",),
         rule=collapse,
     ),
