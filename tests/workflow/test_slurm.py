@@ -36,7 +36,9 @@ PATIENCE = 1200
 """Seconds until what should happen has happened, on the slowest machine."""
 
 PROFILE = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2")
-TINY = ("--config", "models=tiny-init")
+TINY = ("--config", "models=tiny-init", 'hydra=["text=short"]')
+TABLES = ("tables", "states", *TINY)
+"""Of both wings, of a model that every stage takes seconds for."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def expected(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     """The tables as a run on this machine alone gives them."""
     folder = tmp_path_factory.mktemp("local") / "run"
     shutil.copytree(weights, folder, symlinks=True)
-    run(folder, "tables", *TINY)
+    run(folder, *TABLES)
     return tables(folder, "custom")
 
 
@@ -170,7 +172,7 @@ def checkout(weights: Path, tmp_path: Path) -> Iterator[Path]:
 def test_a_model_is_the_same_and_its_dense_work_alone_has_the_gpu(
     checkout: Path, expected: dict[str, bytes]
 ) -> None:
-    through_slurm(checkout, "tables", *TINY)
+    through_slurm(checkout, *TABLES)
     assert tables(checkout, "custom") == expected
     jobs = slurm_jobs(checkout)
     basis = pd.read_parquet(checkout / "results/models/tiny-init/basis.parquet")
@@ -180,7 +182,7 @@ def test_a_model_is_the_same_and_its_dense_work_alone_has_the_gpu(
     assert (dense.partition, dense.gpus) == ("gpu", "gres:gpu:1")
     assert {job.partition for job in jobs if job != dense} == {"cpu"}
     # One job a stage; the weights and what takes seconds were done here.
-    assert completed(checkout) == Counter(list(STAGES))
+    assert completed(checkout) == Counter([*STAGES, "measure_states"])
     assert {job.state for job in jobs} == {"COMPLETED"}
     assert not {"extract_weights", "gather_tables"} & {job.rule for job in jobs}
 
@@ -188,7 +190,7 @@ def test_a_model_is_the_same_and_its_dense_work_alone_has_the_gpu(
 def test_lost_jobs_are_done_again_and_nothing_else(
     checkout: Path, expected: dict[str, bytes]
 ) -> None:
-    process = submit(checkout, "tables", *TINY)
+    process = submit(checkout, *TABLES)
 
     def running(rule: str) -> list[SlurmJob]:
         return [j for j in slurm_jobs(checkout) if j.rule == rule and j.state == "RUNNING"]
@@ -199,10 +201,13 @@ def test_lost_jobs_are_done_again_and_nothing_else(
     until(lambda: processes_of(checkout, "measure_tower"), "a script runs")
     for pid in processes_of(checkout, "measure_tower"):
         os.kill(pid, signal.SIGKILL)
+    until(lambda: processes_of(checkout, "measure_states"), "a model reads its text")
+    for pid in processes_of(checkout, "measure_states"):
+        os.kill(pid, signal.SIGKILL)
 
     # A second run in the same checkout is refused, and told why.
     second = subprocess.run(
-        [sys.executable, "-m", "snakemake", *PROFILE, "tables", *TINY],
+        [sys.executable, "-m", "snakemake", *PROFILE, *TABLES],
         cwd=checkout,
         env={**os.environ, "PYTHONPATH": str(checkout / "src")},
         capture_output=True,
@@ -234,7 +239,13 @@ def test_lost_jobs_are_done_again_and_nothing_else(
     assert tables(checkout, "custom") == expected
     assert set(completed(checkout).values()) == {1}
     lost = {job.rule: job.state for job in slurm_jobs(checkout) if job.state != "COMPLETED"}
-    assert lost == {"decompose_basis": "CANCELLED", "measure_tower": "FAILED"}
+    assert lost == {
+        "decompose_basis": "CANCELLED",
+        "measure_tower": "FAILED",
+        "measure_states": "FAILED",
+    }
+    # States are as large as the model; those of the job that was killed are gone as well.
+    assert not list(checkout.glob("results/models/*/.states-*"))
 
 
 def test_a_job_over_its_memory_gets_more(checkout: Path) -> None:
@@ -271,12 +282,12 @@ def test_a_run_that_is_ended_leaves_no_job_behind(
 
 
 def test_what_the_guide_says_of_a_killed_run(checkout: Path, expected: dict[str, bytes]) -> None:
-    process = submit(checkout, "tables", *TINY)
+    process = submit(checkout, *TABLES)
     until(lambda: processes_of(checkout, "measure_tower"), "a script runs")
     process.kill()
     process.communicate()
 
-    refused = submit(checkout, "tables", *TINY)
+    refused = submit(checkout, *TABLES)
     said, _ = refused.communicate(timeout=PATIENCE)
     assert refused.returncode != 0
     (end_its_jobs,) = set(re.findall(r"scancel --name \S+", said))
@@ -288,10 +299,10 @@ def test_what_the_guide_says_of_a_killed_run(checkout: Path, expected: dict[str,
         "its jobs are ended",
     )
     finished = completed(checkout)
-    unlock = submit(checkout, "tables", *TINY, "--unlock")
+    unlock = submit(checkout, *TABLES, "--unlock")
     said, _ = unlock.communicate(timeout=PATIENCE)
     assert unlock.returncode == 0, said
-    through_slurm(checkout, "tables", *TINY)
+    through_slurm(checkout, *TABLES)
     assert tables(checkout, "custom") == expected
     assert not partial_outputs(checkout)
     for rule, times in finished.items():

@@ -36,7 +36,7 @@ CONSTRUCTED = {"measure_conditioning", "measure_feasibility"}
 
 def with_cost(jobs: set[str]) -> set[str]:
     """The jobs, and the table of costs where one of them computes."""
-    computes = jobs & {*STAGES, *CONSTRUCTED, "extract_weights"}
+    computes = jobs & {*STAGES, *CONSTRUCTED, "extract_weights", "measure_states"}
     return jobs | {"gather_cost"} if computes else jobs
 
 
@@ -58,6 +58,13 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
         ("associator", columns.MODEL_ASSOCIATOR),
         ("nulls", columns.MODEL_NULLS),
         ("tower", columns.MODEL_TOWER),
+        ("runs", columns.MODEL_RUNS),
+        ("guards", columns.MODEL_GUARDS),
+        ("states", columns.MODEL_STATES),
+        ("dyson", columns.MODEL_DYSON),
+        ("resummation", columns.MODEL_RESUMMATION),
+        ("normality", columns.MODEL_NORMALITY),
+        ("convolution", columns.MODEL_CONVOLUTION),
         ("conditioning", columns.CONDITIONING),
         ("feasibility", columns.FEASIBILITY),
         ("claims", columns.CLAIMS),
@@ -69,7 +76,7 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
         assert len(table)
     cost = pd.read_csv(smoke / "results/smoke/tables/cost.csv")
     of_the_study = {"measure_conditioning", "measure_feasibility"}
-    assert set(cost["rule"]) == {"extract_weights", *STAGES} | of_the_study
+    assert set(cost["rule"]) == {"extract_weights", *STAGES, "measure_states"} | of_the_study
     assert (cost[["jobs", "wall_s", "max_rss_mb"]] > 0).all().all()
     names = [rule.removeprefix("draw_") for rule in sorted(DRAWN)]
     per_model = [rule.removeprefix("draw_") for rule in sorted(PER_MODEL)]
@@ -118,10 +125,23 @@ def test_every_caption_names_its_models_and_the_report_lists_its_figures(
     figures = list(smoke.glob("results/smoke/figures/*.svg"))
     assert page.count("Weights read with gguf ") >= len(figures)
     of_study = r"n = 10 layers of 2 models:</p>\n<ul class=\"simple\">\n<li>minilm: bert"
-    assert page.count(of_study) == len(DRAWN) + 1  # the page of the layers
+    assert page.count(of_study) == len(DRAWN | DRAWN_OF_STATES) + 1  # the page of the layers
     assert page.count(r"n = 6 layers of 1 model:</p>\n") == len(PER_MODEL)
     labels = re.findall(r'"labels": {"figure": "(.*?)", "models": "(.*?)"}', page)
     assert len(labels) == len(set(labels)) == len(figures) + 2  # two pages
+
+
+def test_a_text_of_other_length_is_read_again_and_weighs_nothing_again(smoke: Path) -> None:
+    jobs = planned(smoke, *SMOKE, 'hydra=["text.tokens=24"]')
+    assert set(jobs) == with_cost({"measure_states"} | GATHERED_OF_STATES)
+    jobs = planned(smoke, *SMOKE, 'hydra=["text.packages=[numpy]"]')
+    assert set(jobs) == with_cost({"gather_text", "measure_states"} | GATHERED_OF_STATES)
+
+
+def test_a_study_of_weights_alone_runs_no_model(smoke: Path) -> None:
+    jobs = planned(smoke, "--config", "study=gpt2-medium-init")
+    assert not set(jobs) & {"measure_states", "gather_text", *GATHERED_OF_STATES - JUDGED}
+    assert "measure_normality" not in jobs
 
 
 def test_gpt2_medium_has_a_figure_where_the_study_has_it_or_its_null(smoke: Path) -> None:
@@ -371,9 +391,10 @@ def test_a_new_model_file_runs_that_model_alone(smoke: Path) -> None:
     stages = {
         *("extract_weights", "record_configuration", "decompose_basis", "measure_epsilon"),
         *("extract_linf_dense", "extract_linf_sampled", "measure_precision", "measure_associator"),
-        *("verify_coherence", "measure_nulls", "measure_tower"),
+        *("verify_coherence", "measure_nulls", "measure_tower", "measure_normality"),
+        "measure_states",
     }
-    assert set(jobs) == with_cost(stages | GATHERED | PER_MODEL)
+    assert set(jobs) == with_cost(stages | GATHERED | GATHERED_OF_STATES | PER_MODEL)
     assert all(jobs[stage] == 1 for stage in stages)
 
 

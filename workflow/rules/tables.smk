@@ -19,7 +19,8 @@ rule join_spans:
         paths.log("join_spans.{table}", "{model}"),
     wildcard_constraints:
         model="|".join(map(re.escape, SPLIT_MODELS)) or "(?!)",
-        table=r"\w+",
+        # Not those of the job that runs a whole model.
+        table=rf"(?!(?:{'|'.join(MEASURED_STATES)})\.)\w+",
     conda:
         "../../envs/environment.yaml"
     script:
