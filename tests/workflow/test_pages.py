@@ -44,7 +44,7 @@ BY_HAND = {
         # Percentages and quantiles of the normal law; the least p-value of 20 draws.
         *("95 %", "99 %", "2.5", "97.5", "1.96", "0.095"),
         # Settings: guards, and the grid of t.
-        *("1e-4", "1.5", "0.5", "0.25"),
+        *("1e-4", "1.5", "0.5", "0.25", "2e-6", "1e-12"),
         # Of the formula beside it: commutators of normal factors, bytes of n and d, triples of n.
         *("0.02", "1.4e-4", "4.6e-4", "0.56", "0.21", "0.15", "1.4", "500 times"),
         # An algorithm of the paper's, a section of Higham's, the rounding error of one operation.
