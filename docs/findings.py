@@ -4,7 +4,8 @@ python docs/findings.py results/demo
 
 In a page `<!-- name -->0.97 to 1.26<!-- -->` marks a number, which this replaces, and
 `<!-- check name -->every layer lies in phase I<!-- -->` a statement, which this leaves as it is
-but refuses to publish when it is not true of the study. What each name means is in quantities.py.
+but refuses to publish when it is not true of the study. What each name means is in quantities.py
+and quantities_of_states.py.
 """
 
 import argparse
@@ -13,8 +14,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from quantities import NUMBERS, STATEMENTS
+from quantities import NUMBERS as NUMBERS_OF_WEIGHTS
+from quantities import STATEMENTS as STATEMENTS_OF_WEIGHTS
+from quantities_of_states import NUMBERS_OF_STATES, STATEMENTS_OF_STATES
 from study_tables import Tables
+
+NUMBERS = {**NUMBERS_OF_WEIGHTS, **NUMBERS_OF_STATES}
+STATEMENTS = {**STATEMENTS_OF_WEIGHTS, **STATEMENTS_OF_STATES}
 
 ROOT = Path(__file__).resolve().parent.parent
 
