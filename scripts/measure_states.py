@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from headalgebra.states import Guard, GuardError, Recording, record
 from headalgebra.text import Corpus, TextError, Tokens, tokenise
 from layers import origin
 from sources import open_source
-from stage import aside, job, progress, write_table
+from stage import aside, job, progress, scratch, write_table
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -101,12 +100,11 @@ with job(snakemake):
     tables: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
     provenance = {"text": json.loads(Path(snakemake.input.described).read_text(encoding="utf-8"))}
     # States are as large as the model; they stay on this disk no longer than they are used.
-    beside = Path(snakemake.output.runs).parent
-    with TemporaryDirectory(dir=beside, prefix=".states-") as folder:
+    with scratch(Path(snakemake.output.runs).parent / ".states") as folder:
         try:
             running, read = read_text()
             start = perf_counter()
-            recording = record(running.model.to(device), read.ids.to(device), Path(folder))
+            recording = record(running.model.to(device), read.ids.to(device), folder)
             print(f"{recording.n_blocks} blocks recorded, {perf_counter() - start:.1f} s")
         except (CheckpointError, TextError) as refused:
             run = refused_row(str(refused))

@@ -59,6 +59,17 @@ def aside(path: str) -> Iterator[Path]:
     partial.replace(path)
 
 
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """An empty folder that is gone afterwards; what a job that was killed left there goes first."""
+    _remove(path)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        _remove(path)
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from stage import aside, job, write_csv, write_table
+from stage import aside, job, scratch, write_csv, write_table
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -18,6 +18,18 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
         assert not target.exists()
     assert target.read_text() == "new"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_scratch_folder_is_empty_at_first_and_gone_at_last(tmp_path: Path) -> None:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    (folder / "left by a job that was killed").touch()
+    with pytest.raises(ZeroDivisionError), scratch(folder) as given:
+        assert given == folder
+        assert not list(folder.iterdir())
+        (folder / "state").touch()
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_was_there_stays_when_the_writing_fails(tmp_path: Path) -> None:

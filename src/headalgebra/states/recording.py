@@ -226,7 +226,7 @@ def agreement(recording: Recording) -> Guard:
         for hook in hooks:
             hook.remove()
     worst = max(range(len(errors)), key=errors.__getitem__)
-    return Guard(EAGER, errors[worst], AGREEMENT, f"state that block {worst} leaves")
+    return Guard(EAGER, errors[worst], AGREEMENT[stack.dtype], f"state that block {worst} leaves")
 
 
 def live_blocks(stack: Stack, tokens: Int[Tensor, "N T"]) -> Iterator[FrozenBlock]:
