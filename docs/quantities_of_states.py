@@ -20,8 +20,8 @@ def orders(study: Tables, column: str, model: str) -> pd.Series:
 
 def converged_at(study: Tables, model: str) -> int:
     """Least order from which on the partial sum stays within a tenth of the last state."""
-    errors = orders(study, "partial_error", model)
-    return int((errors > CONVERGED_BELOW)[::-1].idxmax()) + 1
+    errors = orders(study, "partial_error", model).to_numpy()
+    return int((errors > CONVERGED_BELOW).nonzero()[0][-1]) + 1
 
 
 def resummed(study: Tables, sequence: str) -> pd.Series:
