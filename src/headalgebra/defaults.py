@@ -216,3 +216,6 @@ CONVOLUTION_SHARE = 0.5
 
 GRADIENT_COSINE = 0.5
 """Of a layer's update with the loss's descent, if the update is that, at the least."""
+
+EFFECT_SEQUENCES = 1
+"""Sequences on which a layer's attention is replaced by convolutions."""

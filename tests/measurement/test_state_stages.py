@@ -55,6 +55,8 @@ def test_every_table_has_its_columns(recorded: tuple[str, Recording]) -> None:
     assert later == {family == "bert"}
     convolution = measure_convolution(recording, pattern_sequences=2, impulse_positions=3)
     assert columns_of(convolution) == {columns.CONVOLUTION}
+    effect = [row["value"] for row in convolution if row["quantity"].startswith("convolved_")]
+    assert len(effect) == recording.n_blocks and all(map(math.isfinite, effect))
     with_gradient = {row["layer"] for row in convolution if row["quantity"] == "gradient_cosine"}
     assert with_gradient == (set(layers) if family == "gpt2" else set())
 
@@ -114,6 +116,19 @@ def test_tokens_on_their_own_have_the_eigenvalues_of_a_causal_block(
     # Characteristic polynomials by their power sums, which no order of eigenvalues changes.
     sums = [abs((whole**k).sum() - (apart**k).sum()) / abs(whole**k).sum() for k in (1, 2, 3)]
     assert (max(sums) < 1e-11) == (family == "gpt2")
+
+
+def test_attention_that_is_given_takes_the_place_of_the_models_own(
+    recorded: tuple[str, Recording],
+) -> None:
+    block = next(live_blocks(recorded[1].stack, recorded[1].tokens[:1]))
+    own = block.attending(block.probabilities[0], block.input)
+    # The same sums in the same order.
+    assert torch.equal(own, block.output)
+    even = torch.ones_like(block.probabilities[0]) / block.probabilities.shape[-1]
+    change = torch.linalg.vector_norm(block.attending(even, block.input) - own)
+    assert change > 1e-3 * torch.linalg.vector_norm(own)
+    assert torch.equal(block.live(block.input), block.output)
 
 
 def test_adjoints_of_both_maps_are_adjoint(recorded: tuple[str, Recording]) -> None:

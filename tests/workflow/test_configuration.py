@@ -252,7 +252,14 @@ def test_the_librarys_defaults_are_those_of_an_analysis() -> None:
     keys |= plain(Text())
     assert constants.keys() - keys.keys() == {
         *("borel_nodes", "certified_within", "converged_below", "departure_probes"),
-        *("float64_up_to", "growth_delta", "growth_draws", "growth_size", "impulse_draws"),
+        *(
+            "effect_sequences",
+            "float64_up_to",
+            "growth_delta",
+            "growth_draws",
+            "growth_size",
+            "impulse_draws",
+        ),
         *("impulse_positions", "null_patterns", "portrait_points", "probes_at_once"),
         *("pseudospectral_decades", "rank_share", "ridge_folds", "tokens_per_dimension"),
         "words_held",

@@ -1,6 +1,10 @@
 """The table `convolution` of a model: what it shares with a linear time-invariant system."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
+import torch
+from torch import Tensor
 
 from headalgebra.convolution import (
     fit_convolution,
@@ -10,16 +14,19 @@ from headalgebra.convolution import (
     linearity,
     state_gradients,
 )
-from headalgebra.defaults import IMPULSE_DRAWS, IMPULSE_POSITIONS, RIDGE_FOLDS
+from headalgebra.defaults import EFFECT_SEQUENCES, IMPULSE_DRAWS, IMPULSE_POSITIONS, RIDGE_FOLDS
 from headalgebra.measurement._rows import Row
 from headalgebra.seeds import layer_seed
 from headalgebra.states import Recording
+from headalgebra.states.recording import live_blocks
+from headalgebra.states.resume import logits_from
 
 
 def measure_convolution(
     recording: Recording,
     *,
     pattern_sequences: int,
+    effect_sequences: int = EFFECT_SEQUENCES,
     impulse_positions: int = IMPULSE_POSITIONS,
     seed: int = 0,
 ) -> list[Row]:
@@ -30,6 +37,9 @@ def measure_convolution(
     pattern_sequences
         Sequences whose attention patterns are held against a convolution. The impulse response is
         that of the first one.
+    effect_sequences
+        Sequences of them on which the attention of one layer after another is replaced by the
+        convolutions that are nearest to it.
     impulse_positions
         Tokens of it that are perturbed, one at a time.
 
@@ -40,20 +50,46 @@ def measure_convolution(
         whole depth, and stands in the row of the last layer.
     """
     rows: list[Row] = []
+    patterns: list[Tensor] = []
     for layer, block in enumerate(recording.blocks(slice(0, pattern_sequences))):
         generator = np.random.default_rng(layer_seed(seed, "patterns", layer))
         fitted = fit_convolution(block.probabilities, generator)
+        patterns.append(fitted.pattern)
         rows += [
             _row(layer, "convolution_share", share, head=head, null=chance)
             for head, (share, chance) in enumerate(
                 zip(fitted.share.tolist(), fitted.chance.tolist(), strict=True)
             )
         ]
+    rows += _effect(recording, patterns, effect_sequences)
     rows.append(_impulse(recording, impulse_positions, seed))
     rows += _linearity(recording)
     if recording.stack.predicts:
         rows += _gradient(recording, seed)
     return rows
+
+
+def _effect(recording: Recording, patterns: Sequence[Tensor], sequences: int) -> Iterator[Row]:
+    """Rise of the loss, in nats a token, or relative change of the last state of an encoder."""
+    stack, tokens = recording.stack, recording.tokens[:sequences]
+    blocks = list(live_blocks(stack, tokens))
+    last = blocks[-1].output
+
+    def loss(state: Tensor) -> float:
+        logits = logits_from(stack, state, len(blocks))[:, :-1].flatten(0, 1).double()
+        return float(torch.nn.functional.cross_entropy(logits, tokens[:, 1:].flatten()))
+
+    with torch.no_grad():
+        before = loss(last) if stack.predicts else 0.0
+        for layer, pattern in enumerate(patterns):
+            state = blocks[layer].attending(pattern, blocks[layer].input)
+            for block in blocks[layer + 1 :]:
+                state = block.live(state)
+            if stack.predicts:
+                yield _row(layer, "convolved_loss_rise", loss(state) - before)
+            else:
+                change = torch.linalg.vector_norm(state - last) / torch.linalg.vector_norm(last)
+                yield _row(layer, "convolved_change", float(change))
 
 
 def _impulse(recording: Recording, positions: int, seed: int) -> Row:

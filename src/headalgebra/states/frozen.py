@@ -113,6 +113,16 @@ class FrozenBlock:
         with torch.no_grad():
             return self._run(states, "live")
 
+    def attending(
+        self, probabilities: Float[Tensor, "H T T"], states: Float[Tensor, "N T d"]
+    ) -> Float[Tensor, "N T d"]:
+        """What the block makes of states when its attention is given; all else is live."""
+        self._tape.instead = probabilities[None]
+        try:
+            return self.live(states)
+        finally:
+            self._tape.instead = None
+
     def affinity(self, generator: torch.Generator) -> Guard:
         """How far it is from affine, three standard deviations of each token away.
 
