@@ -8,7 +8,7 @@ import pytest
 from docutils.core import publish_string
 
 from captions import provenance_lines, read_provenance
-from figures import gpt2_medium, of_source
+from figures import before_training, gpt2_medium, of_source
 
 RECORD: dict[str, Any] = {
     "source": {"name": "one", "source": "package"},
@@ -99,3 +99,14 @@ def test_the_published_checkpoint_alone_is_gpt2_medium(
 def test_models_are_listed_by_their_source() -> None:
     models = [{"name": "a", "source": "hub"}, {"name": "b", "source": "init"}]
     assert of_source(models, "init") == ["b"]
+
+
+def test_a_trained_model_stands_beside_the_first_of_its_shape_that_was_never_trained() -> None:
+    shape = {"family": "bert", "n_layers": 6, "n_heads": 12, "d_model": 384}
+    drawn = {"drawn": shape, "drawn-again": shape}
+    records = {"one": shape, **drawn, "two": shape, "three": shape | {"n_layers": 12}}
+    assert before_training(records, drawn) == {"one": "drawn", "two": "drawn"}
+    for key in shape:
+        other = records | {"one": shape | {key: 1}}
+        assert before_training(other, drawn) == {"two": "drawn"}
+    assert before_training(records, ["of-another-study"]) == {}

@@ -47,7 +47,8 @@ def reason_alone(width: float, reason: str, title: str = "") -> Figure:
     """A figure that says why there is nothing to draw."""
     figure = Figure(figsize=(width, 1.0))
     figure.suptitle(title)
-    figure.text(0.5, 0.45, reason, ha="center", va="center", style="italic")
+    lines = _unbroken(reason, width)
+    figure.text(0.5, 0.45, "\n".join(lines), ha="center", va="center", style="italic")
     return figure
 
 
@@ -134,14 +135,19 @@ def _wrap(text: str, characters: int) -> list[str]:
     return lines.split("\n") if lines else []
 
 
+def _unbroken(text: str, width: float) -> list[str]:
+    """Lines that fit in so many inches, no name of a model broken at a hyphen."""
+    characters = int(0.95 * width * 72 / CHARACTER_POINTS)
+    return textwrap.wrap(text, characters, break_on_hyphens=False)
+
+
 def legend_below(figure: Figure, handles: Sequence[Artist], note: str = "") -> None:
     """The figure's legend under the panels, in as few rows as its width allows.
 
     The figure grows by the rows after the first, which would squeeze the panels, and by those of
     a note, which stands above the entries.
     """
-    characters = int(0.95 * figure.get_figwidth() * 72 / CHARACTER_POINTS)
-    lines = _wrap(note, characters)
+    lines = _unbroken(note, figure.get_figwidth())
     for n_columns in range(len(handles), 0, -1):
         legend = figure.legend(
             handles=list(handles),

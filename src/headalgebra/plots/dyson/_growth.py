@@ -117,7 +117,7 @@ def growth_by_depth(
                 _draw(below, of_operator, quantity, {"color": colours[model]} | look | line)
         title_model(above, model, style, initialised, {"no growth": _values(grown)})
         title_panel(below, "", {"no block measured": _values(rows.drop(grown.index))})
-    label_columns(columns, x="layer", y=("growth, blocks so far", "of one block"))
+    label_columns(columns, x="layer", y=("growth so far", "of one block"))
     found = set(through["quantity"])
     legend_below(
         figure,

@@ -107,7 +107,7 @@ def orders_by_depth(
                 else []
             ),
             Line2D([], [], label=r"guide $C(L,k)\,v^k$", **GUIDE_LOOK),
-            Line2D([], [], label=f"{truncation_error:g}", **BOUND_LOOK),
+            Line2D([], [], label=f"bound {truncation_error:g}", **BOUND_LOOK),
             *([Line2D([], [], label="below $10^{-8}$", **ZERO_LOOK)] if small else []),
         ],
         shown.note,

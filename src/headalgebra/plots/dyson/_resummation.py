@@ -84,8 +84,6 @@ def resummation_by_terms(
             of_sequence = rows[rows["sequence"] == sequence]
             log_axis(axes.yaxis, ends)
             _draw_methods(axes, of_sequence, looks)
-            terms = numbers(rows["m"])
-            axes.set_xlim(terms.min() - 0.6, terms.max() + 0.6)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
             missing = {"no estimates": numbers(of_sequence["median"])}
             if axes is panels[0]:
@@ -95,7 +93,7 @@ def resummation_by_terms(
     label_columns(
         columns,
         x="last term $m$",
-        y=tuple(f"error, from {name}" for name in ("states", "partial sums")),
+        y=tuple(f"error, {name}" for name in ("states", "sums")),
     )
     legend_below(
         figure,
@@ -110,10 +108,12 @@ def resummation_by_terms(
 
 def _draw_methods(axes: Axes, rows: pd.DataFrame, looks: dict[str, dict[str, Any]]) -> None:
     terms = np.unique(numbers(rows["m"]))
-    step = APART * float(np.diff(terms).min()) if len(terms) > 1 else APART
+    between = float(np.diff(terms).min()) if len(terms) > 1 else 1.0
+    if len(terms):
+        axes.set_xlim(terms[0] - between / 2, terms[-1] + between / 2)
     for place, (method, look) in enumerate(looks.items()):
         of_method = rows[rows["method"] == method].sort_values("m")
-        m = numbers(of_method["m"]) + (place - (len(looks) - 1) / 2) * step
+        m = numbers(of_method["m"]) + (place - (len(looks) - 1) / 2) * APART * between
         q1, q3 = numbers(of_method["q1"]), numbers(of_method["q3"])
         axes.vlines(m, q1, q3, color=look["color"], linewidth=0.6, alpha=0.7, zorder=2)
         plot_positive(axes, m, numbers(of_method["median"]), zorder=3, **look)

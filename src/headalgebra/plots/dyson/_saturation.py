@@ -114,7 +114,7 @@ def saturation_by_depth(
                 if any(shown.beside.values())
                 else []
             ),
-            Line2D([], [], label=f"{small_update:g}; {stable_rank:g}", **BOUND_LOOK),
+            Line2D([], [], label=f"bounds {small_update:g} and {stable_rank:g}", **BOUND_LOOK),
             *zero_legend(*(states[column] for column in (*PANELS, LATER))),
         ],
         shown.note,

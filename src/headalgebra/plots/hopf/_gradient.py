@@ -3,12 +3,13 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 from scipy import stats
 
 from headalgebra.plots._axes import layer_axis
@@ -27,6 +28,9 @@ CONFIDENCE = 0.95
 
 COSINE, CHANGE = "gradient_cosine", "gradient_first_order"
 """Rows of panels from the top."""
+
+LINEAR_TO = 10.0
+"""Nats that a linear scale of the change reaches; a longer one is logarithmic beyond 1."""
 
 MEAN_LOOK: dict[str, Any] = {"marker": "o", "markeredgecolor": INK, "zorder": 3}
 CHANCE_LOOK: dict[str, Any] = {"color": "0.5", "alpha": 0.2, "linewidth": 0, "zorder": 1}
@@ -78,20 +82,32 @@ def gradient_by_layer(
         return reason_alone(style.width_inches, nothing_to_draw(shown, "no gradient to draw"))
     sequences = dict(zip(runs["model"].astype(str), numbers(runs["sequences"]), strict=True))
     colours = style.model_colours(runs)
+    layers_of = {model: _by_layer(rows, sequences[model]) for model, rows in shown.rows.items()}
     figure, columns = model_columns(len(shown.beside), style.width_inches, heights=(1.4, 1.2))
+    limits = {
+        quantity: _limits([layers_of[model] for model in shown.beside], quantity)
+        for quantity in (COSINE, CHANGE)
+    }
     for panels, (model, initial) in zip(columns, shown.beside.items(), strict=True):
-        layers = _by_layer(shown.rows[model])
+        layers = layers_of[model]
         face = {"markerfacecolor": "white"} if model in initialised else {}
         look = {"color": colours[model]} | MEAN_LOOK | face
         _draw_chance(panels[0], layers)
         for axes, quantity in zip(panels, (COSINE, CHANGE), strict=True):
             axes.axhline(0, **ZERO_LINE)
             layer_axis(axes, numbers(layers["layer"]))
-            axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+            if quantity == CHANGE and limits[CHANGE][1] > LINEAR_TO:
+                axes.set_yscale("symlog", linthresh=1)
+                ticks = SymmetricalLogLocator(base=10, linthresh=1)
+                ticks.set_params(numticks=7)
+                axes.yaxis.set_major_locator(ticks)
+            else:
+                axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+            axes.set_ylim(*limits[quantity])
             if initial is not None:
-                beside = _by_layer(shown.rows[initial])
+                beside = layers_of[initial]
                 axes.plot(numbers(beside["layer"]), numbers(beside[quantity]), **BESIDE_LOOK)
-            _draw_mean(axes, layers, quantity, sequences[model], look)
+            _draw_mean(axes, layers, quantity, look)
         title_model(panels[0], model, style, initialised, {"no cosines": numbers(layers[COSINE])})
         title_panel(panels[1], "", {"no change of the loss": numbers(layers[CHANGE])})
     label_columns(
@@ -115,13 +131,29 @@ def gradient_by_layer(
     return figure
 
 
-def _by_layer(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row for each layer, a column for each quantity, and the mean by chance."""
-    by_layer = rows.pivot(index="layer", columns="quantity", values="value")
-    chance = rows[rows["quantity"] == COSINE].set_index("layer")["null"]
+def _by_layer(rows: pd.DataFrame, sequences: float) -> pd.DataFrame:
+    """By layer both means with half the widths of their intervals, and the cosine by chance."""
+    table = rows.pivot(index="layer", columns="quantity", values="value")
     names = [f"{quantity}{end}" for quantity in (COSINE, CHANGE) for end in ("", "_se")]
-    by_layer = by_layer.reindex(columns=[*names, f"{COSINE}_chance_sd"])
-    return by_layer.assign(chance=chance).reset_index().sort_values("layer")
+    table = table.reindex(columns=[*names, f"{COSINE}_chance_sd"])
+    t = stats.t.ppf((1 + CONFIDENCE) / 2, max(sequences - 1, 1))
+    chance = rows[rows["quantity"] == COSINE].set_index("layer")["null"]
+    return table.assign(
+        chance=chance,
+        **{f"{quantity}_half": t * table[f"{quantity}_se"] for quantity in (COSINE, CHANGE)},
+    ).reset_index()
+
+
+def _limits(tables: list[pd.DataFrame], quantity: str) -> tuple[float, float]:
+    """Ends of a symmetric axis with all means, their intervals and the band of chance inside."""
+    reaches = [0.0]
+    for table in tables:
+        mean, half = numbers(table[quantity]), numbers(table[f"{quantity}_half"])
+        reaches += [*(abs(mean) + np.nan_to_num(half))]
+        if quantity == COSINE:
+            reaches += [*(abs(numbers(table["chance"])) + numbers(table[f"{COSINE}_chance_sd"]))]
+    reach = 1.1 * float(np.nanmax(reaches)) or 1.0
+    return -reach, reach
 
 
 def _draw_chance(axes: Axes, layers: pd.DataFrame) -> None:
@@ -133,10 +165,7 @@ def _draw_chance(axes: Axes, layers: pd.DataFrame) -> None:
     axes.vlines(layer, mean - spread, mean + spread, color="0.6", linewidth=0.6, zorder=1.2)
 
 
-def _draw_mean(
-    axes: Axes, layers: pd.DataFrame, quantity: str, sequences: float, look: dict[str, Any]
-) -> None:
-    layer, mean, error = (numbers(layers[name]) for name in ("layer", quantity, f"{quantity}_se"))
-    half = error * stats.t.ppf((1 + CONFIDENCE) / 2, max(sequences - 1, 1))
+def _draw_mean(axes: Axes, layers: pd.DataFrame, quantity: str, look: dict[str, Any]) -> None:
+    layer, mean, half = (numbers(layers[name]) for name in ("layer", quantity, f"{quantity}_half"))
     axes.vlines(layer, mean - half, mean + half, color=look["color"], linewidth=0.9, zorder=2.9)
     axes.plot(layer, mean, **look)
