@@ -60,6 +60,8 @@ rule measure_states:
     conda:
         "../../envs/environment.yaml"
     threads: model_threads
+    # The longest job of a model: begun first, so that the others fill the time beside it.
+    priority: 10
     resources:
         mem_mb=asked_for_states(demand_states.mem_mb),
         runtime=asked_for_states(demand_states.runtime),
