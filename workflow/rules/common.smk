@@ -91,6 +91,7 @@ BENCHMARKS = [
         for rule in ("measure_conditioning", "measure_feasibility")
     ),
 ]
+INITIALISED = {"initialised": of_source(STUDY.models.values(), "init")}
 # Of a training run there are many checkpoints: one figure for all of them.
 ALONE = [m for m in STUDY.models if not any(m in series for series in STUDY.series.values())]
 SPLIT_MODELS = sorted({span.model for span in SPANS.values() if span.layers})
@@ -308,6 +309,25 @@ def families(provenance):
 def initialisations(provenance):
     """For each trained model the one of the study that is its architecture before training."""
     return before_training(read_provenance(provenance), of_source(STUDY.models.values(), "init"))
+
+
+def beside_initialisation(**settings):
+    """Settings of a figure that has a trained model beside its architecture at initialisation."""
+    return lambda wildcards, input: {
+        "initialisations": initialisations(input.provenance),
+        **INITIALISED,
+        **settings,
+    }
+
+
+def bounds(*keys):
+    """Those of the claims' bounds that a figure draws as lines."""
+    return {key: ANALYSIS["claims"][key] for key in keys}
+
+
+def with_runs(table):
+    """A table of what models did with the text, and that of how each was run."""
+    return {name: paths.study_table(STUDY.study, name) for name in (table, "runs")}
 
 
 def training_run(series):

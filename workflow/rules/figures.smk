@@ -1,5 +1,4 @@
 LAYERS_TABLE = {"layers": paths.study_table(STUDY.study, "layers")}
-INITIALISED = {"initialised": of_source(STUDY.models.values(), "init")}
 PHASES = ANALYSIS["phases"]
 CONDITIONING = ANALYSIS["conditioning"]
 
@@ -125,25 +124,6 @@ FIGURES = {
 }
 if not any(gpt2_medium(STUDY.models).values()):
     del FIGURES["gpt2_medium"]
-
-
-def beside_initialisation(**settings):
-    """Settings of a figure that has a trained model beside its architecture at initialisation."""
-    return lambda wildcards, input: {
-        "initialisations": initialisations(input.provenance),
-        **INITIALISED,
-        **settings,
-    }
-
-
-def bounds(*keys):
-    """Those of the claims' bounds that a figure draws as lines."""
-    return {key: ANALYSIS["claims"][key] for key in keys}
-
-
-def with_runs(table):
-    """A table of what models did with the text, and that of how each was run."""
-    return {name: paths.study_table(STUDY.study, name) for name in (table, "runs")}
 
 
 # How much each model reads.

@@ -57,11 +57,11 @@ rule measure_states:
         paths.log("measure_states", "{model}"),
     benchmark:
         paths.benchmark("measure_states", "{model}")
+    # The longest job of a model: begun first, so that the others fill the time beside it.
+    priority: 10
     conda:
         "../../envs/environment.yaml"
     threads: model_threads
-    # The longest job of a model: begun first, so that the others fill the time beside it.
-    priority: 10
     resources:
         mem_mb=asked_for_states(demand_states.mem_mb),
         runtime=asked_for_states(demand_states.runtime),
