@@ -15,6 +15,9 @@ VOCABULARY = 100_000
 PARAMETERS_A_LAYER = 12
 """Of a block over d²: four projections of attention, and a feed-forward part of width 4d."""
 
+ESTIMATES = 12
+"""Early exits for each number of terms: of every method, from states and from orders."""
+
 ARNOLDI = 600
 """Applications of a block, and of its adjoint, behind the spectra of one block."""
 
@@ -54,19 +57,25 @@ def mem_mb(
 def runtime(
     provenance: str, text: Mapping[str, Any], settings: Mapping[str, Any], threads: int
 ) -> int:
-    """Minutes: a few passes, the applications of the orders, and those behind the blocks."""
-    record = _recorded(provenance)
-    count, layers, tokens = parameters(record), int(record["n_layers"]), text["tokens"]
-    a_token = 2.0 * count
-    passes = 8 * text["sequences"] * tokens
-    expanded = settings["order_sequences"] * tokens + settings["resummed_tokens"]
-    grades = min(settings["hopf_grades"], layers)
-    applications = (layers + 1) / 2 * expanded
-    applications += 1.5 * grades**2 / 2 * settings["certified_sequences"] * tokens
-    blocks = min(settings["block_layers"], layers) / layers
-    applications += 2 * ARNOLDI * blocks * settings["block_tokens"]
-    seconds = a_token * (passes + applications) / FLOPS_PER_SECOND / threads
+    """Minutes that the job asks for, in steps of 5."""
+    seconds = core_seconds(_recorded(provenance), text, settings) / threads
     return 5 * math.ceil((START_MINUTES + seconds / 60) / 5)
+
+
+def core_seconds(
+    record: Mapping[str, Any], text: Mapping[str, Any], settings: Mapping[str, Any]
+) -> float:
+    """Of one core: a few passes, the applications of the orders, and those behind the blocks."""
+    layers, d, tokens = int(record["n_layers"]), int(record["d_model"]), text["tokens"]
+    grades = min(settings["hopf_grades"], layers)
+    applications = layers * (layers + 1) / 2 * settings["order_sequences"] * tokens
+    applications += 1.5 * layers * grades**2 / 2 * settings["certified_sequences"] * tokens
+    blocks = min(settings["block_layers"], layers)
+    applications += 2 * ARNOLDI * blocks * settings["block_tokens"]
+    exits = ESTIMATES * settings["resummed_terms"] * settings["resummed_tokens"]
+    flops = 8 * text["sequences"] * tokens * 2.0 * parameters(record)
+    flops += applications * 2.0 * PARAMETERS_A_LAYER * d**2 + exits * 2.0 * VOCABULARY * d
+    return flops / FLOPS_PER_SECOND
 
 
 def _recorded(provenance: str) -> dict[str, Any]:

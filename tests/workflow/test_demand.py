@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import demand_states
 from demand import (
     STAGES,
     START_SECONDS,
@@ -22,8 +23,9 @@ from demand import (
     seconds_before_bases,
     with_bases,
 )
+from demand_states import core_seconds
 from headalgebra.algebra.linf.dense import dense_bytes
-from schema import Analysis, plain
+from schema import Analysis, Text, plain
 
 SETTINGS = plain(Analysis())
 GPT2_MEDIUM = Shape(d=1024, heads=16, keys=16, r=64, layers=12, n=16, trained=False)
@@ -167,3 +169,49 @@ def test_a_file_that_a_run_writes_anew_is_read_anew(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         model_shape(str(tmp_path / "gone.json"), None)
     assert missing.value.filename == str(tmp_path / "gone.json")
+
+
+RECORDS = st.fixed_dictionaries(
+    {
+        "d_model": st.integers(8, 8192),
+        "n_layers": st.integers(1, 100),
+        "n_heads": st.integers(1, 64),
+    }
+)
+
+
+@given(RECORDS, st.sampled_from(["sequences", "tokens"]))
+def test_a_model_that_reads_more_asks_for_more(record: dict[str, int], key: str) -> None:
+    text, settings = plain(Text()), SETTINGS["states"]
+    more = text | {key: 2 * text[key]}
+    assert core_seconds(record, more, settings) > core_seconds(record, text, settings) > 0
+    deeper = record | {"n_layers": 2 * record["n_layers"]}
+    assert core_seconds(deeper, text, settings) > core_seconds(record, text, settings)
+    assert demand_states.parameters(deeper) > demand_states.parameters(record)
+
+
+# Peak resident MB and CPU seconds of the job that reads 16 sequences of 128 tokens.
+@pytest.mark.parametrize(
+    ("record", "megabytes", "seconds"),
+    [
+        ({"d_model": 576, "n_layers": 30, "n_heads": 9}, 2362, 231),
+        ({"d_model": 384, "n_layers": 6, "n_heads": 12}, 1007, 44),
+    ],
+)
+def test_what_reading_takes_is_asked_for(
+    record: dict[str, int], megabytes: int, seconds: float, tmp_path: Path
+) -> None:
+    provenance = tmp_path / "provenance.json"
+    provenance.write_text(json.dumps(record))
+    asked = (str(provenance), plain(Text()), SETTINGS["states"], 1)
+    assert megabytes < demand_states.mem_mb(*asked) < 4 * megabytes
+    assert seconds / 60 < demand_states.runtime(*asked)
+    assert not demand_states.wants_gpu(str(provenance))
+    provenance.write_text(json.dumps(record | {"d_model": 4096}))
+    assert demand_states.wants_gpu(str(provenance))
+
+
+def test_what_reading_takes_is_asked_again_when_the_weights_are_read(tmp_path: Path) -> None:
+    missing = str(tmp_path / "provenance.json")
+    with pytest.raises(FileNotFoundError, match=r"provenance\.json"):
+        demand_states.mem_mb(missing, plain(Text()), SETTINGS["states"], 1)

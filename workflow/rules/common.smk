@@ -248,6 +248,23 @@ def estimated_stages(wildcards, input):
         }
         for model, shape in outlined_shapes(input.outlines).items()
         for stage in WEIGHED
+    ] + estimated_reading(input.outlines)
+
+
+def estimated_reading(outlines):
+    """The same of the job of each model that runs it on the text."""
+    if "states" not in WINGS:
+        return []
+    found = json.loads(Path(outlines).read_text(encoding="utf-8"))
+    return [
+        {
+            "rule": "measure_states",
+            "model": model,
+            "jobs": 1,
+            "cpu_s": demand.START_SECONDS
+            + demand_states.core_seconds(outline, STUDY.text, ANALYSIS["states"]),
+        }
+        for model, outline in found.items()
     ]
 
 
