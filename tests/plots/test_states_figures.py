@@ -350,6 +350,12 @@ def test_pseudospectra_are_of_the_most_and_the_least_normal_head():
     assert len([axes for axes in alone.axes if axes.get_title()]) == 1
 
 
+@pytest.mark.parametrize("name", [n for n, (*_, how) in FIGURES.items() if how is BESIDE])
+def test_an_initialisation_beside_its_trained_model_has_no_panels_of_its_own(figures, name):
+    headed = {axes.get_title().split("\n")[0] for axes in figures[name].axes} - {""}
+    assert headed == ({"smollm2"} if name == "gradient" else {"minilm", "smollm2"})
+
+
 # --------------------------------------------------------------------------- what is not there
 
 
