@@ -104,15 +104,16 @@ def dense(map_: Any, shape: torch.Size) -> np.ndarray:
     return np.stack([map_(unit).reshape(-1).numpy() for unit in units], axis=1)
 
 
+@pytest.mark.parametrize("map_", ["linear", "tangent"])
 def test_tokens_on_their_own_have_the_eigenvalues_of_a_causal_block(
-    recorded: tuple[str, Recording],
+    recorded: tuple[str, Recording], map_: str
 ) -> None:
     """And not those of a block in which tokens see one another."""
     family, recording = recorded
     block = first_block(recording, 3)
     shape = block.input.shape
-    whole = np.linalg.eigvals(dense(block.linear, shape))
-    apart = np.linalg.eigvals(dense(block.linear_apart, shape))
+    whole = np.linalg.eigvals(dense(getattr(block, map_), shape))
+    apart = np.linalg.eigvals(dense(getattr(block, f"{map_}_apart"), shape))
     # Characteristic polynomials by their power sums, which no order of eigenvalues changes.
     sums = [abs((whole**k).sum() - (apart**k).sum()) / abs(whole**k).sum() for k in (1, 2, 3)]
     assert (max(sums) < 1e-11) == (family == "gpt2")
@@ -144,20 +145,40 @@ def test_adjoints_of_both_maps_are_adjoint(recorded: tuple[str, Recording]) -> N
 
 
 def test_blocks_are_held_against_normal_operators(recorded: tuple[str, Recording]) -> None:
-    family, recording = recorded
+    _, recording = recorded
     rows = measure_blocks(recording, layers=1, tokens=4, draws=2)
     assert columns_of(rows) == {columns.NORMALITY}
     found = {(row["operator"], row["quantity"]): row["value"] for row in rows if not row["layer"]}
     for operator in ("frozen block", "tangent block"):
         assert found[operator, "norm"] >= found[operator, "numerical_abscissa"]
-        assert ("radius" in {q for o, q in found if o == operator}) == (
-            operator == "frozen block" or family == "bert"
-        )
-    assert found["frozen block", "radius"] <= found["frozen block", "norm"]
+        assert found[operator, "radius"] <= found[operator, "norm"]
+    assert not {q for o, q in found if o == "growth"} - {"growth"}
     growth = [row["value"] for row in rows if row["operator"] == "growth"]
     assert len(growth) == recording.n_blocks
     # The gain of a random perturbation is no more than that of the worst one.
     assert growth[0] < found["tangent block", "norm"]
+
+
+def test_where_every_block_is_measured_growth_is_foretold(
+    recorded: tuple[str, Recording],
+) -> None:
+    _, recording = recorded
+    rows = measure_blocks(recording, layers=9, tokens=4, draws=2)
+    found = {(row["operator"], row["quantity"], row["layer"]): row["value"] for row in rows}
+    last = recording.n_blocks - 1
+    for product, factor in (
+        ("product_of_radii", "radius"),
+        ("product_of_pseudospectral_radii", "pseudospectral_radius"),
+    ):
+        factors = [found["tangent block", factor, layer] for layer in range(last + 1)]
+        assert found["growth", product, last] == pytest.approx(math.prod(factors), rel=1e-12)
+    for layer in range(last + 1):
+        radius = found["tangent block", "radius", layer]
+        assert found["tangent block", "pseudospectral_radius", layer] > radius
+    norms = [found["tangent block", "norm", layer] for layer in range(last + 1)]
+    assert found["growth", "norm_of_product", 0] == pytest.approx(norms[0], rel=1e-5)
+    assert found["growth", "norm_of_product", last] <= math.prod(norms) * (1 + 1e-5)
+    assert found["growth", "growth", last] <= found["growth", "norm_of_product", last] * 1.01
 
 
 class Mixing(nn.Module):

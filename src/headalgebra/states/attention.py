@@ -33,6 +33,22 @@ Hold = Callable[[Callable[[], Tensor]], Tensor]
 _hold: ContextVar[Hold] = ContextVar("hold")
 
 
+_apart: ContextVar[bool] = ContextVar("apart", default=False)
+
+
+@contextmanager
+def tokens_apart() -> Iterator[None]:
+    """Let derivatives inside pass from a token to itself alone.
+
+    What attention reads of other tokens, their keys and values, is taken for constant.
+    """
+    token = _apart.set(True)
+    try:
+        yield
+    finally:
+        _apart.reset(token)
+
+
 @contextmanager
 def holding(hold: Hold) -> Iterator[None]:
     """Let attention inside ask for its probabilities."""
@@ -76,9 +92,14 @@ def attend(
             float(len(unknown)),
         )
     shared = query.shape[1] // key.shape[1]
+    key, value = (part.repeat_interleave(shared, 1) for part in (key, value))
 
     def probabilities() -> Tensor:
-        scores = query @ key.repeat_interleave(shared, 1).mT
+        if _apart.get():
+            own = (query * (key - key.detach())).sum(-1)
+            scores = query @ key.detach().mT + own.diag_embed()
+        else:
+            scores = query @ key.mT
         scores = scores * (query.shape[-1] ** -0.5 if scaling is None else scaling)
         if softcap is not None:
             scores = softcap * torch.tanh(scores / softcap)
@@ -92,7 +113,11 @@ def attend(
         return torch.cat([scores, sinks], -1).softmax(-1)[..., :-1]
 
     P = _hold.get()(probabilities)
-    return (P @ value.repeat_interleave(shared, 1)).transpose(1, 2).contiguous(), P
+    read = P @ value
+    if _apart.get():
+        own_share = P.diagonal(dim1=-2, dim2=-1)[..., None]
+        read = P @ value.detach() + own_share * (value - value.detach())
+    return read.transpose(1, 2).contiguous(), P
 
 
 def register() -> None:

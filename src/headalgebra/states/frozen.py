@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from headalgebra.states.attention import implementation
+from headalgebra.states.attention import NAME, implementation, tokens_apart
 from headalgebra.states.guards import AFFINITY, LOCALITY, REPLAY, Guard, affine_tolerance
 from headalgebra.states.held import Activation, Tape, Way, derivative
 from headalgebra.states.structure import Call, Stack
@@ -102,6 +102,26 @@ class FrozenBlock:
         with torch.no_grad():
             _, along = derivative(lambda state: self._run(state, "live"), self.input, directions)
         return along
+
+    def tangent_apart(self, directions: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
+        """``J dx`` with every token on its own: what it reads of others is taken for constant.
+
+        As :meth:`linear_apart`, of the derivative.
+
+        Raises
+        ------
+        ValueError
+            If attention is computed by the family's own code, which cannot be told to.
+        """
+        if self._attention != NAME:
+            raise ValueError("attention of the family's own does not let tokens be taken apart")
+        with tokens_apart():
+            return self.tangent(directions)
+
+    @property
+    def takes_tokens_apart(self) -> bool:
+        """Whether :meth:`tangent_apart` is there."""
+        return self._attention == NAME
 
     def tangent_adjoint(self, states: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
         """``Jᵀ y``."""
