@@ -54,6 +54,14 @@ def of_states(study: Tables, column: str, model: str) -> pd.Series:
     return study.rows("states", model=model).set_index("layer")[column]
 
 
+def outlier(study: Tables) -> int:
+    """The decoder's layer, after the first, whose update is most of all that of first tokens."""
+    every, later = (
+        of_states(study, f"update_ratio{which}", DECODER) for which in ("", "_without_first")
+    )
+    return int((every / later).to_numpy()[1:].argmax()) + 1
+
+
 NUMBERS_OF_STATES: Mapping[str, Callable[[Tables], str]] = {
     "read": lambda s: "{} sequences of {} tokens".format(
         *s.rows("runs", model=DECODER)[["sequences", "tokens"]].iloc[0]
@@ -74,9 +82,12 @@ NUMBERS_OF_STATES: Mapping[str, Callable[[Tables], str]] = {
     "encoder_convolution": lambda s: between(convolved(s, ENCODER), 2),
     "decoder_convolution": lambda s: between(convolved(s, DECODER), 2),
     "decoder_gradient": lambda s: between(convolved(s, DECODER, "gradient_cosine"), 2),
-    "decoder_first_token_update": lambda s: number(of_states(s, "update_ratio", DECODER)[11], 2),
+    "decoder_outlier": lambda s: str(outlier(s)),
+    "decoder_first_token_update": lambda s: number(
+        of_states(s, "update_ratio", DECODER)[outlier(s)], 2
+    ),
     "decoder_update_without_first": lambda s: number(
-        of_states(s, "update_ratio_without_first", DECODER)[11], 2
+        of_states(s, "update_ratio_without_first", DECODER)[outlier(s)], 2
     ),
 }
 
