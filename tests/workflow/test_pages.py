@@ -12,17 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from findings import MARKED, ROOT, names, rewritten, write_pages
+from findings import MARKED, NUMBERS, ROOT, STATEMENTS, names, rewritten, write_pages
 from headalgebra.claims.readme import findings_table
 from headalgebra.claims.wording import ROUNDING
-from quantities import (
-    DECODER,
-    DECODER_INITIAL,
-    ENCODER,
-    ENCODER_INITIAL,
-    NUMBERS,
-    STATEMENTS,
-)
+from quantities import DECODER, DECODER_INITIAL, ENCODER, ENCODER_INITIAL
+from quantities_of_states import NUMBERS_OF_STATES
 from study_tables import Tables, between, number
 
 PATHS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -386,7 +380,7 @@ def test_numbers_are_those_of_their_columns(study: Path) -> None:
     ):
         change(study, table, column, value, **where)
     tables = Tables(study)
-    assert {name: quantity(tables) for name, quantity in NUMBERS.items()} == {
+    assert {name: NUMBERS[name](tables) for name in set(NUMBERS) - set(NUMBERS_OF_STATES)} == {
         "findings": f"\n\n{findings_table(tables['claims'])}\n",
         "shape": "6 layers, 12 heads and d = 384",
         "decoder_shape": "6 layers, 12 heads on 4 keys and d = 384",
@@ -545,6 +539,61 @@ def test_a_statement_that_is_not_true_is_not_published(
     with pytest.raises(ValueError, match=rf"\.md says “.*” \({statement}\), which is not true"):
         write_pages(study, pages)
     assert contents(pages) == before
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_numbers_of_states_are_those_of_their_columns(study: Path) -> None:
+    decoder, encoder = {"model": DECODER}, {"model": ENCODER}
+    states, half = {"sequence": "states"} | decoder, {"sequence": "orders"} | decoder
+    for table, column, value, where in (
+        ("runs", "sequences", 16, decoder),
+        ("dyson", "norm", 11.2, decoder | {"order": 4}),
+        ("dyson", "partial_error", 0.09, decoder | {"order": 5}),
+        ("dyson", "partial_error", 0.01, {"model": DECODER_INITIAL}),
+        ("dyson", "partial_error", 0.2, {"model": DECODER_INITIAL, "order": 1}),
+        ("dyson", "norm", 13.4, encoder | {"order": 3}),
+        ("dyson", "partial_error", 0.01, {"model": ENCODER_INITIAL}),
+        ("dyson", "partial_error", 0.5, {"model": ENCODER_INITIAL, "order": 0}),
+        ("resummation", "median", 2.0, states),
+        ("resummation", "median", 1.01, states | {"method": "last"}),
+        ("resummation", "median", 1.003, states | {"method": "epsilon"}),
+        ("resummation", "median", 0.5, half),
+        ("resummation", "median", 0.78, half | {"method": "last"}),
+        ("resummation", "median", 0.005, half | {"method": "anderson"}),
+        ("normality", "value", 0.6, {"quantity": "symmetric_share"}),
+        ("normality", "value", 0.5, decoder | {"quantity": "symmetric_share", "layer": 2}),
+        ("convolution", "value", 0.25, {"quantity": "convolution_share"}),
+        ("convolution", "value", 0.5, encoder | {"quantity": "convolution_share", "layer": 1}),
+        ("convolution", "value", 0.01, decoder | {"quantity": "gradient_cosine"}),
+        ("convolution", "value", -0.009, decoder | {"quantity": "gradient_cosine", "layer": 3}),
+        ("states", "update_ratio", 14.3, decoder | {"layer": 2}),
+        ("states", "update_ratio_without_first", 0.25, decoder | {"layer": 2}),
+    ):
+        change(study, table, column, value, **where)
+    tables = Tables(study)
+    assert {name: number(tables) for name, number in NUMBERS_OF_STATES.items()} == {
+        "read": "16 sequences of 32 tokens",
+        "decoder_order_peak": "4",
+        "decoder_order_size": "11",
+        "decoder_converged": "5",
+        "decoder_initial_converged": "2",
+        "encoder_order_peak": "3",
+        "encoder_order_size": "13",
+        "encoder_initial_converged": "1",
+        "decoder_states_last": "1.01",
+        "decoder_states_resummed": "1.00",
+        "decoder_sums_last": "0.78",
+        "decoder_sums_resummed": "0.0050",
+        "encoder_symmetric": "0.60",
+        "decoder_symmetric": "0.50 to 0.60",
+        "encoder_convolution": "0.25 to 0.50",
+        "decoder_convolution": "0.25",
+        "decoder_gradient": "-0.0090 to 0.010",
+        "decoder_outlier": "2",
+        "decoder_first_token_update": "14",
+        "decoder_update_without_first": "0.25",
+    }
 
 
 def test_every_statement_is_among_those_that_were_spoiled() -> None:
