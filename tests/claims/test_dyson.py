@@ -297,6 +297,18 @@ def test_a_perturbation_series_converges_soon(
     assert row["value"] == pytest.approx(value, nan_ok=True)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "verdict"), [("float32", REPRODUCED), ("float64", NOT_REPRODUCED)]
+)
+def test_errors_of_the_size_of_rounding_have_no_order(dtype: str, verdict: str) -> None:
+    """In float32 they stay from some order on at what the last one has, and waver there."""
+    wavering = (1.0, 0.3, 0.05, 1.8e-6, 9.59e-7, 9.60e-7, 9.59e-7, 9.60e-7)
+    tables = series(wavering) | {"runs": with_layers(Ran(model="d", dtype=dtype))["runs"]}
+    assert claim("dyson-perturbative", tables, described("d"))["verdict"] == verdict
+    rising = series((1.0, 0.3, 0.05, 0.06, 9e-7)) | {"runs": tables["runs"]}
+    assert claim("dyson-perturbative", rising, described("d"))["verdict"] == NOT_REPRODUCED
+
+
 def test_a_series_without_one_of_its_orders_is_not_judged() -> None:
     row = judged("dyson-perturbative", without("dyson", model="d", order=4))
     assert (row["verdict"], row["models"]) == (REPRODUCED, "e")
