@@ -153,7 +153,7 @@ def growth_rows(
 
 def convolution_rows(decoder: bool) -> list[dict[str, object]]:
     """Heads that are convolutions, updates that are linear, and the descent of the loss."""
-    of_layer = {"update_r2": 0.95, "state_r2": 0.99}
+    of_layer = {"update_r2": 0.95, "update_r2_without_first": 0.95, "state_r2": 0.99}
     if decoder:
         of_layer |= {
             "gradient_cosine": 0.6,

@@ -42,7 +42,9 @@ def test_a_study_as_the_abstract_has_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("quantity", "least"), [("update_r2", 0.9), ("impulse_share", 0.8)], ids=["linear", "invariant"]
+    ("quantity", "least"),
+    [("update_r2", 0.9), ("update_r2_without_first", 0.9), ("impulse_share", 0.8)],
+    ids=["linear", "linear without the first token", "invariant"],
 )
 def test_a_system_is_linear_and_time_invariant_or_it_is_not(quantity: str, least: float) -> None:
     where = {"model": "e", "layer": L - 1, "quantity": quantity}

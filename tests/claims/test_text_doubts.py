@@ -51,6 +51,7 @@ MAY_LACK = {
     ("convolution", "null"),
     ("convolution", "state_r2"),
     ("convolution", "update_r2"),
+    ("convolution", "update_r2_without_first"),
     ("convolution", "gradient_cosine_se"),
 }
 """Numbers, by column or quantity, that a row may be without; infinite they are in doubt."""

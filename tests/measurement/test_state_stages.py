@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from headalgebra import columns
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.measurement.blocks import measure_blocks
-from headalgebra.measurement.convolution import measure_convolution
+from headalgebra.measurement.convolution import _linearity, measure_convolution
 from headalgebra.measurement.normality import draw_portrait, measure_normality
 from headalgebra.measurement.orders import depth_orders, expand_orders
 from headalgebra.measurement.resummation import lengths_of, resum_depth
@@ -117,6 +117,20 @@ def test_tokens_on_their_own_have_the_eigenvalues_of_a_causal_block(
     # Characteristic polynomials by their power sums, which no order of eigenvalues changes.
     sums = [abs((whole**k).sum() - (apart**k).sum()) / abs(whole**k).sum() for k in (1, 2, 3)]
     assert (max(sums) < 1e-11) == (family == "gpt2")
+
+
+def test_a_first_token_that_outweighs_the_others_makes_no_layer_linear(
+    monkeypatch: pytest.MonkeyPatch, recorded: tuple[str, Recording]
+) -> None:
+    """The others' update is a product of two axes, of which no affine map has any."""
+    draw = torch.randn(8, 40, 6, dtype=torch.float64, generator=torch.manual_seed(0))
+    states = [draw, draw + draw.roll(1, -1) * draw.roll(2, -1)]
+    for place, state in enumerate(states):
+        state[:, 0] = 1000.0 * (place + 1)
+    monkeypatch.setattr(Recording, "n_blocks", 1)
+    monkeypatch.setattr(Recording, "state", lambda _, place: states[place])
+    found = {row["quantity"]: row["value"] for row in _linearity(recorded[1])}
+    assert found["update_r2"] > 0.99 and found["update_r2_without_first"] < 0.1
 
 
 def test_attention_that_is_given_takes_the_place_of_the_models_own(

@@ -88,7 +88,8 @@ def _head_that_is_not_zero(rows: pd.DataFrame) -> pd.Series:
 
 def _whatever_the_text(rows: pd.DataFrame) -> pd.Series:
     # A linear map of d axes takes 4 d tokens, a standard error two sequences.
-    return ~rows["quantity"].isin(["state_r2", "update_r2", "gradient_cosine_se"])
+    linear = rows["quantity"].str.startswith(("state_r2", "update_r2"))
+    return ~(linear | (rows["quantity"] == "gradient_cosine_se"))
 
 
 NEEDS: dict[str, dict[str, Need]] = {
