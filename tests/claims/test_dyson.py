@@ -452,8 +452,9 @@ def test_seven_models_have_no_order() -> None:
     assert "7 trained models, and an order of them is judged from 8 on" in row["note"]
 
 
-def test_growth_without_what_is_to_predict_it_is_not_judged() -> None:
-    tables = without("normality", model="d", quantity="product_of_radii")
+@pytest.mark.parametrize("where", [{}, {"layer": L - 1}], ids=["nowhere", "not to the last block"])
+def test_growth_without_what_is_to_predict_it_is_not_judged(where: dict[str, int]) -> None:
+    tables = without("normality", model="d", quantity="product_of_radii", **where)
     row = judged("dyson-pseudospectra", tables)
     assert row["verdict"] == NOT_MEASURED
     assert row["note"].startswith("1 trained models, and")

@@ -133,12 +133,14 @@ def pseudospectra(study: Study) -> Finding:
     for model, rows in study.rows("normality"):
         through = rows[rows["operator"] == GROWTH]
         blocks = through.pivot(index="layer", columns="quantity", values="value")
-        if missing := [called for name, called in needed.items() if name not in blocks]:
+        last = blocks.reindex(columns=list(needed)).tail(1)
+        # A product ends at the first block of which a factor was not found.
+        if missing := [needed[name] for name in needed if last[name].isna().all()]:
             not_judged[model] = study.refused.get(model) or f"no {' and no '.join(missing)}"
             continue
         # Through all blocks, for each of them: else the depth alone would order the models.
         k = int(blocks.index.max()) + 1
-        growth[model] = numbers(blocks.iloc[-1][[GROWTH, *PREDICTORS]]) ** (1 / k)
+        growth[model] = numbers(last.iloc[0]) ** (1 / k)
     note = "; ".join(f"{model}: {reason}" for model, reason in not_judged.items())
     n = len(growth)
     if n < study.thresholds.trained_models:
