@@ -1,13 +1,16 @@
 """A model reads a text: its states, Dyson orders, resummation, blocks and convolution shares."""
 
 import json
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from time import perf_counter
+from traceback import print_exc
 from typing import TYPE_CHECKING, Any
 
 import torch
+from scipy.sparse.linalg import ArpackError
 
 from headalgebra import columns
 from headalgebra.checkpoints import CheckpointError, RunnableModel, load_model, load_tokenizer
@@ -53,8 +56,8 @@ def read_text() -> tuple[RunnableModel, Tokens]:
     )
 
 
-def measure(recording: Recording) -> dict[str, list[dict[str, Any]]]:
-    """The tables of a recorded pass; the log says what each of them took."""
+def measure(recording: Recording) -> tuple[dict[str, list[dict[str, Any]]], str]:
+    """The tables of a recorded pass, and what is missing of them; the log says what each took."""
     settings = {
         key.removeprefix("states."): value for key, value in snakemake.params.settings.items()
     }
@@ -85,12 +88,18 @@ def measure(recording: Recording) -> dict[str, list[dict[str, Any]]]:
             recording, pattern_sequences=settings["pattern_sequences"], seed=seed
         ),
     }
-    tables = {}
+    tables: dict[str, list[dict[str, Any]]] = {part: [] for part in parts}
+    notes = []
     for part in progress([*parts], f"measure_states {snakemake.wildcards.model}", "table"):
         start = perf_counter()
-        tables[part] = parts[part]()
+        try:
+            tables[part] = parts[part]()
+        except (GuardError, ArpackError) as failure:
+            # What the others found stays.
+            print_exc(file=sys.stdout)
+            notes.append(f"no {part}: {failure}")
         print(f"{part}: {len(tables[part])} rows, {perf_counter() - start:.1f} s")
-    return tables
+    return tables, "; ".join(notes)
 
 
 with job(snakemake):
@@ -115,7 +124,7 @@ with job(snakemake):
             for guard in guards:
                 print(f"guard {guard.guard}: {guard.value:.2g}, at most {guard.tolerance:.2g}")
             run = run_row(recording, text=snakemake.params.text, text_sha256=read.text)
-            tables = measure(recording)
+            tables, run["note"] = measure(recording)
             provenance |= {
                 "tokenizer": read.tokenizer,
                 "tokens": read.digest,

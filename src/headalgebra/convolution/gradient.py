@@ -45,7 +45,10 @@ def state_gradients(
             return (state, *positional[1:]), named
         return positional, {**named, "hidden_states": state}
 
-    handles = [block.register_forward_pre_hook(catch, with_kwargs=True) for block in blocks]
+    # A block that is called several times gets one hook.
+    handles = [
+        block.register_forward_pre_hook(catch, with_kwargs=True) for block in dict.fromkeys(blocks)
+    ]
     gradients = []
     try:
         with torch.enable_grad():
