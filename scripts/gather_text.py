@@ -1,13 +1,25 @@
 """The text that models read, and what it was taken from."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sources import corpus_of
+from headalgebra.text import Corpus, docstrings, file, source
 from stage import aside, job
 
 if TYPE_CHECKING:
     snakemake: Any
+
+
+def corpus_of(text: Mapping[str, Any]) -> Corpus:
+    """The text that a file of texts names."""
+    match text["corpus"]:
+        case "file":
+            return file(text["path"])
+        case "source":
+            return source(text["packages"])
+    return docstrings(text["packages"])
+
 
 with job(snakemake):
     corpus = corpus_of(snakemake.params.text)

@@ -15,7 +15,6 @@ from headalgebra.checkpoints import (
 )
 from headalgebra.checkpoints.convention import Convention
 from headalgebra.checkpoints.reading import Reading
-from headalgebra.text import Corpus, docstrings, file, source
 
 
 def convention_of(source: Mapping[str, Any]) -> Convention:
@@ -59,16 +58,6 @@ def open_source(source: Mapping[str, Any], seed: int) -> Checkpoint:
                 id_, revision or "main", seed=seed, convention=convention, reading=reading
             )
     raise ValueError(f"no way to open {source}")
-
-
-def corpus_of(text: Mapping[str, Any]) -> Corpus:
-    """The text that a file of texts names."""
-    match text["corpus"]:
-        case "file":
-            return file(text["path"])
-        case "source":
-            return source(text["packages"])
-    return docstrings(text["packages"])
 
 
 def sizes_of(checkpoint: Checkpoint | Outline) -> dict[str, Any]:

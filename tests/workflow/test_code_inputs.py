@@ -55,7 +55,7 @@ CONSTRUCTED = {"measure_conditioning", "measure_feasibility"}
 FACTORED = {
     *("decompose_basis", "measure_epsilon", "extract_linf_dense", "extract_linf_sampled"),
     *("measure_precision", "measure_associator", "verify_coherence", "measure_nulls"),
-    "measure_tower",
+    *("measure_tower", "measure_normality", "measure_states"),
 }
 
 
@@ -69,7 +69,11 @@ FACTORED = {
         ("algebra/nulls/_draws.py", {"measure_nulls"}),
         ("algebra/tower/lie.py", {"measure_tower"}),
         ("algebra/gram.py", FACTORED | CONSTRUCTED),
-        ("checkpoints/_families/bert.py", {"extract_weights", "outline_checkpoints"}),
+        (
+            "checkpoints/_families/bert.py",
+            {"extract_weights", "outline_checkpoints", "fetch_model", "measure_states"},
+        ),
+        ("text/_prose.py", {"gather_text", "measure_states"}),
     ],
 )
 def test_a_module_is_behind_the_scripts_that_use_it_and_no_other(

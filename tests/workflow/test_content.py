@@ -11,7 +11,9 @@ from content import content_of, files_read
 def test_what_is_read_of_a_folder_is_seen_and_nothing_else(tmp_path: Path) -> None:
     read = ["config.json", "model.safetensors", "model.safetensors.index.json", "x.gguf"]
     read += ["pytorch_model-00001-of-00002.bin", "adapter_config.json", "modules.json"]
-    for name in (*read, "optimizer.pt", "README.md", "tokenizer.json", "trainer_state.json"):
+    # By these it reads a text.
+    read += ["tokenizer.json", "vocab.txt"]
+    for name in (*read, "optimizer.pt", "README.md", "trainer_state.json"):
         (tmp_path / name).touch()
     (tmp_path / "0_Transformer").mkdir()
     (tmp_path / "0_Transformer/config.json").touch()
