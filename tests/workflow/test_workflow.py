@@ -183,10 +183,12 @@ def test_probes_rerun_sampled_extraction_and_what_follows(smoke: Path) -> None:
     assert jobs["extract_linf_sampled"] == 2
 
 
-def test_the_device_reaches_dense_extraction_alone(smoke: Path) -> None:
-    for setting in ("device=cpu", "dense_dtype=float32"):
-        jobs = planned(smoke, *SMOKE, f'hydra=["analysis.{setting}"]')
-        assert set(jobs) == with_cost({"record_configuration", "extract_linf_dense"} | GATHERED)
+def test_the_device_reaches_what_may_use_a_gpu_alone(smoke: Path) -> None:
+    dense = {"record_configuration", "extract_linf_dense"} | GATHERED
+    jobs = planned(smoke, *SMOKE, 'hydra=["analysis.dense_dtype=float32"]')
+    assert set(jobs) == with_cost(dense)
+    jobs = planned(smoke, *SMOKE, 'hydra=["analysis.device=cpu"]')
+    assert set(jobs) == with_cost(dense | {"measure_states"} | GATHERED_OF_STATES)
 
 
 def test_the_seed_redraws_drawn_weights_and_reads_no_checkpoint_again(smoke: Path) -> None:
