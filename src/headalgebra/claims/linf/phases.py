@@ -221,7 +221,7 @@ CLAIMS = (
         section="5",
         statement="layers in phase III are those of long-range and complex behaviour",
         paper_value="a coincidence",
-        missing="behaviour of a layer on text: attention is not run here",
+        missing="experiment that holds decoders' phases against where their attention looks",
     ),
     awaiting_experiment(
         "balance",
