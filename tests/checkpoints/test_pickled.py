@@ -161,12 +161,17 @@ def test_memory_is_as_for_safetensors(tiny_model: Callable) -> None:
     plain = open_folder(folder)
     layer = 384 * 3 * 384 * 8
     plain.read_layer(0)
-    expected = peak_above_the_start(lambda: factors_of_each(plain))
+    expected = least_peak(lambda: factors_of_each(plain))
     pickle_weights(folder)
     pickled = open_folder(folder, reading=CONSENT)
     pickled.read_layer(0)
-    assert peak_above_the_start(lambda: factors_of_each(pickled)) < 1.2 * expected + layer / 2
+    assert least_peak(lambda: factors_of_each(pickled)) < 1.2 * expected + layer / 2
     assert peak_above_the_start(lambda: torch.load(folder / BIN)) > 24 * layer * 0.9
+
+
+def least_peak(action: Callable[[], object]) -> int:
+    """Of three, since what the allocator happens to have free is none of the action's."""
+    return min(peak_above_the_start(action) for _ in range(3))
 
 
 def factors_of_each(checkpoint: Checkpoint) -> None:

@@ -450,7 +450,8 @@ def test_a_split_model_has_the_rows_of_the_whole_one(smoke: Path) -> None:
 
 def test_one_core_gives_the_same_bytes(smoke: Path, tmp_path: Path) -> None:
     again = copy_of_repository(tmp_path)
-    run(again, "tables", "--config", "models=tiny-init", cores=1)
+    short = ("--config", "models=tiny-init", 'hydra=["text=short"]')
+    run(again, "tables", "states", *short, cores=1)
     parquets = sorted(path.name for path in smoke.glob("results/models/tiny-init/*.parquet"))
     assert len(parquets) > len(STAGES)
     for name in parquets:
