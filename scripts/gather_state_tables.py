@@ -29,4 +29,5 @@ with job(snakemake):
             for index, model in enumerate(snakemake.params.models)
             for part in parts
         ]
-        write_csv(snakemake.output[table], stack(frames), names)
+        # Numbers of which one model has none come as objects, which no format would shorten.
+        write_csv(snakemake.output[table], stack(frames).infer_objects(), names)
