@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from time import perf_counter
@@ -38,12 +38,11 @@ PARTS = {
 }
 
 
-def read_text() -> tuple[RunnableModel, Tokens]:
+def read_text(described: Mapping[str, Any]) -> tuple[RunnableModel, Tokens]:
     """The model, and the tokens that it is to read."""
     params = snakemake.params
     checkpoint = open_source(params.source, params.weights_seed)
     running = load_model(checkpoint, params.settings["states.dtype"])
-    described = json.loads(Path(snakemake.input.described).read_text(encoding="utf-8"))
     text = Path(snakemake.input.text).read_text(encoding="utf-8")
     return running, tokenise(
         Corpus(described["name"], text, described["origins"]),
@@ -107,11 +106,12 @@ with job(snakemake):
     device = compute_device(snakemake.params.settings["device"])
     guards: tuple[Guard, ...] = ()
     tables: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
-    provenance = {"text": json.loads(Path(snakemake.input.described).read_text(encoding="utf-8"))}
+    described = json.loads(Path(snakemake.input.described).read_text(encoding="utf-8"))
+    provenance: dict[str, Any] = {"text": described}
     # States are as large as the model; they stay on this disk no longer than they are used.
     with scratch(Path(snakemake.output.runs).parent / ".states") as folder:
         try:
-            running, read = read_text()
+            running, read = read_text(described)
             start = perf_counter()
             recording = record(running.model.to(device), read.ids.to(device), folder)
             print(f"{recording.n_blocks} blocks recorded, {perf_counter() - start:.1f} s")

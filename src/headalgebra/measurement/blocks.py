@@ -101,7 +101,7 @@ def _foretold(rows: Sequence[Row], blocks: Sequence[FrozenBlock]) -> Iterator[Ro
 
 
 def _of_block(block: FrozenBlock, seed: int, *, pseudospectrum: bool) -> Iterator[Row]:
-    layer, causal = block.layer, not bool(block.probabilities.triu(1).any())
+    layer, causal = block.layer, block.causal
     frozen = _state_map(block, block.linear, block.adjoint)
     tangent = _state_map(block, block.tangent, block.tangent_adjoint)
     # Eigenvalues take no adjoint.

@@ -66,6 +66,11 @@ class FrozenBlock:
         (P,) = self._tape.probabilities
         return P.reshape(n, -1, t, P.shape[-1])[..., :t]
 
+    @property
+    def causal(self) -> bool:
+        """Whether no token sees a later one here."""
+        return not bool(self.probabilities.triu(1).any())
+
     def __call__(self, states: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
         """``M x + b``."""
         with torch.no_grad():

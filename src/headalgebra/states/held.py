@@ -225,9 +225,9 @@ class Tape:
             counted += 1
             P = self._held(compute, self.probabilities.append)
             if self.instead is not None:
-                return self.instead.expand(
-                    -(-P.numel() // self.instead.numel()), -1, -1, -1
-                ).reshape(P.shape)
+                # One pattern for all sequences, in the shape that the family gives its own.
+                sequences = P.numel() // self.instead.numel()
+                return self.instead.expand(sequences, -1, -1, -1).reshape(P.shape)
             if not self.tokens_apart:
                 return P
             (noted,) = self.probabilities

@@ -15,8 +15,7 @@ A_FEW = 8
 def kind(recording: Recording) -> Literal["encoder", "decoder"]:
     """Whether some token sees a later one (an encoder), or none does in any block (a decoder)."""
     blocks = live_blocks(recording.stack, recording.tokens[:1, :A_FEW])
-    later = any(bool(block.probabilities.triu(1).any()) for block in blocks)
-    return "encoder" if later else "decoder"
+    return "decoder" if all(block.causal for block in blocks) else "encoder"
 
 
 def norm_placement(recording: Recording) -> Literal["pre", "post"]:
