@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from headalgebra.plots._panels import MOST_COLUMNS, PANEL_INCHES
 from headalgebra.plots._style import INITIAL_LINE
@@ -43,6 +44,10 @@ class Shown:
     rows: dict[str, pd.DataFrame]
     beside: dict[str, str | None]
     note: str
+
+    def beside_entries(self, label: str = "the architecture at initialisation") -> list[Line2D]:
+        """What a legend says of the initialisations in the panels; nothing where there is none."""
+        return [Line2D([], [], label=label, **BESIDE_LOOK)] if any(self.beside.values()) else []
 
 
 def models_with_rows(

@@ -101,11 +101,7 @@ def orders_by_depth(
         [
             Line2D([], [], color="0.5", label="all tokens", **ORDERS_LOOK),
             Line2D([], [], color="0.5", label="without the first token", **LATER_LOOK),
-            *(
-                [Line2D([], [], label="the architecture at initialisation", **BESIDE_LOOK)]
-                if any(shown.beside.values())
-                else []
-            ),
+            *shown.beside_entries(),
             Line2D([], [], label=r"guide $C(L,k)\,v^k$", **GUIDE_LOOK),
             Line2D([], [], label=f"bound {truncation_error:g}", **BOUND_LOOK),
             *([Line2D([], [], label="below $10^{-8}$", **ZERO_LOOK)] if small else []),

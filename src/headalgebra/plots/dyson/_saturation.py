@@ -109,11 +109,7 @@ def saturation_by_depth(
         [
             Line2D([], [], color="0.5", label="all tokens", **STATES_LOOK),
             Line2D([], [], color="0.5", label="median, without the first token", **LATER_LOOK),
-            *(
-                [Line2D([], [], label="the architecture at initialisation", **BESIDE_LOOK)]
-                if any(shown.beside.values())
-                else []
-            ),
+            *shown.beside_entries(),
             Line2D([], [], label=f"bounds {small_update:g} and {stable_rank:g}", **BOUND_LOOK),
             *zero_legend(*(states[column] for column in (*PANELS, LATER))),
         ],

@@ -104,11 +104,7 @@ def convolution_by_head(
             Line2D([], [], color="0.5", label="mean of the heads", **MEAN_LOOK),
             Line2D([], [], color="0.5", label="a head", **HEADS_LOOK),
             Line2D([], [], label="mean, rows permuted", **NULL_LOOK),
-            *(
-                [Line2D([], [], label="mean, at initialisation", **BESIDE_LOOK)]
-                if any(shown.beside.values())
-                else []
-            ),
+            *shown.beside_entries("mean, at initialisation"),
         ],
         shown.note,
     )

@@ -119,11 +119,7 @@ def gradient_by_layer(
         figure,
         [
             Line2D([], [], color="0.5", label="mean and 95 % interval", **MEAN_LOOK),
-            *(
-                [Line2D([], [], label="the architecture at initialisation", **BESIDE_LOOK)]
-                if any(shown.beside.values())
-                else []
-            ),
+            *shown.beside_entries(),
             Patch(label="a token with another token's update, ± one sd", **CHANCE_LOOK),
         ],
         shown.note,
