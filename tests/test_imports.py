@@ -22,10 +22,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dyson": {"defaults", "rounding"},
     "normality": {"defaults", "rounding", "algebra"},
     "convolution": {"defaults", "rounding"},
+    "geometry": {"defaults", "rounding", "checkpoints", "algebra", "states"},
+    "training": {"defaults", "rounding", "seeds", "text", "checkpoints", "algebra"},
     "tables": {"defaults", "columns", "algebra"},
     "measurement": {
         *("defaults", "columns", "rounding", "seeds", "checkpoints", "algebra", "tables"),
-        *("text", "states", "dyson", "normality", "convolution"),
+        *("text", "states", "dyson", "normality", "convolution", "geometry"),
     },
     "claims": {"columns", "seeds"},
     "plots": {"defaults", "algebra", "claims"},

@@ -12,6 +12,7 @@ from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
 from headalgebra.states.guards import KEYWORDS, refuse
+from headalgebra.states.inside import AttentionSeen
 
 NAME = "headalgebra"
 """Of the attention in transformers' registries."""
@@ -47,6 +48,22 @@ def tokens_apart() -> Iterator[None]:
         yield
     finally:
         _apart.reset(token)
+
+
+Watch = Callable[[AttentionSeen], object]
+"""Takes what attention is given."""
+
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def watching(watch: Watch) -> Iterator[None]:
+    """Let something see what attention inside is given."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
 
 
 @contextmanager
@@ -91,6 +108,9 @@ def attend(
             f"{type(module).__name__} gives attention {', '.join(sorted(unknown))}",
             float(len(unknown)),
         )
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if (watch := _watch.get()) is not None:
+        watch(AttentionSeen(query, key, value, scaling))
     shared = query.shape[1] // key.shape[1]
     key, value = (part.repeat_interleave(shared, 1) for part in (key, value))
 
@@ -100,7 +120,7 @@ def attend(
             scores = query @ key.detach().mT + own.diag_embed()
         else:
             scores = query @ key.mT
-        scores = scores * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+        scores = scores * scaling
         if softcap is not None:
             scores = softcap * torch.tanh(scores / softcap)
         if position_bias is not None:

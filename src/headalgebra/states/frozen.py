@@ -5,11 +5,13 @@ from functools import cached_property
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from headalgebra.states.activations import Activation, derivative
 from headalgebra.states.attention import NAME, implementation, tokens_apart
 from headalgebra.states.guards import AFFINITY, LOCALITY, REPLAY, Guard, affine_tolerance
-from headalgebra.states.held import Activation, Tape, Way, derivative
+from headalgebra.states.held import Tape, Way
+from headalgebra.states.inside import Inside
 from headalgebra.states.structure import Call, Stack
 
 
@@ -29,6 +31,8 @@ class FrozenBlock:
         Its number, from 0.
     given
         The state that enters it.
+    inside
+        Where to keep what enters its norms, activations and attention; None to keep nothing.
 
     Raises
     ------
@@ -43,11 +47,13 @@ class FrozenBlock:
         stack: Stack,
         layer: int,
         given: Float[Tensor, "N T d"],
+        inside: Inside | None = None,
     ) -> None:
         self.layer = layer
         self.input = given
+        self.inside = inside
         self._call, self._attention = call, stack.attention
-        self._tape = Tape(call.block, stack.by_hand)
+        self._tape = Tape(call.block, stack.by_hand, inside)
         with torch.no_grad():
             self.output = self._run(given, "note")
         self._settle()
@@ -58,6 +64,11 @@ class FrozenBlock:
         return Guard(
             REPLAY, float(error), affine_tolerance(found.dtype), f"block {self.layer}, run again"
         )
+
+    @property
+    def module(self) -> nn.Module:
+        """The block itself."""
+        return self._call.block
 
     @property
     def probabilities(self) -> Float[Tensor, "N H T T"]:

@@ -8,171 +8,26 @@ recognised by what they compute.
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from transformers.activations import ACT2CLS
-from transformers.models.bloom.modeling_bloom import BloomGelu, bloom_gelu_forward
 
-from headalgebra.states.attention import holding
+from headalgebra.states.activations import ACTIVATIONS, FORMULAS, Activation
+from headalgebra.states.attention import holding, watching
 from headalgebra.states.by_hand import ByHand
-from headalgebra.states.guards import HOLDING, PROBABILITIES, REPLAY, affine_tolerance, refuse
+from headalgebra.states.guards import HOLDING, PROBABILITIES, REPLAY, refuse
+from headalgebra.states.inside import ActivationSeen, Inside, NormSeen
+from headalgebra.states.norms import held_norm
 
 Way = Literal["live", "note", "replay"]
-
-ACTIVATIONS = frozenset(
-    [kind[0] if isinstance(kind, tuple) else kind for kind in ACT2CLS.values()]
-    + [nn.GELU, BloomGelu]
-)
-
-FORMULAS: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {BloomGelu: bloom_gelu_forward}
-"""In place of classes whose own function has no forward derivative."""
-
-EPSILONS = {"OlmoLayerNorm": 1e-5}
-"""Of norms that do not carry theirs under any usual name."""
 
 ROUTER = re.compile(r"(Router|Gate)$")
 
 SOFTMAX = frozenset((nn.functional.softmax, torch.softmax, Tensor.softmax))
 # A product with weights: the operand's place.
 PRODUCTS = {nn.functional.linear: 0, torch.addmm: 1}
-
-
-class Activation:
-    """The factor of an activation that is held: act(u)/u of a plain one, act(u) of a gated one.
-
-    Parameters
-    ----------
-    function
-        The activation.
-    given, result
-        u and act(u).
-    """
-
-    def __init__(self, function: Callable[[Tensor], Tensor], given: Tensor, result: Tensor) -> None:
-        self._function, self._given, self.result = function, given, result
-        self.gated: bool | None = None
-        self._ratio: Tensor | None = None
-
-    def met(self, operand: Tensor) -> bool:
-        """Look at what the next product with weights is given; whether that settles the kind."""
-        if operand.shape[-1] != self.result.shape[-1] or operand.numel() != self.result.numel():
-            return False
-        self.gated = not torch.equal(operand.reshape(self.result.shape), self.result)
-        return True
-
-    def __call__(self, given: Tensor) -> Tensor:
-        """What stands in place of the activation."""
-        if given.shape != self._given.shape:
-            raise refuse(REPLAY, "an activation is given other tokens than when it was recorded")
-        if self.gated:
-            return self.result
-        if self._ratio is None:
-            self._ratio = self._plain_ratio()
-        return self._ratio * given
-
-    def _plain_ratio(self) -> Tensor:
-        u, zero = self._given, self._given.new_zeros(1)
-        at_zero, slope = derivative(self._function, zero, torch.ones_like(zero))
-        if at_zero.item() != 0:
-            raise refuse(HOLDING, "an activation that is not 0 at 0", abs(at_zero.item()))
-        vanishing = u == 0
-        return torch.where(vanishing, slope, self.result / torch.where(vanishing, 1.0, u))
-
-
-def derivative(
-    function: Callable[[Tensor], Tensor], at: Tensor, along: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The value of a function and its derivative in a direction."""
-    value, slope, *_ = torch.func.jvp(function, (at,), (along,))
-    return value, slope
-
-
-@dataclass(frozen=True)
-class HeldNorm:
-    """A norm over the last axis whose scale is held where it was recorded.
-
-    Attributes
-    ----------
-    centred
-        Whether the mean is taken off, which stays free.
-    gain, shift
-        Of each coordinate.
-    epsilon
-        What is added to the mean square.
-    scale
-        One over the root of the mean square, of each vector.
-    """
-
-    centred: bool
-    gain: Float[Tensor, "*d"]
-    shift: Float[Tensor, "*d"]
-    epsilon: float
-    scale: Float[Tensor, "*n 1"] | None = None
-
-    def __call__(self, u: Float[Tensor, "*n d"]) -> Float[Tensor, "*m d"]:
-        """What stands in place of the norm; the norm itself if no scale is held.
-
-        A gain of each head makes one vector as many.
-        """
-        u = u - u.mean(-1, keepdim=True) if self.centred else u
-        scale = self._scale(u) if self.scale is None else self.scale
-        return u * scale * self.gain + self.shift
-
-    def held_at(self, u: Float[Tensor, "*n d"]) -> "HeldNorm":
-        """With the scale that it has there."""
-        u = u - u.mean(-1, keepdim=True) if self.centred else u
-        return replace(self, scale=self._scale(u))
-
-    def _scale(self, u: Tensor) -> Tensor:
-        return (u.square().mean(-1, keepdim=True) + self.epsilon).rsqrt()
-
-
-def held_norm(
-    module: nn.Module, norm: Callable[[Tensor], Tensor], given: Tensor, result: Tensor
-) -> HeldNorm:
-    """Hold the scale of a norm at what it was given.
-
-    Whether it takes the mean off, and with which gain and shift, is found by what it makes of a
-    few vectors: classes of one name differ in both.
-
-    Raises
-    ------
-    GuardError
-        If it is neither a LayerNorm nor an RMSNorm.
-    """
-    epsilon = _epsilon(module, given.dtype)
-    places = torch.arange(given.shape[-1], device=given.device).to(given.dtype)
-    signs, other = 1 - 2 * (places % 2), 1 + places / len(places)
-    shift = norm(torch.zeros_like(signs))
-    errors = []
-    for centred in (False, True):
-        unscaled = HeldNorm(centred, torch.ones_like(signs), torch.zeros_like(signs), epsilon)
-        found = replace(unscaled, gain=(norm(signs) - shift) / unscaled(signs), shift=shift)
-        # The other kind has the same gain, and agrees on a state whose mean is 0.
-        error = max(_relative(found(other), norm(other)), _relative(found(given), result))
-        if error <= affine_tolerance(given.dtype):
-            return found.held_at(given)
-        errors.append(error)
-    raise refuse(
-        HOLDING, f"{type(module).__name__} is neither a LayerNorm nor an RMSNorm", min(errors)
-    )
-
-
-def _epsilon(module: nn.Module, dtype: torch.dtype) -> float:
-    for name in ("variance_epsilon", "eps", "epsilon", "layer_norm_eps"):
-        if isinstance(found := getattr(module, name, None), float):
-            return found
-    return EPSILONS.get(type(module).__name__, torch.finfo(dtype).eps)
-
-
-def _relative(found: Tensor, expected: Tensor) -> float:
-    size = torch.linalg.vector_norm(expected).clamp_min(torch.finfo(expected.dtype).tiny)
-    return float(torch.linalg.vector_norm(found - expected) / size)
 
 
 class Tape:
@@ -184,15 +39,20 @@ class Tape:
         The module.
     by_hand
         What its family computes without a module or the registry.
+    inside
+        Where to keep, while noting, what enters norms, activations and attention; None to keep
+        nothing.
     """
 
-    def __init__(self, block: nn.Module, by_hand: ByHand) -> None:
+    def __init__(self, block: nn.Module, by_hand: ByHand, inside: Inside | None = None) -> None:
         self.way: Way = "live"
         self.by_hand = by_hand
         self.probabilities: list[Tensor] = []
         self.tokens_apart = False
         self.instead: Tensor | None = None
+        self.inside = inside
         self._parts = list(_parts(block))
+        self._names = {module: name for name, module in block.named_modules()}
         self._block = block
         self._notes: list[Any] = []
         self._next = 0
@@ -235,6 +95,8 @@ class Tape:
 
         with ExitStack() as stack:
             stack.enter_context(holding(hold))
+            if way == "note" and self.inside is not None:
+                stack.enter_context(watching(self.inside.attention.append))
             for module, kind in self._parts:
                 stack.enter_context(forward_as(module, getattr(self, kind)))
             stack.enter_context(_Watch(self, hold, dtype))
@@ -291,7 +153,10 @@ class Tape:
             if self.way == "note":
                 if more:
                     raise refuse(HOLDING, f"{type(module).__name__} takes more than a state")
-                self._notes.append(held_norm(module, forward, given, result))
+                held = held_norm(module, forward, given, result)
+                self._notes.append(held)
+                if self.inside is not None:
+                    self.inside.norms.append(NormSeen(self._names[module], held, given))
         return result
 
     def activation(
@@ -304,7 +169,7 @@ class Tape:
         with self._apart():
             result = function(given)
         if self.way == "note":
-            noted = Activation(function, given, result)
+            noted = Activation(self._names[module], function, given, result)
             self._notes.append(noted)
             self._unmet.append(noted)
         return result
@@ -319,8 +184,15 @@ class Tape:
 
     def multiplied(self, operand: Tensor) -> None:
         """A product with weights was given an operand."""
-        if self.way == "note" and self._unmet:
-            self._unmet = [noted for noted in self._unmet if not noted.met(operand)]
+        if self.way != "note" or not self._unmet:
+            return
+        met = [noted for noted in self._unmet if noted.met(operand)]
+        self._unmet = [noted for noted in self._unmet if noted not in met]
+        if self.inside is not None:
+            self.inside.activations.extend(
+                ActivationSeen(noted.name, noted.given, operand.reshape(noted.given.shape))
+                for noted in met
+            )
 
 
 def _parts(block: nn.Module) -> Iterator[tuple[nn.Module, str]]:

@@ -24,6 +24,7 @@ from headalgebra.states.guards import (
     refuse,
 )
 from headalgebra.states.held import Tape, forward_as
+from headalgebra.states.inside import Inside
 from headalgebra.states.structure import Call, Stack, find_stack, left_by
 
 GUARDED_TOKENS = 32
@@ -68,12 +69,17 @@ class Recording:
             return file.get_slice("state")[sequences].to(self.stack.device)
 
     def blocks(
-        self, sequences: slice = EVERYTHING, *, backwards: bool = False
+        self,
+        sequences: slice = EVERYTHING,
+        *,
+        backwards: bool = False,
+        looking_inside: bool = False,
     ) -> Iterator[FrozenBlock]:
         """The blocks from the first to the last, each made anew when its turn comes.
 
         ``sequences`` may be some of the N: the map is the same for each. ``backwards`` gives the
-        last block first.
+        last block first. ``looking_inside`` lets each have what entered its norms, activations
+        and attention.
 
         Raises
         ------
@@ -85,7 +91,9 @@ class Recording:
         calls = self._calls if whole and self._calls else calls_of(self.stack, tokens)
         layers = range(self.n_blocks)
         for layer in reversed(layers) if backwards else layers:
-            block = FrozenBlock(calls[layer], self.stack, layer, self.state(layer, sequences))
+            inside = Inside() if looking_inside else None
+            state = self.state(layer, sequences)
+            block = FrozenBlock(calls[layer], self.stack, layer, state, inside)
             block.replay(block.output, self.state(layer + 1, sequences)).demand()
             yield block
 
