@@ -87,7 +87,7 @@ def main() -> None:
         calls = {
             "eager": lambda: eager(model, tokens),
             "record": lambda: record(model, tokens, folder),
-            "warm": lambda: write_states(stack, tokens, folder),
+            "warm": lambda: write_states(stack, tokens, folder, len(tokens)),
         }
         figures: dict[str, Any] = {
             f"{name}_s": seconds(call, arguments.repeats) for name, call in calls.items()

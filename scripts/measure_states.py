@@ -84,7 +84,10 @@ def measure(recording: Recording) -> tuple[dict[str, list[dict[str, Any]]], str]
             recording, layers=settings["block_layers"], tokens=settings["block_tokens"], seed=seed
         ),
         "convolution": lambda: measure_convolution(
-            recording, pattern_sequences=settings["pattern_sequences"], seed=seed
+            recording,
+            pattern_sequences=settings["pattern_sequences"],
+            gradient_sequences=settings["gradient_sequences"],
+            seed=seed,
         ),
     }
     tables: dict[str, list[dict[str, Any]]] = {part: [] for part in parts}
@@ -113,7 +116,12 @@ with job(snakemake):
         try:
             running, read = read_text(described)
             start = perf_counter()
-            recording = record(running.model.to(device), read.ids.to(device), folder)
+            recording = record(
+                running.model.to(device),
+                read.ids.to(device),
+                folder,
+                per_pass=snakemake.params.settings["states.pass_sequences"],
+            )
             print(f"{recording.n_blocks} blocks recorded, {perf_counter() - start:.1f} s")
         except (CheckpointError, TextError) as refused:
             run = refused_row(str(refused))

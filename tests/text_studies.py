@@ -158,6 +158,7 @@ def convolution_rows(decoder: bool) -> list[dict[str, object]]:
         of_layer |= {
             "gradient_cosine": 0.6,
             "gradient_cosine_se": 0.01,
+            "gradient_sequences": 16.0,
             "gradient_cosine_chance_sd": 0.15,
         }
     rows: list[dict[str, object]] = []

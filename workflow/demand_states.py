@@ -47,7 +47,8 @@ def mem_mb(
     count, d = parameters(record), int(record["d_model"])
     itemsize = 8 if count <= FLOAT64_UP_TO else 4
     read = text["sequences"] * text["tokens"]
-    patterns = text["sequences"] * int(record["n_heads"]) * text["tokens"] ** 2
+    at_once = min(text["sequences"], settings["pass_sequences"])
+    patterns = at_once * int(record["n_heads"]) * text["tokens"] ** 2
     orders = (int(record["n_layers"]) + 1) * settings["order_sequences"] * text["tokens"] * d
     exits = 3 * max(settings["resummed_tokens"], 256) * VOCABULARY
     numbers = 2 * count + 6 * read * d + 4 * patterns + 2 * orders + exits

@@ -96,6 +96,8 @@ class States(Group):
 
     dtype: Literal["float64", "float32"] | None = None
     """arithmetic of the model; null: float64 up to 200 million parameters, else float32"""
+    pass_sequences: kinds.Count = defaults.PASS_SEQUENCES
+    """sequences that pass through a model at once; fewer take less memory"""
     order_sequences: kinds.Count = defaults.ORDER_SEQUENCES
     """sequences on which the Dyson orders are formed; their cost grows as the depth squared"""
     certified_sequences: kinds.Count = defaults.CERTIFIED_SEQUENCES
@@ -108,6 +110,8 @@ class States(Group):
     """numbers of terms that it is estimated from, spread over the depth"""
     pattern_sequences: kinds.Count = defaults.PATTERN_SEQUENCES
     """sequences whose attention patterns are held against convolutions"""
+    gradient_sequences: kinds.Count = defaults.GRADIENT_SEQUENCES
+    """sequences whose loss is held against the updates of the blocks"""
     block_layers: kinds.Count = defaults.BLOCK_LAYERS
     """layers, spread over the depth, whose whole block is held against a normal operator"""
     block_tokens: Annotated[int, Field(ge=2)] = defaults.BLOCK_TOKENS

@@ -100,7 +100,7 @@ SIGNIFICANCE = 0.01
 CONVERGED_BELOW = 0.1
 """A partial sum of Dyson orders has converged where its relative error stays within this."""
 
-HOPF_GRADES = 8
+HOPF_GRADES = 4
 """The highest grade at which Chen's identity and the antipode are checked."""
 
 BOREL_NODES = 48
@@ -170,6 +170,12 @@ RESUMMED_TOKENS = 256
 
 RESUMMED_TERMS = 8
 """Numbers of terms that it is estimated from, spread over the depth."""
+
+PASS_SEQUENCES = 16
+"""Sequences that pass through a model at once."""
+
+GRADIENT_SEQUENCES = 4
+"""Sequences whose loss is held against the updates of the blocks."""
 
 PATTERN_SEQUENCES = 4
 """Sequences whose attention patterns are held against convolutions."""

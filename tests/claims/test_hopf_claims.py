@@ -133,7 +133,7 @@ def test_an_update_is_the_descent_in_every_layer_or_not() -> None:
 
 
 def test_of_one_sequence_a_cosine_has_no_interval() -> None:
-    tables = changed("runs", "sequences", 1, model="d")
+    tables = changed("convolution", "value", 1, quantity="gradient_sequences")
     tables = changed("convolution", "value", NAN, tables=tables, quantity="gradient_cosine_se")
     row = claim("hopf-gradient", tables, MODELS)
     assert (row["verdict"], row["value"]) == (REPRODUCED, 0.6)

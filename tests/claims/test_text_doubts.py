@@ -138,7 +138,8 @@ def test_the_study_that_is_poisoned_has_verdicts() -> None:
 
 
 def test_every_table_and_quantity_is_poisoned() -> None:
-    assert {place.table for place in places()} == set(TABLES)
+    # No claim rests on a number of the table of runs.
+    assert {place.table for place in places()} == set(TABLES) - {"runs"}
     named = {name for claimed in OURS.values() for name in claimed.quantities}
     assert named <= {place.kind for place in places()}
 

@@ -52,7 +52,7 @@ def test_orders_of_frozen_blocks_sum_up_to_the_last_state(recording: Recording) 
 def test_an_impulse_does_not_reach_the_tokens_that_cannot_see_it(recording: Recording) -> None:
     one = slice(0, 1)
     response = impulse_response(
-        (block.tangent for block in recording.blocks(one)),
+        (block.tangents for block in recording.blocks(one)),
         recording.state(0, one),
         np.random.default_rng(0),
         positions=range(7),

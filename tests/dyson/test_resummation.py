@@ -229,3 +229,14 @@ def test_what_cannot_be_summed_is_refused_in_a_line() -> None:
         resum(sequence, 0 * sequence[-1], lengths=[1])
     with pytest.raises(ValueError, match="go together"):
         resum(sequence, sequence[-1], lengths=[1], logits=lambda x: x)
+
+
+def test_an_ill_conditioned_sequence_has_the_same_digits_at_every_call() -> None:
+    # Wherever the sequence lies in memory.
+    decaying = normal(3, 30, 64, 40) * 10.0 ** -torch.arange(0, 15, 0.5)[:, None, None].double()
+    sequence = decaying.cumsum(0)
+    first = mixing_weights(sequence)[0]
+    for elsewhere in range(1, 6):
+        moved = torch.empty(sequence.numel() + elsewhere, dtype=torch.float64)[elsewhere:]
+        again = mixing_weights(moved.view_as(sequence).copy_(sequence))[0]
+        assert torch.equal(again, first)

@@ -42,7 +42,7 @@ MANY |= {"one-block": ("encoder", 1, 2), "refused": ("", 2, 2)}
 PAIRS = {"minilm": "minilm-init", "smollm2": "smollm2-init"}
 UNTRAINED = {"initialised": ["minilm-init", "smollm2-init", "one-block"]}
 BESIDE = {**UNTRAINED, "initialisations": PAIRS}
-SEQUENCES = 7
+SEQUENCES, GRADIENT_SEQUENCES = 9, 7
 
 
 def draw_states(models, seed=0):
@@ -89,6 +89,7 @@ def draw_states(models, seed=0):
                 for quantity, value in (
                     ("gradient_cosine", rng.normal(0, 0.01)),
                     ("gradient_cosine_se", 0.004),
+                    ("gradient_sequences", GRADIENT_SEQUENCES),
                     ("gradient_cosine_chance_sd", 0.15),
                     ("gradient_first_order", rng.normal(0, 0.5)),
                     ("gradient_first_order_se", 0.2),
@@ -315,7 +316,7 @@ def test_cosines_have_students_intervals_and_encoders_are_left_out(study, figure
     table = study["convolution"].query("model == 'smollm2'")
     panels = column(figures["gradient"], "smollm2")
     assert len(figures["gradient"].axes) == 2
-    t = stats.t.ppf(0.975, SEQUENCES - 1)
+    t = stats.t.ppf(0.975, GRADIENT_SEQUENCES - 1)
     for axes, name, error in zip(
         panels, ("gradient_cosine", "gradient_first_order"), (0.004, 0.2), strict=True
     ):

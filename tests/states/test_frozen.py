@@ -95,6 +95,9 @@ def test_tangents_are_central_differences(blocks: list[FrozenBlock]) -> None:
             ahead, behind = (block.live(block.input + s * h * dx) for s in (1, -1))
         along = block.tangent(dx)
         assert relative((ahead - behind) / (2 * h), along) < 1e-8
+        several = block.tangents(torch.stack([dx, -2 * dx, block.input]))
+        assert relative(several[0], along) < 1e-14
+        assert relative(several[1], -2 * along) < 1e-14
         # The other linearisation: attention, scales and activations move too.
         assert relative(block.linear(dx), along) > 1e-3
 

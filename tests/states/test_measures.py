@@ -1,6 +1,7 @@
 """Measures of states and of attention patterns, against patterns and states of known values."""
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from reading_models import reading_model, some_tokens
 from torch import Tensor
 
-from headalgebra.states import record
+from headalgebra.states import open_recording, record
 from headalgebra.states.layers import layer_states
 from headalgebra.states.patterns import (
     INDUCTION_TOKENS,
@@ -246,3 +247,22 @@ def test_what_an_encoder_does_not_have_is_said(tmp_path: Path) -> None:
             "the text has too few distinct tokens for induction; no head predicts the next token"
         )
         assert math.isfinite(row.attention_distance)
+
+
+@pytest.mark.parametrize("family", ["llama", "bert"])
+def test_passes_of_few_sequences_find_what_one_pass_does(family: str, tmp_path: Path) -> None:
+    model = reading_model(family, head=family == "llama")
+    # Sequences of other tokens: no pass is like another.
+    tokens = some_tokens(5)
+    whole = record(model, tokens, tmp_path / "whole")
+    parts = record(model, tokens, tmp_path / "parts", per_pass=2)
+    assert [part.stop - part.start for part in parts.passes] == [2, 2, 1]
+    for some in (slice(None), slice(1, 4), slice(2, 4), slice(0, 5, 2)):
+        for place in range(whole.n_blocks + 1):
+            torch.testing.assert_close(parts.state(place, some), whole.state(place, some))
+    for block, other in zip(whole.blocks(), parts.blocks(), strict=True):
+        torch.testing.assert_close(other(block.input), block.output)
+    for one, other in zip(layer_states(whole), layer_states(parts), strict=True):
+        assert asdict(other) == pytest.approx(asdict(one), rel=1e-10, nan_ok=True)
+    opened = open_recording(model, tokens, tmp_path / "parts")
+    assert torch.equal(opened.state(1), parts.state(1))

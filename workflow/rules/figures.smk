@@ -193,7 +193,7 @@ if "states" in WINGS:
             plot="hopf.gradient_by_layer",
             tables=with_runs("convolution"),
             settings=beside_initialisation(),
-            counts=READ,
+            counts={**READ, **analysis("states.gradient_sequences")},
         ),
     }
 

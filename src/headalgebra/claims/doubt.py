@@ -113,7 +113,6 @@ NEEDS: dict[str, dict[str, Need]] = {
         "bytes": lambda rows: rows["route"] == "dense",
         "literal_residual": lambda rows: _completed(rows) & (rows["route"] == "dense"),
     },
-    "runs": {"sequences": _run},
     "guards": {"value": _run},
     # Chen's identity and the antipode are asked of some orders alone.
     "dyson": dict.fromkeys(("chen_residual", "antipode_residual"), _none),

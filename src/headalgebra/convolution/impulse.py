@@ -25,8 +25,8 @@ def impulse_response(
     Parameters
     ----------
     tangents
-        Each block's derivative, from perturbations ``[N, T, d]`` of what enters it to those of what
-        leaves it; first to last, traversed once.
+        Each block's derivative, from perturbations ``[n, N, T, d]`` of what enters it to those of
+        what leaves it; first to last, traversed once.
     x_0
         What enters the first block; its shape, dtype and device are used.
     generator
@@ -42,15 +42,14 @@ def impulse_response(
         ``[P, T]``, mean squares over draws and sequences.
     """
     sequences, _, d = x_0.shape
-    perturbations = []
-    for position in np.repeat(positions, draws):
-        direction = torch.from_numpy(generator.standard_normal((sequences, d))).to(x_0)
-        perturbation = torch.zeros_like(x_0)
-        perturbation[:, position] = torch.nn.functional.normalize(direction, dim=-1)
-        perturbations.append(perturbation)
+    places = np.repeat(positions, draws)
+    directions = torch.from_numpy(generator.standard_normal((len(places), sequences, d))).to(x_0)
+    perturbations = x_0.new_zeros(len(places), *x_0.shape)
+    of_each = torch.arange(len(places))
+    perturbations[of_each, :, places] = torch.nn.functional.normalize(directions, dim=-1)
     for tangent in tangents:
-        perturbations = [tangent(perturbation) for perturbation in perturbations]
-    squares = torch.stack([p.double().square().sum(-1).mean(0) for p in perturbations])
+        perturbations = tangent(perturbations)
+    squares = perturbations.double().square().sum(-1).mean(1)
     return squares.view(len(positions), draws, -1).mean(1).sqrt()
 
 

@@ -14,7 +14,13 @@ from headalgebra.convolution import (
     linearity,
     state_gradients,
 )
-from headalgebra.defaults import EFFECT_SEQUENCES, IMPULSE_DRAWS, IMPULSE_POSITIONS, RIDGE_FOLDS
+from headalgebra.defaults import (
+    EFFECT_SEQUENCES,
+    GRADIENT_SEQUENCES,
+    IMPULSE_DRAWS,
+    IMPULSE_POSITIONS,
+    RIDGE_FOLDS,
+)
 from headalgebra.measurement._rows import Row
 from headalgebra.seeds import layer_seed
 from headalgebra.states import Recording
@@ -26,6 +32,7 @@ def measure_convolution(
     recording: Recording,
     *,
     pattern_sequences: int,
+    gradient_sequences: int = GRADIENT_SEQUENCES,
     effect_sequences: int = EFFECT_SEQUENCES,
     impulse_positions: int = IMPULSE_POSITIONS,
     seed: int = 0,
@@ -37,6 +44,8 @@ def measure_convolution(
     pattern_sequences
         Sequences whose attention patterns are held against a convolution. The impulse response is
         that of the first one.
+    gradient_sequences
+        Sequences whose loss is held against the updates.
     effect_sequences
         Sequences of them on which the attention of one layer after another is replaced by the
         convolutions that are nearest to it.
@@ -65,7 +74,7 @@ def measure_convolution(
     rows.append(_impulse(recording, impulse_positions, seed))
     rows += _linearity(recording)
     if recording.stack.predicts:
-        rows += _gradient(recording, seed)
+        rows += _gradient(recording, slice(0, gradient_sequences), seed)
     return rows
 
 
@@ -98,7 +107,7 @@ def _impulse(recording: Recording, positions: int, seed: int) -> Row:
     chosen = np.linspace(0, x_0.shape[1] - 1, positions + 2).round().astype(int)[1:-1]
     places = sorted(set(chosen.tolist()))
     draws = [np.random.default_rng(stream) for stream in layer_seed(seed, "impulses", 0).spawn(2)]
-    tangents = (block.tangent for block in recording.blocks(one))
+    tangents = (block.tangents for block in recording.blocks(one))
     response = impulse_response(tangents, x_0, draws[0], positions=places, draws=IMPULSE_DRAWS)
     share, chance = impulse_share(response, draws[1], positions=places)
     return _row(recording.n_blocks - 1, "impulse_share", share, null=chance)
@@ -120,18 +129,19 @@ def _linearity(recording: Recording) -> list[Row]:
     return rows
 
 
-def _gradient(recording: Recording, seed: int) -> list[Row]:
-    stack = recording.stack
-    gradients = state_gradients(stack.model, stack.blocks, recording.tokens)
+def _gradient(recording: Recording, sequences: slice, seed: int) -> list[Row]:
+    stack, tokens = recording.stack, recording.tokens[sequences]
+    gradients = state_gradients(stack.model, stack.blocks, tokens)
     rows: list[Row] = []
-    before = recording.state(0)
+    before = recording.state(0, sequences)
     for layer, gradient in enumerate(gradients):
-        after = recording.state(layer + 1)
+        after = recording.state(layer + 1, sequences)
         generator = np.random.default_rng(layer_seed(seed, "exchanged_updates", layer))
         found = gradient_alignment(before, after, gradient, generator)
         rows.append(_row(layer, "gradient_cosine", found.cosine, null=found.chance))
         rows.append(_row(layer, "gradient_cosine_se", found.cosine_error))
         rows.append(_row(layer, "gradient_cosine_chance_sd", found.chance_spread))
+        rows.append(_row(layer, "gradient_sequences", float(len(tokens))))
         rows.append(_row(layer, "gradient_first_order", found.change))
         rows.append(_row(layer, "gradient_first_order_se", found.change_error))
         before = after

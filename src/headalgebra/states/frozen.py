@@ -116,8 +116,12 @@ class FrozenBlock:
     def tangent(self, directions: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
         """``J dx``, the derivative of the block itself at its input; nothing is held."""
         with torch.no_grad():
-            _, along = derivative(lambda state: self._run(state, "live"), self.input, directions)
-        return along
+            return self._along(directions)
+
+    def tangents(self, directions: Float[Tensor, "n N T d"]) -> Float[Tensor, "n N T d"]:
+        """``J dx`` of n directions at once, for which the block itself is computed only once."""
+        with torch.no_grad():
+            return torch.vmap(self._along)(directions)
 
     def tangent_apart(self, directions: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
         """``J dx`` with every token on its own: what it reads of others is taken for constant.
@@ -195,6 +199,9 @@ class FrozenBlock:
             self._tape.tokens_apart = False
         error = float(change[:, 1::2].max() / change[:, ::2].max())
         return Guard(LOCALITY, error, affine_tolerance(x.dtype), f"block {self.layer}")
+
+    def _along(self, direction: Tensor) -> Tensor:
+        return derivative(lambda state: self._run(state, "live"), self.input, direction)[1]
 
     @cached_property
     def _live_pullback(self) -> Callable[[Tensor], tuple[Tensor]]:

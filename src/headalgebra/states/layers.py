@@ -28,7 +28,7 @@ from headalgebra.states.saturation import (
     update_ratio,
 )
 
-PREDICTED_TOKENS = 256
+PREDICTED_TOKENS = 128
 """About so many tokens have their next-token distribution computed in every layer."""
 
 
@@ -96,12 +96,13 @@ def layer_states(recording: Recording, *, seed: int = 0) -> Iterator[LayerStates
     sequences = slice(0, -(-PREDICTED_TOKENS // recording.tokens.shape[1]))
     last = _early_logits(recording, recording.n_blocks, sequences)
     notes = [why_no_induction, "" if last is not None else "no head predicts the next token"]
-    for block in recording.blocks():
-        x, y, P = block.input, block.output, block.probabilities
-        visible = visible_pairs(P)
-        early = _early_logits(recording, block.layer + 1, sequences)
+    attention = _attention(recording)
+    x = recording.state(0)
+    for layer in range(recording.n_blocks):
+        y = recording.state(layer + 1)
+        early = _early_logits(recording, layer + 1, sequences)
         yield LayerStates(
-            layer=block.layer,
+            layer=layer,
             update_ratio=update_ratio(x, y),
             update_ratio_without_first=token_update_ratio(x, y),
             norm_before=float(torch.linalg.vector_norm(x)),
@@ -113,15 +114,37 @@ def layer_states(recording: Recording, *, seed: int = 0) -> Iterator[LayerStates
             kl_to_last=divergence(last, early)
             if last is not None and early is not None
             else float("nan"),
-            attention_distance=distance_ratio(P, visible),
-            attention_distance_without_first=distance_ratio(P, visible, without_first=True),
-            attention_to_first=attention_to_first(P),
-            attention_to_self=attention_to_self(P),
-            attention_to_later=attention_to_later(P),
-            attention_entropy=entropy_share(P, visible),
-            induction=induction[block.layer],
+            **attention[layer],
+            induction=induction[layer],
             note="; ".join(filter(None, notes)),
         )
+        x = y
+
+
+def _attention(recording: Recording) -> list[dict[str, float]]:
+    """Where the attention of each layer looks.
+
+    Every measure is a mean over sequences, or their largest value, so that of several passes it is
+    the mean, or the largest, of what each gives.
+    """
+    found: list[dict[str, float]] = [{} for _ in range(recording.n_blocks)]
+    for part in recording.passes:
+        share = (part.stop - part.start) / len(recording.tokens)
+        for block in recording.blocks(part):
+            P, measures = block.probabilities, found[block.layer]
+            visible = visible_pairs(P)
+            of_part = {
+                "attention_distance": distance_ratio(P, visible),
+                "attention_distance_without_first": distance_ratio(P, visible, without_first=True),
+                "attention_to_first": attention_to_first(P),
+                "attention_to_self": attention_to_self(P),
+                "attention_entropy": entropy_share(P, visible),
+            }
+            for name, value in of_part.items():
+                measures[name] = measures.get(name, 0.0) + share * value
+            later = measures.get("attention_to_later", 0.0)
+            measures["attention_to_later"] = max(later, attention_to_later(P))
+    return found
 
 
 def _early_logits(

@@ -45,6 +45,8 @@ class Recording:
         [N, T], what it read.
     folder
         Where the states are.
+    per_pass
+        Sequences that pass through the model at once.
     guards
         What each guard found; all passed. Empty if the recording was opened again.
     """
@@ -52,6 +54,7 @@ class Recording:
     stack: Stack
     tokens: Int[Tensor, "N T"]
     folder: Path
+    per_pass: int
     guards: tuple[Guard, ...] = ()
     _calls: tuple[Call, ...] = field(default=(), repr=False)
 
@@ -65,8 +68,21 @@ class Recording:
 
         On the model's device.
         """
-        with safe_open(state_file(self.folder, place), framework="pt") as file:
-            return file.get_slice("state")[sequences].to(self.stack.device)
+        first, end, step = sequences.indices(len(self.tokens))
+        parts = []
+        for part in self.passes:
+            begin, stop = max(first, part.start), min(end, part.stop)
+            if begin < stop:
+                with safe_open(state_file(self.folder, place, part), framework="pt") as file:
+                    rows = slice(begin - part.start, stop - part.start)
+                    parts.append(file.get_slice("state")[rows])
+        whole = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return whole[::step].to(self.stack.device)
+
+    @property
+    def passes(self) -> list[slice]:
+        """Which sequences pass through the model together."""
+        return passes_of(len(self.tokens), self.per_pass)
 
     def blocks(
         self,
@@ -98,10 +114,22 @@ class Recording:
             yield block
 
 
-def record(model: PreTrainedModel, tokens: Int[Tensor, "N T"], folder: Path) -> Recording:
+def passes_of(sequences: int, per_pass: int) -> list[slice]:
+    """The sequences 0 … N − 1, so many at once."""
+    starts = range(0, sequences, per_pass)
+    return [slice(start, min(start + per_pass, sequences)) for start in starts]
+
+
+def record(
+    model: PreTrainedModel,
+    tokens: Int[Tensor, "N T"],
+    folder: Path,
+    *,
+    per_pass: int | None = None,
+) -> Recording:
     """Let a model read tokens, write down its states, and apply every guard.
 
-    Peak memory is that of the model and of four states.
+    Peak memory is that of the model, of four states, and of one block's attention in one pass.
 
     Parameters
     ----------
@@ -112,6 +140,8 @@ def record(model: PreTrainedModel, tokens: Int[Tensor, "N T"], folder: Path) -> 
         Every sequence has T of them.
     folder
         For the states, made if it is not there.
+    per_pass
+        Sequences that pass through the model at once, all by default.
 
     Raises
     ------
@@ -122,8 +152,9 @@ def record(model: PreTrainedModel, tokens: Int[Tensor, "N T"], folder: Path) -> 
     """
     folder.mkdir(parents=True, exist_ok=True)
     stack = find_stack(model, tokens)
-    calls = write_states(stack, tokens, folder)
-    recording = Recording(stack, tokens, folder, (), calls)
+    per_pass = len(tokens) if per_pass is None else per_pass
+    calls = write_states(stack, tokens, folder, per_pass)
+    recording = Recording(stack, tokens, folder, per_pass, (), calls)
     guards = (
         agreement(recording),
         # The pass would have been refused.
@@ -133,15 +164,26 @@ def record(model: PreTrainedModel, tokens: Int[Tensor, "N T"], folder: Path) -> 
     )
     for guard in guards:
         guard.demand()
-    return Recording(stack, tokens, folder, guards, calls)
+    return Recording(stack, tokens, folder, per_pass, guards, calls)
 
 
-def write_states(stack: Stack, tokens: Int[Tensor, "N T"], folder: Path) -> tuple[Call, ...]:
-    """Write down every state as it comes, and last of all the tokens; no guard but (b) and (c)."""
+def write_states(
+    stack: Stack, tokens: Int[Tensor, "N T"], folder: Path, per_pass: int
+) -> tuple[Call, ...]:
+    """Write down every state as it comes, and last of all the tokens; no guard but (b) and (c).
+
+    Returns what the blocks were given beside the state, if all sequences passed at once.
+    """
     (folder / TOKENS).unlink(missing_ok=True)
-    calls = calls_of(stack, tokens, lambda place, state: _write(state, state_file(folder, place)))
-    _save({"tokens": tokens.cpu()}, folder / TOKENS)
-    return calls
+    passes = passes_of(len(tokens), per_pass)
+    for part in passes:
+
+        def write(place: int, state: Tensor, part: slice = part) -> None:
+            _save({"state": state.cpu().contiguous()}, state_file(folder, place, part))
+
+        calls = calls_of(stack, tokens[part], write)
+    _save({"tokens": tokens.cpu(), "per_pass": torch.tensor(per_pass)}, folder / TOKENS)
+    return calls if len(passes) == 1 else ()
 
 
 def open_recording(model: PreTrainedModel, tokens: Int[Tensor, "N T"], folder: Path) -> Recording:
@@ -157,19 +199,16 @@ def open_recording(model: PreTrainedModel, tokens: Int[Tensor, "N T"], folder: P
     with safe_open(folder / TOKENS, framework="pt") as file:
         if not torch.equal(file.get_tensor("tokens"), tokens.cpu()):
             raise ValueError(f"{folder} is a recording of other tokens; record it again")
-    return Recording(find_stack(model, tokens), tokens, folder)
+        per_pass = int(file.get_tensor("per_pass"))
+    return Recording(find_stack(model, tokens), tokens, folder, per_pass)
 
 
 TOKENS = "tokens.safetensors"
 
 
-def state_file(folder: Path, place: int) -> Path:
-    """Where x_l is, l = 0 … L."""
-    return folder / f"state_{place:03d}.safetensors"
-
-
-def _write(state: Tensor, file: Path) -> None:
-    _save({"state": state.cpu().contiguous()}, file)
+def state_file(folder: Path, place: int, part: slice) -> Path:
+    """Where x_l of the sequences that passed together is, l = 0 … L."""
+    return folder / f"state_{place:03d}_{part.start:05d}.safetensors"
 
 
 def _save(tensors: dict[str, Tensor], file: Path) -> None:

@@ -165,24 +165,32 @@ def coherence(study: Study) -> Finding:
     )
 
 
+OF_THE_GRADIENT = (
+    "gradient_cosine",
+    "gradient_cosine_se",
+    "gradient_cosine_chance_sd",
+    "gradient_sequences",
+)
+"""Quantities of a layer of a decoder."""
+
+
 def gradient(study: Study) -> Finding:
     """Cosine of each layer's update with the descent of the loss, in decoders."""
     if study.counted.empty:
         return study.nothing_counts
     deciding, beside, not_judged = {}, [], {}
-    sequences = study.tables["runs"].set_index("model")["sequences"]
     statistic = "cosine of a layer's update with the loss's descent"
     for model, rows in study.rows("convolution", study.of_kind("kind", "decoder")):
         by_layer = rows.pivot(index="layer", columns="quantity", values="value")
         if "gradient_cosine" not in by_layer:
             not_judged[model] = "no gradient of its loss"
             continue
-        mean, error, chance = (
+        mean, error, chance, sequences = (
             numbers(by_layer[name]) if name in by_layer else np.full(len(by_layer), np.nan)
-            for name in ("gradient_cosine", "gradient_cosine_se", "gradient_cosine_chance_sd")
+            for name in OF_THE_GRADIENT
         )
         # The standard error is over sequences, and few of them.
-        half = error * stats.t.ppf((1 + CONFIDENCE) / 2, max(float(sequences[model]) - 1, np.nan))
+        half = error * stats.t.ppf((1 + CONFIDENCE) / 2, sequences - 1)
         of_layers = [
             Evidence(on=model, statistic=statistic, value=m, low=m - h, high=m + h, n=1)
             for m, h in zip(mean.tolist(), half.tolist(), strict=True)
@@ -293,8 +301,8 @@ CLAIMS = (
         paper_value="no backward pass",
         criterion="the mean cosine of a layer's update with the loss's descent at its input is at "
         "least {gradient_cosine:g} in every layer of every trained decoder",
-        reads={"convolution": ("quantity", "value"), "runs": ("kind", "sequences")},
-        quantities=("gradient_cosine", "gradient_cosine_se", "gradient_cosine_chance_sd"),
+        reads={"convolution": ("quantity", "value"), "runs": ("kind",)},
+        quantities=OF_THE_GRADIENT,
         figures=("gradient",),
         rule=gradient,
     ),

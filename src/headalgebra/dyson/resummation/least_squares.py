@@ -1,5 +1,7 @@
 """Reduced rank extrapolation, and Anderson's variant of it, of sequences of vectors."""
 
+import numpy as np
+import scipy.linalg
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -29,14 +31,13 @@ def mixing_weights(
     weights = torch.zeros_like(steps[..., 0])
     weights[0] = 1
     if curvature.shape[-1]:
-        # Only LAPACK's pivoted QR bears columns that depend on others; CUDA has none.
-        solution = torch.linalg.lstsq(
-            curvature.cpu(),
-            -steps[0, ..., None].cpu(),
-            driver="gelsy",
-            rcond=ROUNDING_MARGIN * UNIT_ROUNDOFF[sequence.dtype],
-        ).solution
-        xi = solution[..., 0].T.to(sequence)
+        rcond = ROUNDING_MARGIN * UNIT_ROUNDOFF[sequence.dtype]
+        # The same routine called by torch gives other digits at every call.
+        solved = [
+            scipy.linalg.lstsq(c, -u, cond=rcond, lapack_driver="gelsy", check_finite=False)[0]
+            for c, u in zip(curvature.cpu().numpy(), steps[0].cpu().numpy(), strict=True)
+        ]
+        xi = torch.from_numpy(np.stack(solved, axis=-1)).to(sequence)
         weights[:-1] -= xi
         weights[1:] += xi
     return weights, vanishes(steps, sequence[1:], sequence[:-1]).any(0)

@@ -56,7 +56,7 @@ def gradient_by_layer(
     convolution
         Columns ``model``, ``layer``, ``quantity``, ``value`` and ``null``.
     runs
-        Columns ``model``, ``kind`` and ``sequences``, a row for each model of the study.
+        Columns ``model`` and ``kind``, a row for each model of the study.
     style
         How it looks.
     initialised
@@ -70,7 +70,7 @@ def gradient_by_layer(
         When a table lacks a column.
     """
     require_columns(convolution, "convolution", ("model", "layer", "quantity", "value", "null"))
-    require_columns(runs, "runs", ("model", "kind", "sequences"))
+    require_columns(runs, "runs", ("model", "kind"))
     chosen = convolution[convolution["quantity"].str.startswith("gradient_")]
     shown = models_with_rows(
         chosen,
@@ -80,9 +80,8 @@ def gradient_by_layer(
     )
     if not shown.beside:
         return reason_alone(style.width_inches, nothing_to_draw(shown, "no gradient to draw"))
-    sequences = dict(zip(runs["model"].astype(str), numbers(runs["sequences"]), strict=True))
     colours = style.model_colours(runs)
-    layers_of = {model: _by_layer(rows, sequences[model]) for model, rows in shown.rows.items()}
+    layers_of = {model: _by_layer(rows) for model, rows in shown.rows.items()}
     figure, columns = model_columns(len(shown.beside), style.width_inches, heights=(1.4, 1.2))
     limits = {
         quantity: _limits([layers_of[model] for model in shown.beside], quantity)
@@ -127,12 +126,12 @@ def gradient_by_layer(
     return figure
 
 
-def _by_layer(rows: pd.DataFrame, sequences: float) -> pd.DataFrame:
+def _by_layer(rows: pd.DataFrame) -> pd.DataFrame:
     """By layer both means with half the widths of their intervals, and the cosine by chance."""
     table = rows.pivot(index="layer", columns="quantity", values="value")
     names = [f"{quantity}{end}" for quantity in (COSINE, CHANGE) for end in ("", "_se")]
-    table = table.reindex(columns=[*names, f"{COSINE}_chance_sd"])
-    t = stats.t.ppf((1 + CONFIDENCE) / 2, max(sequences - 1, 1))
+    table = table.reindex(columns=[*names, f"{COSINE}_chance_sd", "gradient_sequences"])
+    t = stats.t.ppf((1 + CONFIDENCE) / 2, table["gradient_sequences"] - 1)
     chance = rows[rows["quantity"] == COSINE].set_index("layer")["null"]
     return table.assign(
         chance=chance,
