@@ -1,6 +1,9 @@
 rule claims:
     input:
-        [paths.study_table(STUDY.study, table) for table in CLAIMS_TABLES],
+        [
+            paths.study_table(STUDY.study, table)
+            for table in (*CONSTRUCTED_TABLES, "claims", "evidence")
+        ],
         paths.page(STUDY.study, "claims"),
 
 
@@ -55,21 +58,19 @@ for table, constructed in CONSTRUCTED.items():
             "../../scripts/measure_{params.table}.py"
 
 
+# Tables that no claim rests on.
+DRAWN_ONLY = ("phases", "associator", "nulls")
+
+
 rule judge_claims:
     input:
         **{
             table: paths.study_table(STUDY.study, table)
-            for table in (STATES_TABLES if "states" in WINGS else ())
+            for table in (*ALGEBRA_TABLES, *CONSTRUCTED_TABLES, *STATES_TABLES)
+            if table not in DRAWN_ONLY
         },
         code=modules_behind("judge_claims"),
         provenance=of_every_model(paths.PROVENANCE),
-        layers=paths.study_table(STUDY.study, "layers"),
-        sampling=paths.study_table(STUDY.study, "sampling"),
-        precision=paths.study_table(STUDY.study, "precision"),
-        literal=paths.study_table(STUDY.study, "literal"),
-        tower=paths.study_table(STUDY.study, "tower"),
-        conditioning=paths.study_table(STUDY.study, "conditioning"),
-        feasibility=paths.study_table(STUDY.study, "feasibility"),
     output:
         claims=paths.study_table(STUDY.study, "claims"),
         evidence=paths.study_table(STUDY.study, "evidence"),

@@ -47,30 +47,34 @@ SPANS = {
 }
 # By the names of their rules; the files of the stages fill it.
 STAGES: dict[str, Stage] = {}
-STUDY_TABLES = [
-    "layers",
-    "phases",
-    "sampling",
-    "precision",
-    "literal",
-    "associator",
-    "nulls",
-    "tower",
-]
-STATES_TABLES = (*("runs", "guards", "states", "dyson", "resummation", "normality", "convolution"),)
+# The tables of each wing that a study has.
+ALGEBRA_TABLES = (
+    ("layers", "phases", "sampling", "precision", "literal", "associator", "nulls", "tower")
+    if "algebra" in WINGS
+    else ()
+)
+CONSTRUCTED_TABLES = ("conditioning", "feasibility") if "algebra" in WINGS else ()
+STATES_TABLES = (
+    ("runs", "guards", "states", "dyson", "resummation", "normality", "convolution")
+    if "states" in WINGS
+    else ()
+)
 # Those of a model that the job writes which runs it.
 MEASURED_STATES = (
     *("runs", "guards", "states", "dyson", "resummation", "block_normality", "convolution"),
 )
 # The stages of each wing that work on a model's weights.
 STAGES_OF_STATES = {"measure_normality"}
-WEIGHED = [stage for stage in demand.STAGES if "states" in WINGS or stage not in STAGES_OF_STATES]
+WEIGHED = [
+    stage
+    for stage in demand.STAGES
+    if ("states" if stage in STAGES_OF_STATES else "algebra") in WINGS
+]
 # What decides the text that models read.
 TEXT_SOURCE = {key: STUDY.text[key] for key in ("corpus", "packages", "path")}
 TEXT_CONTENT = content_of(
     [str(Path(STUDY.text["path"]).expanduser())] if STUDY.text["path"] else []
 )
-CLAIMS_TABLES = ("conditioning", "feasibility", "claims", "evidence")
 # Rule, model and benchmark of every job that computes.
 BENCHMARKS = [
     *(
@@ -87,8 +91,8 @@ BENCHMARKS = [
         for model in (STUDY.models if "states" in WINGS else ())
     ),
     *(
-        (rule, "", paths.benchmark(rule, STUDY.study))
-        for rule in ("measure_conditioning", "measure_feasibility")
+        (f"measure_{table}", "", paths.benchmark(f"measure_{table}", STUDY.study))
+        for table in CONSTRUCTED_TABLES
     ),
 ]
 INITIALISED = {"initialised": of_source(STUDY.models.values(), "init")}

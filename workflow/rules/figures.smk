@@ -122,7 +122,9 @@ FIGURES = {
         per="model",
     ),
 }
-if not any(gpt2_medium(STUDY.models).values()):
+if "algebra" not in WINGS:
+    FIGURES = {}
+elif not any(gpt2_medium(STUDY.models).values()):
     del FIGURES["gpt2_medium"]
 
 
@@ -202,7 +204,7 @@ rule figures:
     input:
         files_of_figures("svg"),
         files_of_figures("png"),
-        paths.page(STUDY.study, "layers"),
+        [paths.page(STUDY.study, "layers")] if "algebra" in WINGS else [],
 
 
 for name, figure in FIGURES.items():

@@ -1,8 +1,6 @@
 rule states:
     input:
-        [paths.study_table(STUDY.study, table) for table in STATES_TABLES]
-        if "states" in WINGS
-        else [],
+        [paths.study_table(STUDY.study, table) for table in STATES_TABLES],
 
 
 localrules:

@@ -1,6 +1,6 @@
 rule tables:
     input:
-        [paths.study_table(STUDY.study, table) for table in STUDY_TABLES],
+        [paths.study_table(STUDY.study, table) for table in ALGEBRA_TABLES],
 
 
 localrules:

@@ -136,7 +136,8 @@ def pseudospectra(study: Study) -> Finding:
         last = blocks.reindex(columns=list(needed)).tail(1)
         # A product ends at the first block of which a factor was not found.
         if missing := [needed[name] for name in needed if last[name].isna().all()]:
-            not_judged[model] = study.refused.get(model) or f"no {' and no '.join(missing)}"
+            why = f"no {' and no '.join(missing)}, which takes every block: states.block_layers"
+            not_judged[model] = study.refused.get(model) or why
             continue
         # Through all blocks, for each of them: else the depth alone would order the models.
         k = int(blocks.index.max()) + 1
