@@ -145,6 +145,17 @@ PORTRAIT = ("layer", "head", "henrici", "kind", "real", "imaginary", "value")
 CONVOLUTION = ("layer", "head", "quantity", "value", "null")
 """How near attention, and the model as a whole, are to a convolution; no head: of the layer."""
 
+GEOMETRY = ("layer", "norm", "head", "quantity", "value", "null", "note")
+"""Norms, scores, the feed-forward part and the axes of heads; no norm or no head: of the layer."""
+
+AXES = (
+    *("permuted", "quantity", "moved", "layer", "permutations", "mean", "standard_error", "note"),
+)
+"""What permutations of axes do to the loss, or to the last state; no layer: in all at once."""
+
+DRIFT = ("layer", "offset", "place", "median", "n", "note")
+"""How far states move when a window slides along the text by an offset, by the layer they leave."""
+
 ESTIMATE = ("rule", "model", "jobs", "fetched_bytes", "kept_numbers", "cpu_s")
 
 SHAPE = ("n_layers", "n_heads", "n_kv_heads", "d_model", "d_head")
@@ -229,6 +240,12 @@ MODEL_NORMALITY = ("model", *NORMALITY)
 MODEL_PORTRAIT = ("model", *PORTRAIT)
 
 MODEL_CONVOLUTION = ("model", *CONVOLUTION)
+
+MODEL_GEOMETRY = ("model", *GEOMETRY)
+
+MODEL_AXES = ("model", *AXES)
+
+MODEL_DRIFT = ("model", *DRIFT)
 
 COST = ("rule", "model", "jobs", "wall_s", "cpu_s", "max_rss_mb")
 
