@@ -1,10 +1,11 @@
-"""How far from normal heads are; pictures of the least and of the most normal one."""
+"""How far from normal heads are, with two pictures, and which axes and spaces they keep to."""
 
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from headalgebra import columns
+from headalgebra.measurement.axes import measure_reading
 from headalgebra.measurement.normality import draw_portrait, measure_normality
 from layers import factors_file, layers_of, operators_in, origin
 from stage import job, progress, write_table
@@ -16,9 +17,11 @@ with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     factors = snakemake.input.factors
     layers = layers_of(factors, snakemake.params.layers)
-    rows = []
+    rows, reading = [], []
     for layer in progress(layers, f"measure_normality {snakemake.wildcards.span}"):
-        rows += measure_normality(layer, operators_in(factors_file(factors, layer)))
+        operators = operators_in(factors_file(factors, layer))
+        rows += measure_normality(layer, operators)
+        reading += measure_reading(layer, operators)
     departures = [
         (row["value"], row["layer"], int(row["operator"].removeprefix("head ")))
         for row in rows
@@ -32,3 +35,4 @@ with job(snakemake):
         portraits += draw_portrait(layer, head, henrici, operators)
     write_table(snakemake.output.pseudospectra, portraits, columns.PORTRAIT, origin(snakemake))
     write_table(snakemake.output.head_normality, rows, columns.NORMALITY, origin(snakemake))
+    write_table(snakemake.output.head_reading, reading, columns.GEOMETRY, origin(snakemake))

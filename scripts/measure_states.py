@@ -1,4 +1,4 @@
-"""A model reads a text: its states, Dyson orders, resummation, blocks and convolution shares."""
+"""A model reads a text, and everything that is measured of its states is."""
 
 import json
 import sys
@@ -15,8 +15,12 @@ from scipy.sparse.linalg import ArpackError
 from headalgebra import columns
 from headalgebra.checkpoints import CheckpointError, RunnableModel, load_model, load_tokenizer
 from headalgebra.devices import compute_device
+from headalgebra.geometry.moments import TOKENS_PER_DIMENSION
+from headalgebra.measurement.axes import measure_axes
 from headalgebra.measurement.blocks import measure_blocks
 from headalgebra.measurement.convolution import measure_convolution
+from headalgebra.measurement.drift import DriftError, measure_drift
+from headalgebra.measurement.geometry import measure_geometry
 from headalgebra.measurement.orders import depth_orders, expand_orders
 from headalgebra.measurement.resummation import resum_depth
 from headalgebra.measurement.states import guard_rows, measure_states, refused_row, run_row
@@ -35,27 +39,51 @@ PARTS = {
     "resummation": columns.RESUMMATION,
     "block_normality": columns.NORMALITY,
     "convolution": columns.CONVOLUTION,
+    "geometry": columns.GEOMETRY,
+    "axes": columns.AXES,
+    "drift": columns.DRIFT,
 }
 
+Read = Callable[[int], Tokens]
+"""So many sequences of the text."""
 
-def read_text(described: Mapping[str, Any]) -> tuple[RunnableModel, Tokens]:
-    """The model, and the tokens that it is to read."""
+
+def open_reader(described: Mapping[str, Any]) -> tuple[RunnableModel, Read]:
+    """The model, and what gives it the text to read."""
     params = snakemake.params
     checkpoint = open_source(params.source, params.weights_seed)
     running = load_model(checkpoint, params.settings["states.dtype"])
     text = Path(snakemake.input.text).read_text(encoding="utf-8")
-    return running, tokenise(
-        Corpus(described["name"], text, described["origins"]),
-        load_tokenizer(open_source(params.tokenizer, params.weights_seed)),
-        vocabulary=running.vocabulary,
-        positions=running.positions,
-        sequences=params.sequences,
-        tokens=params.tokens,
-        seed=params.settings["seed"],
-    )
+    tokenizer = load_tokenizer(open_source(params.tokenizer, params.weights_seed))
+
+    def read(sequences: int) -> Tokens:
+        return tokenise(
+            Corpus(described["name"], text, described["origins"]),
+            tokenizer,
+            vocabulary=running.vocabulary,
+            positions=running.positions,
+            sequences=sequences,
+            tokens=params.tokens,
+            seed=params.settings["seed"],
+        )
+
+    return running, read
 
 
-def measure(recording: Recording) -> tuple[dict[str, list[dict[str, Any]]], str]:
+def tokens_for_norms(recording: Recording, read: Read) -> torch.Tensor | None:
+    """Enough tokens for the eigenvalues of normalised states; None to take the recorded ones."""
+    needed = TOKENS_PER_DIMENSION * recording.state(0, slice(0, 1)).shape[-1]
+    recorded, at_most = recording.tokens.numel(), snakemake.params.settings["states.norm_tokens"]
+    if not recorded < needed <= at_most:
+        return None
+    try:
+        return read(-(-needed // recording.tokens.shape[1])).ids.to(recording.tokens)
+    except TextError as short:
+        print(f"no eigenvalues of normalised states: {short}")
+        return None
+
+
+def measure(recording: Recording, read: Read) -> tuple[dict[str, list[dict[str, Any]]], str]:
     """The tables of a recorded pass, and what is missing of them; the log says what each took."""
     settings = {
         key.removeprefix("states."): value for key, value in snakemake.params.settings.items()
@@ -89,6 +117,19 @@ def measure(recording: Recording) -> tuple[dict[str, list[dict[str, Any]]], str]
             gradient_sequences=settings["gradient_sequences"],
             seed=seed,
         ),
+        "geometry": lambda: measure_geometry(
+            recording,
+            tokens=tokens_for_norms(recording, read),
+            ablated_tokens=settings["ablated_tokens"],
+            seed=seed,
+        ),
+        "axes": lambda: measure_axes(
+            recording,
+            tokens=settings["permuted_tokens"],
+            permutations=settings["axis_permutations"],
+            seed=seed,
+        ),
+        "drift": lambda: measure_drift(recording, sequences=settings["drift_sequences"]),
     }
     tables: dict[str, list[dict[str, Any]]] = {part: [] for part in parts}
     notes = []
@@ -96,6 +137,8 @@ def measure(recording: Recording) -> tuple[dict[str, list[dict[str, Any]]], str]
         start = perf_counter()
         try:
             tables[part] = parts[part]()
+        except DriftError as none:
+            print(f"no drift: {none}")
         except (GuardError, ArpackError) as failure:
             # What the others found stays.
             print_exc(file=sys.stdout)
@@ -114,7 +157,8 @@ with job(snakemake):
     # States are as large as the model; they stay on this disk no longer than they are used.
     with scratch(Path(snakemake.output.runs).parent / ".states") as folder:
         try:
-            running, read = read_text(described)
+            running, read_sequences = open_reader(described)
+            read = read_sequences(snakemake.params.sequences)
             start = perf_counter()
             recording = record(
                 running.model.to(device),
@@ -132,7 +176,7 @@ with job(snakemake):
             for guard in guards:
                 print(f"guard {guard.guard}: {guard.value:.2g}, at most {guard.tolerance:.2g}")
             run = run_row(recording, text=snakemake.params.text, text_sha256=read.text)
-            tables, run["note"] = measure(recording)
+            tables, run["note"] = measure(recording, read_sequences)
             provenance |= {
                 "tokenizer": read.tokenizer,
                 "tokens": read.digest,

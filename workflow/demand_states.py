@@ -18,6 +18,12 @@ PARAMETERS_A_LAYER = 12
 ESTIMATES = 12
 """Early exits for each number of terms: of every method, from states and from orders."""
 
+PERMUTED_WAYS = 8
+"""Kinds of permutations of axes."""
+
+WINDOWS = 7
+"""Places of a window that slides along the text, for a hundred tokens."""
+
 ARNOLDI = 600
 """Applications of a block, and of its adjoint, behind the spectra of one block."""
 
@@ -74,7 +80,12 @@ def core_seconds(
     blocks = min(settings["block_layers"], layers)
     applications += 2 * ARNOLDI * blocks * settings["block_tokens"]
     exits = ESTIMATES * settings["resummed_terms"] * settings["resummed_tokens"]
-    flops = 8 * text["sequences"] * tokens * 2.0 * parameters(record)
+    # Norms: two a block, and half of the blocks after each.
+    applications += layers**2 * settings["ablated_tokens"]
+    read = 10 * text["sequences"] * tokens + settings["norm_tokens"]
+    read += PERMUTED_WAYS * settings["axis_permutations"] * settings["permuted_tokens"]
+    read += WINDOWS * settings["drift_sequences"] * tokens
+    flops = read * 2.0 * parameters(record)
     flops += applications * 2.0 * PARAMETERS_A_LAYER * d**2 + exits * 2.0 * VOCABULARY * d
     return flops / FLOPS_PER_SECOND
 

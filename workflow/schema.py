@@ -116,6 +116,16 @@ class States(Group):
     """layers, spread over the depth, whose whole block is held against a normal operator"""
     block_tokens: Annotated[int, Field(ge=2)] = defaults.BLOCK_TOKENS
     """tokens of the one sequence on which it is"""
+    norm_tokens: kinds.Count = defaults.NORM_TOKENS
+    """tokens to read at most for the eigenvalues of normalised states, 16 for each dimension"""
+    ablated_tokens: kinds.Count = defaults.ABLATED_TOKENS
+    """tokens of one sequence on which one norm after another is given a constant scale"""
+    permuted_tokens: kinds.Count = defaults.PERMUTED_TOKENS
+    """tokens of one sequence that a model reads with its axes permuted"""
+    axis_permutations: Annotated[int, Field(ge=2)] = defaults.AXIS_PERMUTATIONS
+    """permutations of each kind"""
+    drift_sequences: kinds.Count = defaults.DRIFT_SEQUENCES
+    """sequences along which windows slide"""
 
 
 class Claims(Group):

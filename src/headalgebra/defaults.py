@@ -225,3 +225,18 @@ GRADIENT_COSINE = 0.5
 
 EFFECT_SEQUENCES = 1
 """Sequences on which a layer's attention is replaced by convolutions."""
+
+NORM_TOKENS = 8192
+"""Tokens that a model may read for the eigenvalues of its normalised states."""
+
+ABLATED_TOKENS = 32
+"""Tokens of one sequence on which one norm after another is given a constant scale."""
+
+PERMUTED_TOKENS = 32
+"""Tokens of one sequence that a model reads with its axes permuted."""
+
+AXIS_PERMUTATIONS = 16
+"""Permutations of axes of each kind."""
+
+DRIFT_SEQUENCES = 2
+"""Sequences along which windows slide."""

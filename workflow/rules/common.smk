@@ -55,13 +55,17 @@ ALGEBRA_TABLES = (
 )
 CONSTRUCTED_TABLES = ("conditioning", "feasibility") if "algebra" in WINGS else ()
 STATES_TABLES = (
-    ("runs", "guards", "states", "dyson", "resummation", "normality", "convolution")
+    (
+        *("runs", "guards", "states", "dyson", "resummation", "normality", "convolution"),
+        *("geometry", "axes", "drift"),
+    )
     if "states" in WINGS
     else ()
 )
 # Those of a model that the job writes which runs it.
 MEASURED_STATES = (
     *("runs", "guards", "states", "dyson", "resummation", "block_normality", "convolution"),
+    *("geometry", "axes", "drift"),
 )
 # The stages of each wing that work on a model's weights.
 STAGES_OF_STATES = {"measure_normality"}
