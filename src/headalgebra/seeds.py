@@ -28,6 +28,7 @@ PURPOSES = (
     "perturbations",
     "claims_bootstrap",
     "places",
+    "axes",
 )
 """New ones go to the end: the place of a purpose is part of its seed."""
 

@@ -1,0 +1,29 @@
+"""Permutations of the axes of heads and of the state that they read (002, section 5)."""
+
+from headalgebra.geometry.axes.marks import HeadAxes, Places, trace_axes, trace_model
+from headalgebra.geometry.axes.pairs import NoPermutationError, Pairing, pair_across, pair_within
+from headalgebra.geometry.axes.permuted import (
+    Permuted,
+    joint,
+    outcome,
+    permuted,
+    query_only,
+    stream,
+)
+
+__all__ = [
+    "HeadAxes",
+    "NoPermutationError",
+    "Pairing",
+    "Permuted",
+    "Places",
+    "joint",
+    "outcome",
+    "pair_across",
+    "pair_within",
+    "permuted",
+    "query_only",
+    "stream",
+    "trace_axes",
+    "trace_model",
+]
