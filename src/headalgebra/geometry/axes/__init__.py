@@ -1,6 +1,6 @@
 """Permutations of the axes of heads and of the state that they read (002, section 5)."""
 
-from headalgebra.geometry.axes.marks import HeadAxes, Places, trace_axes, trace_model
+from headalgebra.geometry.axes.marks import trace_axes, trace_model
 from headalgebra.geometry.axes.pairs import NoPermutationError, Pairing, pair_across, pair_within
 from headalgebra.geometry.axes.permuted import (
     Permuted,
@@ -10,6 +10,7 @@ from headalgebra.geometry.axes.permuted import (
     query_only,
     stream,
 )
+from headalgebra.geometry.axes.places import HeadAxes, Places
 
 __all__ = [
     "HeadAxes",

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from transformers.pytorch_utils import Conv1D
 
+from headalgebra.geometry.axes.places import HeadAxes, Linear, Places
 from headalgebra.states.attention import holding, implementation
 from headalgebra.states.guards import refuse
 from headalgebra.states.held import forward_as
@@ -30,78 +31,14 @@ AXES = "axes"
 MARKED_TOKENS = 32
 """Later tokens show which axes positions turn: slow rotations too, by the last of these."""
 
-NEAR = 0.01
-"""Of a whole number, what counts as that mark; float32 leaves less than a tenth of it."""
+NEAR = 0.1
+"""Of a whole number, what counts as that mark; a common factor in float32 leaves hundredths."""
 
 PLAIN = (nn.Linear.forward, Conv1D.forward)
 """Of modules that give a product with their weights and no more."""
 
 PRODUCTS = frozenset(("matmul", "__matmul__", "bmm", "baddbmm"))
 """Functions of torch by which states are multiplied with states."""
-
-
-Linear = nn.Linear | Conv1D
-"""Modules with weights that have a row and a column for each axis."""
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where some axes are in the output, or in the input, of a linear module.
-
-    Attributes
-    ----------
-    module
-        The module.
-    index
-        Of m heads that share each of G keys, n axes each.
-    """
-
-    module: Linear
-    index: Int[Tensor, "G m n"]
-
-
-@dataclass(frozen=True)
-class HeadAxes:
-    """The weights of a block's heads, axis by axis.
-
-    Attributes
-    ----------
-    queries
-        Rows that make the queries, all r axes.
-    free
-        Which of the r axes of queries and keys reach the scores as they are, but for a common
-        factor: without rotary positions and without a norm.
-    free_queries, free_keys
-        Rows that make those; None where there are none.
-    values
-        Rows that make the values, a head's width v.
-    outputs
-        Columns that read what attention gives.
-    readers
-        Modules that read the state for queries, keys and values, and nothing else.
-    not_readers
-        Why there are no such modules, or empty.
-    """
-
-    queries: Places
-    free: Int[Tensor, " f"]
-    free_queries: Places | None
-    free_keys: Places | None
-    values: Places
-    outputs: Places
-    readers: tuple[Linear, ...]
-    not_readers: str = ""
-
-    @property
-    def width(self) -> int:
-        """Axes of a query, r."""
-        return self.queries.index.shape[2]
-
-    @property
-    def d_model(self) -> int:
-        """Axes of the state that the readers are given, d."""
-        weight = self.readers[0].weight
-        return weight.shape[int(isinstance(self.readers[0], nn.Linear))]
 
 
 @dataclass(frozen=True)

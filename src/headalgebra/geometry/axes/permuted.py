@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from headalgebra.geometry.axes.marks import HeadAxes, Places
 from headalgebra.geometry.axes.pairs import Pairing
+from headalgebra.geometry.axes.places import HeadAxes, Places
 from headalgebra.states.held import forward_as
 from headalgebra.states.recording import calls_of
 from headalgebra.states.resume import logits_from
