@@ -232,7 +232,7 @@ NORM_TOKENS = 8192
 ABLATED_TOKENS = 32
 """Tokens of one sequence on which one norm after another is given a constant scale."""
 
-PERMUTED_TOKENS = 32
+PERMUTED_TOKENS = 16
 """Tokens of one sequence that a model reads with its axes permuted."""
 
 AXIS_PERMUTATIONS = 16
