@@ -1,6 +1,6 @@
 """Frozen blocks: the affine map that a block is at one input, and its derivative there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import torch
@@ -12,6 +12,7 @@ from headalgebra.states.attention import NAME, implementation, tokens_apart
 from headalgebra.states.guards import AFFINITY, LOCALITY, REPLAY, Guard, affine_tolerance
 from headalgebra.states.held import Tape, Way
 from headalgebra.states.inside import Inside
+from headalgebra.states.norms import HeldNorm
 from headalgebra.states.structure import Call, Stack
 
 
@@ -76,6 +77,11 @@ class FrozenBlock:
         n, t, _ = self.input.shape
         (P,) = self._tape.probabilities
         return P.reshape(n, -1, t, P.shape[-1])[..., :t]
+
+    @property
+    def norms(self) -> Mapping[str, HeldNorm]:
+        """Its norms by their names in the block, in the order in which they are computed."""
+        return self._tape.norms
 
     @property
     def causal(self) -> bool:
@@ -162,6 +168,37 @@ class FrozenBlock:
             return self.live(states)
         finally:
             self._tape.instead = None
+
+    def rescaled(
+        self,
+        scales: Mapping[str, Float[Tensor, "... 1"]],
+        states: Float[Tensor, "N T d"],
+        *,
+        live: bool = False,
+    ) -> Float[Tensor, "N T d"]:
+        """What the block makes of states when some of its norms multiply by other scales.
+
+        Parameters
+        ----------
+        scales
+            By the names of the norms: one number for each vector, or one for all.
+        states
+            That enter it.
+        live
+            Whether all else is live too, or held as ever.
+
+        Raises
+        ------
+        ValueError
+            If the block has no norm of a name.
+        """
+        if unknown := scales.keys() - self.norms.keys():
+            raise ValueError(f"block {self.layer} has no norm {', '.join(sorted(unknown))}")
+        self._tape.scales = scales
+        try:
+            return self.live(states) if live else self(states)
+        finally:
+            self._tape.scales = {}
 
     def affinity(self, generator: torch.Generator) -> Guard:
         """How far it is from affine, three standard deviations of each token away.

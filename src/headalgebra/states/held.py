@@ -6,8 +6,9 @@ recognised by what they compute.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -19,7 +20,7 @@ from headalgebra.states.attention import holding, watching
 from headalgebra.states.by_hand import ByHand
 from headalgebra.states.guards import HOLDING, PROBABILITIES, REPLAY, refuse
 from headalgebra.states.inside import ActivationSeen, Inside, NormSeen
-from headalgebra.states.norms import held_norm
+from headalgebra.states.norms import HeldNorm, held_norm
 
 Way = Literal["live", "note", "replay"]
 
@@ -50,6 +51,8 @@ class Tape:
         self.probabilities: list[Tensor] = []
         self.tokens_apart = False
         self.instead: Tensor | None = None
+        self.norms: dict[str, HeldNorm] = {}
+        self.scales: Mapping[str, Tensor] = {}
         self.inside = inside
         self._parts = list(_parts(block))
         self._names = {module: name for name, module in block.named_modules()}
@@ -78,6 +81,7 @@ class Tape:
         self.way, self._next = way, 0
         if way == "note":
             self.probabilities, self._notes, self._unmet = [], [], []
+            self.norms = {}
         counted = 0
 
         def hold(compute: Callable[[], Tensor]) -> Tensor:
@@ -145,9 +149,13 @@ class Tape:
     def norm(
         self, module: nn.Module, forward: Callable[..., Tensor], given: Tensor, *more: Tensor
     ) -> Tensor:
-        """A norm whose scale is held."""
-        if self.way == "replay":
-            return self._turn()(given)
+        """A norm whose scale is held, or given."""
+        name = self._names[module]
+        held = self._turn() if self.way == "replay" else self.norms.get(name)
+        if held is not None and name in self.scales:
+            return replace(held, scale=self.scales[name])(given)
+        if held is not None and self.way == "replay":
+            return held(given)
         with self._apart():
             result = forward(given, *more)
             if self.way == "note":
@@ -155,8 +163,9 @@ class Tape:
                     raise refuse(HOLDING, f"{type(module).__name__} takes more than a state")
                 held = held_norm(module, forward, given, result)
                 self._notes.append(held)
+                self.norms[name] = held
                 if self.inside is not None:
-                    self.inside.norms.append(NormSeen(self._names[module], held, given))
+                    self.inside.norms.append(NormSeen(name, held, given))
         return result
 
     def activation(
