@@ -22,8 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dyson": {"defaults", "rounding"},
     "normality": {"defaults", "rounding", "algebra"},
     "convolution": {"defaults", "rounding"},
-    "geometry": {"defaults", "rounding", "checkpoints", "algebra", "states"},
-    "training": {"defaults", "rounding", "seeds", "text", "checkpoints", "algebra"},
+    "geometry": {"rounding", "states"},
     "tables": {"defaults", "columns", "algebra"},
     "measurement": {
         *("defaults", "columns", "rounding", "seeds", "checkpoints", "algebra", "tables"),

@@ -29,6 +29,9 @@ PURPOSES = (
     "claims_bootstrap",
     "places",
     "axes",
+    "isotropic_null",
+    "initial_scores",
+    "gaussian_units",
 )
 """New ones go to the end: the place of a purpose is part of its seed."""
 

@@ -1,0 +1,79 @@
+"""The table `geometry` of a model: norms as projections, scores as angles, and norms ablated."""
+
+import numpy as np
+from jaxtyping import Int
+from torch import Tensor
+
+from headalgebra.defaults import ABLATED_TOKENS
+from headalgebra.geometry.normalisation import read_moments
+from headalgebra.measurement._geometry import Part
+from headalgebra.measurement._rows import Row
+from headalgebra.measurement.filter import measure_filter
+from headalgebra.measurement.norm_ablation import FrozenGains, constant_scale_rows
+from headalgebra.measurement.normalisation import Norms, query_weights
+from headalgebra.measurement.scores import Scores, initial_rows
+from headalgebra.seeds import layer_seed
+from headalgebra.states import FrozenBlock, Recording
+
+
+def measure_geometry(
+    recording: Recording,
+    *,
+    tokens: Int[Tensor, "M S"] | None = None,
+    ablated_tokens: int = ABLATED_TOKENS,
+    seed: int = 0,
+) -> list[Row]:
+    """Norms, scores and feed-forward parts, all in one pass over the recorded blocks.
+
+    Parameters
+    ----------
+    tokens
+        Another text of the model's, at least 16 tokens for each dimension of the states, from
+        which alone the eigenvalues of normalised states are found; by default the recorded one.
+    ablated_tokens
+        Of the first sequence, on which each norm in turn is given a constant scale.
+
+    Returns
+    -------
+    list
+        Rows of :data:`headalgebra.columns.GEOMETRY`.
+    """
+    stack = recording.stack
+    moments = None if tokens is None else read_moments(stack, tokens)
+    parts: list[Part] = [
+        Norms(moments, query_weights(stack), seed),
+        Scores(),
+        FrozenGains(recording.state(0)),
+        Filters(seed),
+    ]
+    for block in recording.blocks(looking_inside=True):
+        for part in parts:
+            part.add(block)
+    return [
+        *(row for part in parts for row in part.rows()),
+        *initial_rows(recording, seed),
+        *constant_scale_rows(stack, recording.tokens[:1, :ablated_tokens]),
+    ]
+
+
+class Filters:
+    """The feed-forward parts as filters.
+
+    Parameters
+    ----------
+    seed
+        Of the nulls.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._rows: list[Row] = []
+
+    def add(self, block: FrozenBlock) -> None:
+        """Measure the feed-forward part of the next block."""
+        stream = layer_seed(self._seed, "gaussian_units", block.layer)
+        self._rows += measure_filter(block, np.random.default_rng(stream))
+
+    def rows(self) -> list[Row]:
+        """Of every block."""
+        return self._rows
