@@ -97,7 +97,7 @@ class States(Group):
     dtype: Literal["float64", "float32"] | None = None
     """arithmetic of the model; null: float64 up to 200 million parameters, else float32"""
     pass_sequences: kinds.Count = defaults.PASS_SEQUENCES
-    """sequences that pass through a model at once; fewer take less memory"""
+    """sequences that pass through a model at once, and of which its geometry is measured"""
     order_sequences: kinds.Count = defaults.ORDER_SEQUENCES
     """sequences on which the Dyson orders are formed; their cost grows as the depth squared"""
     certified_sequences: kinds.Count = defaults.CERTIFIED_SEQUENCES

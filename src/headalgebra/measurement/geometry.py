@@ -25,6 +25,8 @@ def measure_geometry(
 ) -> list[Row]:
     """Norms, scores and feed-forward parts, all in one pass over the recorded blocks.
 
+    Of several passes of sequences the first one is measured.
+
     Parameters
     ----------
     tokens
@@ -38,15 +40,15 @@ def measure_geometry(
     list
         Rows of :data:`headalgebra.columns.GEOMETRY`.
     """
-    stack = recording.stack
+    stack, sequences = recording.stack, recording.passes[0]
     moments = None if tokens is None else read_moments(stack, tokens)
     parts: list[Part] = [
         Norms(moments, query_weights(stack), seed),
         Scores(),
-        FrozenGains(recording.state(0)),
+        FrozenGains(recording.state(0, sequences)),
         Filters(seed),
     ]
-    for block in recording.blocks(looking_inside=True):
+    for block in recording.blocks(sequences, looking_inside=True):
         for part in parts:
             part.add(block)
     return [
