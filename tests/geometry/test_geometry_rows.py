@@ -58,12 +58,18 @@ def test_every_norm_and_head_has_its_rows(family: str, tmp_path: Path) -> None:
 
 def test_too_few_tokens_leave_eigenvalues_out_unless_more_are_read(tmp_path: Path) -> None:
     few = rows_of("gpt2", tmp_path, n=3)
-    eigenvalues = found(few, "lambda_2") + found(few, "nulled") + found(few, "query_beyond_affine")
-    note = "21 vectors, and a covariance matrix of dimension 12 wants 192"
-    assert {(row["value"], row["note"]) for row in eigenvalues} == {(None, note)}
+    of_rank = found(few, "nulled") + found(few, "query_beyond_affine")
+    note = "21 vectors, and a covariance matrix of dimension 12 wants 24"
+    rows_of_few = of_rank + found(few, "lambda_2")
+    assert {(row["value"], row["note"]) for row in rows_of_few} == {(None, note)}
     more = rows_of("gpt2", tmp_path, n=3, tokens=some_tokens(MANY))
     assert all(row["value"] is not None for row in found(more, "lambda_2"))
     assert found(more, "cosine") == found(few, "cosine")
+    between = rows_of("gpt2", tmp_path, n=4)
+    assert {row["value"] for row in found(between, "nulled")} == {1}
+    note = "28 vectors, and a covariance matrix of dimension 12 wants 192"
+    found_between = {(row["value"], row["note"]) for row in found(between, "lambda_2")}
+    assert found_between == {(None, note)}
     whole = rows_of("gpt2", tmp_path)
     for row, other in zip(found(more, "lambda_2"), found(whole, "lambda_2"), strict=True):
         assert row["value"] == pytest.approx(other["value"], rel=1e-4)

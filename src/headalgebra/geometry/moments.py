@@ -13,6 +13,9 @@ from torch import Tensor
 TOKENS_PER_DIMENSION = 16
 """A covariance matrix of dimension d is of at least so many times d vectors."""
 
+TOKENS_FOR_RANK = 2
+"""So many times d tell which directions are nulled, though not how small the others are."""
+
 NULLED = 1e-6
 """An eigenvalue of no more than this times the median is taken for none."""
 
@@ -76,7 +79,15 @@ class Moments:
     @property
     def too_few(self) -> str:
         """Why the smallest eigenvalues say nothing, or empty."""
-        needed = TOKENS_PER_DIMENSION * self.d
+        return self._lacking(TOKENS_PER_DIMENSION)
+
+    @property
+    def too_few_for_rank(self) -> str:
+        """Why not even the number of directions that are nulled is known, or empty."""
+        return self._lacking(TOKENS_FOR_RANK)
+
+    def _lacking(self, a_dimension: int) -> str:
+        needed = a_dimension * self.d
         if self.n >= needed:
             return ""
         return f"{self.n} vectors, and a covariance matrix of dimension {self.d} wants {needed}"

@@ -89,8 +89,8 @@ class Norms:
             return [geometry_row(layer, quantity, None, note=note)]
         where, seen = read
         moments = self._found[where, seen.name]
-        if moments.too_few:
-            return [geometry_row(layer, quantity, None, norm=seen.name, note=moments.too_few)]
+        if why := moments.too_few_for_rank:
+            return [geometry_row(layer, quantity, None, norm=seen.name, note=why)]
         queries = self._queries(layer)
         if isinstance(queries, str):
             return [geometry_row(layer, quantity, None, norm=seen.name, note=queries)]
@@ -116,7 +116,7 @@ def _statistics(place: Place, seen: NormSeen, *, of_stream: bool) -> Iterable[Ro
 def _eigenvalues(place: Place, seen: NormSeen, moments: Moments, seed: int) -> Iterable[Row]:
     layer, norm = place
     quantities = "lambda_1", "lambda_2", "lambda_3", "nulled"
-    why = moments.too_few or ("dimensions are too few" if moments.d < 3 else "")
+    why = moments.too_few_for_rank or ("dimensions are too few" if moments.d < 3 else "")
     if not why:
         try:
             found = lowest(moments.covariance)
@@ -125,10 +125,14 @@ def _eigenvalues(place: Place, seen: NormSeen, moments: Moments, seed: int) -> I
     if why:
         return [geometry_row(layer, quantity, None, norm=norm, note=why) for quantity in quantities]
     centred = seen.held.centred
+    nulled = geometry_row(layer, "nulled", float(found.nulled), norm=norm, null=float(centred))
+    sizes = quantities[:3]
+    if why := moments.too_few:
+        rows = [geometry_row(layer, quantity, None, norm=norm, note=why) for quantity in sizes]
+        return [*rows, nulled]
     isotropic = isotropic_lowest(moments.n, moments.d, centred=centred, seed=seed)
-    values = *found.over_median, float(found.nulled)
-    nulls = *isotropic, float(centred)
-    return [
+    rows = [
         geometry_row(layer, quantity, value, norm=norm, null=null)
-        for quantity, value, null in zip(quantities, values, nulls, strict=True)
+        for quantity, value, null in zip(sizes, found.over_median, isotropic, strict=True)
     ]
+    return [*rows, nulled]
