@@ -15,6 +15,7 @@ from matplotlib.ticker import (
     LogLocator,
     MaxNLocator,
     NullFormatter,
+    SymmetricalLogLocator,
 )
 
 from headalgebra.plots._style import INK
@@ -94,6 +95,16 @@ def log_axis(axis: Axis, limits: tuple[float, float]) -> None:
         formatter = FuncFormatter(lambda value, _: f"{value:g}")
     axis.set_major_formatter(formatter)
     axis.set_minor_formatter(NullFormatter())
+
+
+def symlog_axis(axis: Axis, linear_to: float) -> None:
+    """A log axis to both sides of zero, which is linear up to a number to each side of it."""
+    axes = axis.axes
+    scale = axes.set_xscale if axis is axes.xaxis else axes.set_yscale
+    scale("symlog", linthresh=linear_to)
+    ticks = SymmetricalLogLocator(base=10, linthresh=linear_to)
+    ticks.set_params(numticks=7)
+    axis.set_major_locator(ticks)
 
 
 def layer_axis(axes: Axes, layers: Values) -> None:

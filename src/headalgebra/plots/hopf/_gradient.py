@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
+from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
-from headalgebra.plots._axes import layer_axis
+from headalgebra.plots._axes import layer_axis, symlog_axis
 from headalgebra.plots._panels import legend_below, reason_alone, title_model, title_panel
 from headalgebra.plots._runs import (
     BESIDE_LOOK,
@@ -96,10 +96,7 @@ def gradient_by_layer(
             axes.axhline(0, **ZERO_LINE)
             layer_axis(axes, numbers(layers["layer"]))
             if quantity == CHANGE and limits[CHANGE][1] > LINEAR_TO:
-                axes.set_yscale("symlog", linthresh=1)
-                ticks = SymmetricalLogLocator(base=10, linthresh=1)
-                ticks.set_params(numticks=7)
-                axes.yaxis.set_major_locator(ticks)
+                symlog_axis(axes.yaxis, 1)
             else:
                 axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
             axes.set_ylim(*limits[quantity])
