@@ -1,0 +1,123 @@
+"""Which axes of the state heads keep to, and how far they read the same (001 III.4, 002 5.2)."""
+
+from collections.abc import Collection, Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from headalgebra.plots._axes import layer_axis, log_axis, log_limits, zero_legend
+from headalgebra.plots._panels import legend_below, reason_alone, title_model, title_panel
+from headalgebra.plots._runs import (
+    BESIDE_LOOK,
+    label_columns,
+    model_columns,
+    models_with_rows,
+    nothing_to_draw,
+)
+from headalgebra.plots._style import FigureStyle, paper_style
+from headalgebra.plots._tables import numbers, require_columns
+from headalgebra.plots.geometry._rows import (
+    BOUND_LOOK,
+    COLUMNS,
+    HEADS_LOOK,
+    MEAN_LOOK,
+    NULL_LOOK,
+    draw_heads,
+    draw_median,
+    missing,
+    model_look,
+    of_quantity,
+)
+
+PANELS = {
+    "own_block_share": ("share in own block", "no shares"),
+    "query_reading_overlap": ("overlap, queries", "no overlaps"),
+    "key_reading_overlap": ("overlap, keys", "no overlaps"),
+}
+"""Quantities from the top: their names, and what is said where there are none."""
+
+
+@paper_style()
+def head_axes_by_layer(
+    geometry: pd.DataFrame,
+    runs: pd.DataFrame,
+    style: FigureStyle,
+    *,
+    initialised: Collection[str],
+    initialisations: Mapping[str, str],
+    own_block_share: float = 0.5,
+) -> Figure:
+    """Share of each head's operator in its own block of axes, and overlaps of what heads read.
+
+    Small points are heads, the line their median; dotted is what chance gives.
+
+    Parameters
+    ----------
+    geometry
+        Columns ``model``, ``layer``, ``norm``, ``head``, ``quantity``, ``value``, ``null`` and
+        ``note``.
+    runs
+        Columns ``model`` and ``kind``, a row for each model of the study.
+    style
+        How it looks.
+    initialised
+        Models that were never trained.
+    initialisations
+        For trained models the one of these whose medians are drawn in the same panels.
+    own_block_share
+        A line across the shares: from it on a head keeps to its block.
+
+    Raises
+    ------
+    ValueError
+        When a table lacks a column.
+    """
+    require_columns(geometry, "geometry", COLUMNS)
+    chosen = geometry[geometry["quantity"].isin([*PANELS])]
+    shown = models_with_rows(
+        chosen,
+        runs,
+        initialisations=initialisations,
+        otherwise="query and key weights are not read",
+    )
+    if not shown.beside:
+        return reason_alone(style.width_inches, nothing_to_draw(shown, "no heads to draw"))
+    colours = style.model_colours(runs)
+    figure, columns = model_columns(len(shown.beside), style.width_inches, heights=(1.4, 1.1, 1.1))
+    limits = {}
+    for quantity in PANELS:
+        rows = chosen[chosen["quantity"] == quantity]
+        bound = [own_block_share] if quantity == "own_block_share" else []
+        limits[quantity] = log_limits(numbers(rows["value"]), numbers(rows["null"]), bound)
+    for panels, (model, initial) in zip(columns, shown.beside.items(), strict=True):
+        rows = shown.rows[model]
+        look = model_look(colours[model], model, initialised)
+        panels[0].axhline(own_block_share, **BOUND_LOOK)
+        for axes, (quantity, (_, reason)) in zip(panels, PANELS.items(), strict=True):
+            heads = of_quantity(rows, quantity)
+            log_axis(axes.yaxis, limits[quantity])
+            layer_axis(axes, numbers(rows["layer"]))
+            draw_heads(axes, heads, colours[model])
+            if initial is not None:
+                draw_median(axes, of_quantity(shown.rows[initial], quantity), BESIDE_LOOK)
+            draw_median(axes, heads, NULL_LOOK, "null")
+            draw_median(axes, heads, look)
+            if axes is panels[0]:
+                title_model(axes, model, style, initialised, missing(heads, reason))
+            else:
+                title_panel(axes, "", missing(heads, reason))
+    label_columns(columns, x="layer", y=[name for name, _ in PANELS.values()])
+    legend_below(
+        figure,
+        [
+            Line2D([], [], color="0.5", label="median of the heads", **MEAN_LOOK),
+            Line2D([], [], color="0.5", label="a head", **HEADS_LOOK),
+            Line2D([], [], label="chance", **NULL_LOOK),
+            *shown.beside_entries("median, at initialisation"),
+            Line2D([], [], label=f"bound {own_block_share:g} of the share", **BOUND_LOOK),
+            *zero_legend(chosen["value"]),
+        ],
+        shown.note,
+    )
+    return figure
