@@ -29,6 +29,8 @@ DRAWN = {
 DRAWN_OF_STATES = {
     *("draw_orders", "draw_resummation", "draw_saturation", "draw_symmetric_share"),
     *("draw_growth", "draw_convolution", "draw_gradient"),
+    *("draw_norms", "draw_norm_ablation", "draw_scores", "draw_filter"),
+    *("draw_axes", "draw_head_axes", "draw_drift"),
 }
 JUDGED = {"judge_claims", "write_claims_page"}
 GATHERED = DRAWN | JUDGED | {"draw_layer_explorer", "gather_tables"}
