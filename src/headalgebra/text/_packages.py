@@ -18,8 +18,8 @@ module of either is patched for Windows.
 """
 
 
-def python_sources(package: str) -> list[Path]:
-    """Its source files, in the order of their names.
+def python_sources(package: str) -> dict[str, Path]:
+    """Its source files by their names in the folder of packages, in the order of those.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def python_sources(package: str) -> list[Path]:
         for file in distribution.files or ()
         if file.suffix == ".py" and ".." not in file.parts
     }
-    return [names[name] for name in sorted(names) if not LEFT_OUT.fullmatch(name)]
+    return {name: names[name] for name in sorted(names) if not LEFT_OUT.fullmatch(name)}
 
 
 def version_of(package: str) -> str:

@@ -37,14 +37,25 @@ def prose(code: str) -> Iterator[str]:
     code
         Python source; what this Python cannot parse has none.
     """
+    for docstring in whole_docstrings(code):
+        yield from _paragraphs(docstring)
+
+
+def whole_docstrings(code: str) -> Iterator[str]:
+    """The docstrings of a module as they stand, in its order, without their indentation.
+
+    Parameters
+    ----------
+    code
+        As in `prose`.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of escapes in others' strings
         try:
             tree = ast.parse(code)
         except (SyntaxError, ValueError):
             return
-    for docstring in _docstrings(tree):
-        yield from _paragraphs(docstring)
+    yield from _docstrings(tree)
 
 
 def _docstrings(node: ast.AST) -> Iterator[str]:

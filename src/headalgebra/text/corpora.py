@@ -54,7 +54,7 @@ def docstrings(packages: Sequence[str] = PACKAGES) -> Corpus:
     TextError
         If a package is not installed or has no docstrings of prose.
     """
-    return Corpus("docstrings", _joined(packages, prose), _versions(packages))
+    return Corpus("docstrings", _joined(packages, prose), versions(packages))
 
 
 def source(packages: Sequence[str] = PACKAGES) -> Corpus:
@@ -70,7 +70,7 @@ def source(packages: Sequence[str] = PACKAGES) -> Corpus:
     TextError
         If a package is not installed or has no Python source.
     """
-    return Corpus("source", _joined(packages, lambda code: [code]), _versions(packages))
+    return Corpus("source", _joined(packages, lambda code: [code]), versions(packages))
 
 
 def file(path: str | PathLike[str]) -> Corpus:
@@ -82,8 +82,16 @@ def file(path: str | PathLike[str]) -> Corpus:
         If it cannot be read, or is empty or not UTF-8.
     """
     where = str(path)
+    text, digest = read_file(Path(path).expanduser(), where)
+    if not text.strip():
+        raise TextError(where, "the file is empty", "give a file with text in it")
+    return Corpus(where, text, {where: digest})
+
+
+def read_file(path: Path, where: str) -> tuple[str, str]:
+    """Characters of a file in UTF-8, and the SHA-256 digest, in hex, of its bytes."""
     try:
-        content = Path(path).expanduser().read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise TextError(where, error.strerror or str(error), "give a text file's path") from error
     try:
@@ -94,9 +102,7 @@ def file(path: str | PathLike[str]) -> Corpus:
             f"byte {error.start} is not UTF-8",
             "convert it, for example by iconv -f latin1 -t utf-8",
         ) from error
-    if not text.strip():
-        raise TextError(where, "the file is empty", "give a file with text in it")
-    return Corpus(where, _plain(text), {where: hashlib.sha256(content).hexdigest()})
+    return plain(text), hashlib.sha256(content).hexdigest()
 
 
 def _joined(packages: Sequence[str], kept: Callable[[str], Iterable[str]]) -> str:
@@ -104,8 +110,8 @@ def _joined(packages: Sequence[str], kept: Callable[[str], Iterable[str]]) -> st
     parts: dict[str, None] = {}  # in order, each once
     for package in packages:
         before = len(parts)
-        for path in python_sources(package):
-            parts |= dict.fromkeys(kept(_plain(path.read_text(encoding="utf-8"))))
+        for path in python_sources(package).values():
+            parts |= dict.fromkeys(kept(plain(path.read_text(encoding="utf-8"))))
         if len(parts) == before:
             raise TextError(
                 f"package {package}", "it has no text of this kind", "name another package"
@@ -113,9 +119,11 @@ def _joined(packages: Sequence[str], kept: Callable[[str], Iterable[str]]) -> st
     return "\n".join(parts) + "\n"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """With lines that end in ``\\n``."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _versions(packages: Iterable[str]) -> dict[str, str]:
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Of installed packages, by their names."""
     return {package: version_of(package) for package in packages}
