@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "normality": {"defaults", "rounding", "algebra"},
     "convolution": {"defaults", "rounding"},
     "geometry": {"rounding", "states"},
+    "training": {"devices", "text"},
     "tables": {"defaults", "columns", "algebra"},
     "measurement": {
         *("defaults", "columns", "rounding", "seeds", "checkpoints", "algebra", "tables"),
