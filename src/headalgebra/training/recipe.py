@@ -16,7 +16,7 @@ class Recipe:
     learning_rate
         The largest.
     warm_up
-        Share of the steps in which it is reached.
+        Share of the steps in which it is reached, from 0 on: the first update changes no weight.
     final
         Share of it that is left in the end.
     betas
