@@ -32,6 +32,9 @@ PURPOSES = (
     "isotropic_null",
     "initial_scores",
     "gaussian_units",
+    "initial_frames",
+    "penalty_probes",
+    "placebos",
 )
 """New ones go to the end: the place of a purpose is part of its seed."""
 

@@ -152,6 +152,8 @@ def assemble(
         ``"ov"`` the values of each head are its queries and the transposed outputs its keys.
     """
     reading, writing = (_factor(weights, side) for side in sides(layer, convention))
+    if layer.soft:
+        reading, writing = (layer.soft.factors(side.double()) for side in (reading, writing))
     key_of_head = shape.key_of_head()
     if convention.circuit == "ov":
         reading, key_of_head = reading[key_of_head], torch.arange(shape.n_heads)
@@ -179,6 +181,8 @@ def factor_initialisation(
     FactorInitialisation or None
         None where the entries are no independent normal numbers of one width.
     """
+    if layer.soft:
+        return None
     reading, writing = (_initial_std(side) for side in sides(layer, convention))
     if reading is None or writing is None:
         return None

@@ -21,8 +21,10 @@ from headalgebra.checkpoints._families import (
     Family,
 )
 from headalgebra.checkpoints._undeclared import reaches_no_code
+from headalgebra.checkpoints._varied import refused, varied
 from headalgebra.checkpoints.convention import Convention
 from headalgebra.checkpoints.reading import AS_IT_IS, Reading
+from headalgebra.variants import KEY, VariantError
 
 CONFIG = "config.json"
 UNKNOWN = object()
@@ -52,8 +54,10 @@ class Architecture:
 
     def sizes(self, convention: Convention) -> dict[str, int]:
         """Sizes of the attention, with the width that factors have under a convention."""
-        reading, _ = sides(self.attention.layers[0], convention)
-        return vars(self.attention.shape) | {"d_head": reading.heads.width}
+        layer = self.attention.layers[0]
+        reading, _ = sides(layer, convention)
+        width = layer.soft.width if layer.soft else reading.heads.width
+        return vars(self.attention.shape) | {"d_head": width}
 
 
 def read_architecture(
@@ -116,7 +120,8 @@ def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS
     ------
     CheckpointError
         If the family is unknown, or another than asked for; the weights are quantised; the sizes
-        are impossible; a key is to be ignored that is not there or that the family reads; or if an
+        are impossible; a key is to be ignored that is not there or that the family reads; the model
+        is a variant that does not exist; or if an
         attribute that the family neither handles nor ignores departs from its default, and is not
         shown to reach no code.
     """
@@ -141,6 +146,8 @@ def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS
         config = {**config, "model_type": model_type}
         reading = replace(reading, model_type=None)
     if isinstance(model_type, str) and model_type in TEXT_PARTS:
+        if config.get(KEY) is not None:
+            raise refused(VariantError(f"no variant is defined for {model_type}"), where)
         text = config.get("text_config")
         if text is None and model_type in FLAT:
             text = {key: value for key, value in config.items() if key != "model_type"}
@@ -165,6 +172,7 @@ def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS
         )
     family, config_class = FAMILIES[model_type], CONFIG_MAPPING[model_type]
     attributes = _under_own_names(config, config_class.attribute_map, where)
+    said = attributes.pop(KEY, None)
     defaults = {**config_class().to_dict(), **family.harmless}
     _refuse_to_ignore(reading.ignore_config, config, attributes, family, where)
     unhandled = {
@@ -181,7 +189,10 @@ def recognise(config: Mapping[str, Any], where: str, reading: Reading = AS_IT_IS
         if name in defaults or not reaches_no_code(name, value, config_class, handled):
             raise _unhandled(name, value, defaults, model_type, where)
         unread[name] = "reaches no code"
-    return Architecture(model_type, family.attention(completed, where), unread)
+    attention = family.attention(completed, where)
+    if said is not None:
+        attention = varied(attention, said, model_type, where)
+    return Architecture(model_type, attention, unread)
 
 
 def _completed(config_class: Any, attributes: Mapping[str, Any], where: str) -> Any:

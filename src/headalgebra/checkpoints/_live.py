@@ -25,6 +25,7 @@ from headalgebra.checkpoints._names import (
 )
 from headalgebra.checkpoints.convention import Convention
 from headalgebra.checkpoints.reading import AS_IT_IS, Reading
+from headalgebra.variants import KEY
 
 BEFORE_QUANTISING = "use the model as it was before it was quantised"
 OWN_CODE = ("torch.nn.modules.", "transformers.models.", "transformers.pytorch_utils")
@@ -91,8 +92,8 @@ def live_checkpoint(
     Raises
     ------
     CheckpointError
-        If it carries adapters, is quantised, sharded or not in memory, is of no known family, or
-        the convention has no meaning for it.
+        If it carries adapters, is quantised, sharded or not in memory, is of no known family, is
+        not the variant that its configuration says, or the convention has no meaning for it.
     """
     origin = f"live {type(model).__name__}"
     if getattr(model, "peft_config", None) or type(model).__module__.split(".")[0] == "peft":
@@ -102,6 +103,7 @@ def live_checkpoint(
     said_quantised = config.pop("quantization_config", None) is not None
     architecture = recognise(config, f"{origin}, config", reading)
     refuse_meaningless(architecture.attention, convention, architecture.model_type, origin)
+    _refuse_not_set_up(model, origin)
     found = _by_stored_name(model)
     where = dict.fromkeys(found, origin)
     if quantised := find_quantised(found):
@@ -132,6 +134,18 @@ def live_checkpoint(
         layers=architecture.attention.layers,
         tensors=tensors,
     )
+
+
+def _refuse_not_set_up(model: Any, where: str) -> None:
+    """Raise if it is the usual model under the configuration of a variant, or the reverse."""
+    from headalgebra.variants.models import is_set_up
+
+    if not is_set_up(model):
+        raise CheckpointError(
+            where,
+            f"it does not compute what its {KEY} says",
+            "load its folder with headalgebra.checkpoints.load_model",
+        )
 
 
 def _by_stored_name(model: Any) -> dict[str, Tensor | None]:

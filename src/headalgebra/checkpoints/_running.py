@@ -26,6 +26,7 @@ from headalgebra.checkpoints._running_gguf import (
 from headalgebra.checkpoints._running_stored import stored_configuration, stored_state
 from headalgebra.checkpoints._stored import StoredCheckpoint
 from headalgebra.defaults import FLOAT64_UP_TO
+from headalgebra.variants import KEY
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 HEADS = frozenset({"classifier", "cls", "final_logits_bias", "lm_head", "pooler", "score"})
@@ -39,7 +40,8 @@ class RunnableModel:
     Attributes
     ----------
     model
-        A `PreTrainedModel` of transformers on the CPU, in evaluation mode and with eager attention:
+        A `PreTrainedModel` of transformers on the CPU, in evaluation mode and with eager attention
+        or that of the variant that it is:
         a decoder with its head where the checkpoint has one, an encoder without, of an
         encoder-decoder the encoder.
     vocabulary
@@ -216,6 +218,10 @@ def _kind(config: Any, where: str) -> tuple[Any, dict[str, Any]]:
             "use a language model or an encoder of text",
         )
     pools = "add_pooling_layer" in inspect.signature(kind).parameters
+    if hasattr(config, KEY):
+        from headalgebra.variants.models import varied_class
+
+        kind = varied_class(kind)
     return kind, {"add_pooling_layer": False} if pools else {}
 
 

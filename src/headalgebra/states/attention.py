@@ -13,6 +13,7 @@ from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
 from headalgebra.states.guards import KEYWORDS, refuse
 from headalgebra.states.inside import AttentionSeen
+from headalgebra.variants.attention import attention_rule
 
 NAME = "headalgebra"
 """Of the attention in transformers' registries."""
@@ -89,7 +90,7 @@ def attend(
     s_aux: Float[Tensor, " H"] | None = None,
     **others: Any,
 ) -> tuple[Float[Tensor, "N T H v"], Float[Tensor, "N H T T"]]:
-    """Attention as transformers' eager one, in the dtype of the queries.
+    """Attention as transformers' eager one or a variant's, in the dtype of the queries.
 
     ``s_aux`` is a sink of each head: a score without a value.
 
@@ -109,10 +110,17 @@ def attend(
             float(len(unknown)),
         )
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    if (watch := _watch.get()) is not None:
-        watch(AttentionSeen(query, key, value, scaling))
+    given = query, key, value
     shared = query.shape[1] // key.shape[1]
     key, value = (part.repeat_interleave(shared, 1) for part in (key, value))
+    rule = attention_rule(module)
+    if rule is not None:
+        if attention_mask is None:
+            raise refuse(KEYWORDS, f"{type(module).__name__} gives attention no mask")
+        scaling, attention_mask = rule.scale(scaling), rule.narrowed(attention_mask)
+        given = query, key, value = rule.split(query, key, value)
+    if (watch := _watch.get()) is not None:
+        watch(AttentionSeen(*given, scaling))
 
     def probabilities() -> Tensor:
         if _apart.get():
@@ -121,6 +129,8 @@ def attend(
         else:
             scores = query @ key.mT
         scores = scores * scaling
+        if rule is not None and attention_mask is not None:
+            return rule.probabilities(scores, attention_mask)
         if softcap is not None:
             scores = softcap * torch.tanh(scores / softcap)
         if position_bias is not None:
@@ -137,7 +147,8 @@ def attend(
     if _apart.get():
         own_share = P.diagonal(dim1=-2, dim2=-1)[..., None]
         read = P @ value.detach() + own_share * (value - value.detach())
-    return read.transpose(1, 2).contiguous(), P
+    read = read.transpose(1, 2)
+    return (read if rule is None else rule.collect(read)).contiguous(), P
 
 
 def register() -> None:

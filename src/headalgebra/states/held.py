@@ -21,6 +21,7 @@ from headalgebra.states.by_hand import ByHand
 from headalgebra.states.guards import HOLDING, PROBABILITIES, REPLAY, refuse
 from headalgebra.states.inside import ActivationSeen, Inside, NormSeen
 from headalgebra.states.norms import HeldNorm, held_norm
+from headalgebra.variants.normalisers import HeadScale
 
 Way = Literal["live", "note", "replay"]
 
@@ -184,7 +185,7 @@ class Tape:
         return result
 
     def router(self, _: nn.Module, forward: Callable[..., Any], *given: Any, **named: Any) -> Any:
-        """A router whose weights and choice are held."""
+        """A router whose weights and choice are held, or the scale of blocks of axes."""
         return self._held(lambda: forward(*given, **named))
 
     def gate(self, compute: Callable[[], Tensor]) -> Tensor:
@@ -209,7 +210,7 @@ def _parts(block: nn.Module) -> Iterator[tuple[nn.Module, str]]:
         name = type(module).__name__
         if type(module) in ACTIVATIONS:
             yield module, "activation"
-        elif ROUTER.search(name):
+        elif ROUTER.search(name) or isinstance(module, HeadScale):
             yield module, "router"
         elif "norm" in name.lower() and not any(True for _ in module.children()):
             yield module, "norm"

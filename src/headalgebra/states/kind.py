@@ -39,7 +39,7 @@ def norm_placement(recording: Recording) -> Literal["pre", "post"]:
     ]
     hooks.append(block.register_forward_hook(lambda *given: left.append(left_by(given[2]))))
     try:
-        stack.read(recording.tokens[:1, :A_FEW], "eager")
+        stack.read(recording.tokens[:1, :A_FEW], stack.untouched)
     finally:
         for hook in hooks:
             hook.remove()

@@ -268,7 +268,7 @@ def agreement(recording: Recording) -> Guard:
 
     hooks = [block.register_forward_hook(compare) for block in dict.fromkeys(stack.blocks)]
     try:
-        stack.read(recording.tokens[first], "eager")
+        stack.read(recording.tokens[first], stack.untouched)
     finally:
         for hook in hooks:
             hook.remove()

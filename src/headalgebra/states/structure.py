@@ -19,6 +19,9 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from headalgebra.states.attention import NAME, implementation
 from headalgebra.states.by_hand import BY_HAND, ByHand
 from headalgebra.states.guards import BLOCKS, refuse
+from headalgebra.variants import KEY, variant_of
+from headalgebra.variants.attention import NAME as VARIED
+from headalgebra.variants.models import is_set_up
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,11 @@ class Stack:
     def attention(self) -> str:
         """Name of the attention that it is run with."""
         return "eager" if self.by_hand.attention else NAME
+
+    @property
+    def untouched(self) -> str:
+        """Name of the attention that it runs with by itself, which takes float64."""
+        return VARIED if variant_of(self.model.config).varies_attention else "eager"
 
     @property
     def dtype(self) -> torch.dtype:
@@ -118,13 +126,19 @@ def find_stack(model: PreTrainedModel, tokens: Int[Tensor, "N T"]) -> Stack:
     GuardError
         If no chain of blocks reads the tokens, or more than one does.
     ValueError
-        If the model is being trained, is neither float32 nor float64, or takes no tokens.
+        If the model is being trained, is neither float32 nor float64, takes no tokens, or is not
+        the variant that its configuration says.
     """
     if model.training:
         raise ValueError("the model is in training mode, where dropout is random; call eval()")
     dtype = next(model.parameters()).dtype
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"the model is {dtype}; load it as float64, or float32 if it is large")
+    if not is_set_up(model):
+        raise ValueError(
+            f"the model does not compute what its {KEY} says; load its folder with "
+            "headalgebra.checkpoints.load_model"
+        )
     module = model.get_encoder() if model.config.is_encoder_decoder else model.base_model
     if module.main_input_name != "input_ids":
         raise ValueError(
@@ -171,7 +185,7 @@ def _calls_of_listed(stack: Stack, tokens: Tensor) -> list[_Passed]:
                 hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
                 hooks.append(module.register_forward_hook(leave))
     try:
-        stack.read(tokens, "eager")
+        stack.read(tokens, stack.untouched)
     finally:
         for hook in hooks:
             hook.remove()

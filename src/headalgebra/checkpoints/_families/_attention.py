@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from headalgebra.variants import SoftHeads
+
 
 @dataclass(frozen=True)
 class AttentionShape:
@@ -220,6 +222,8 @@ class AttentionLayer:
         The normalisation in front; None where the layer reads the residual stream as it is.
     rotary
         Its rotary positions; None where it has none.
+    soft
+        Windows on the axes of its projections, which overlap; None where heads are blocks of axes.
     """
 
     queries: Projection
@@ -229,6 +233,7 @@ class AttentionLayer:
     scale: float
     norm: Norm | None = None
     rotary: Rotary | None = None
+    soft: SoftHeads | None = None
 
 
 @dataclass(frozen=True)
