@@ -61,11 +61,11 @@ def test_values_are_those_of_the_algebra(variant: str, architecture: str) -> Non
     model = model_of(variant, architecture)
     layers = pairs(model)
     expected = sum(float(layer.relative.square().mean()) for layer in layers) / len(layers)
-    assert float(Commutator(weight=2.0)(model)) == pytest.approx(2 * expected, rel=1e-12)
+    assert Commutator(weight=2.0)(model).item() == pytest.approx(2 * expected, rel=1e-12)
     targets = (0.1, 3.0)
     logs = [math.log(it.epsilon / t) for it, t in zip(layers, targets, strict=True)]
     expected = sum(log**2 for log in logs) / len(logs)
-    assert float(Target(weight=2.0, targets=targets)(model)) == pytest.approx(
+    assert Target(weight=2.0, targets=targets)(model).item() == pytest.approx(
         2 * expected, rel=1e-12
     )
 

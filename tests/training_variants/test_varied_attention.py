@@ -207,3 +207,13 @@ def test_dropout_is_as_wide_as_asked() -> None:
     kept = P > 0
     torch.testing.assert_close(P[kept], 2 * whole[kept])
     assert 0.3 < float(kept.sum() / (whole > 0).sum()) < 0.7
+
+
+@pytest.mark.parametrize(("name", "architecture"), CASES)
+def test_every_parameter_learns(name: str, architecture: str) -> None:
+    model, ids = varied(VARIANTS[name], architecture).train(), some_ids()
+    model(input_ids=ids, labels=ids).loss.backward()
+    for parameter, weights in model.named_parameters():
+        assert weights.grad is not None, parameter
+        assert weights.grad.isfinite().all(), parameter
+        assert weights.grad.abs().max() > 1e-9, parameter

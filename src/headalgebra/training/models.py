@@ -33,7 +33,7 @@ class Start:
         ``"default"``: independent normal numbers. ``"commuting"``: ``Q_h = K_h = s U_h``, the U_h
         blocks of one random orthogonal matrix, so that ``A_i A_j = 0`` and ε = 0. ``"opposed"``:
         ``Q_h = s U_h``, ``K_h = s V_h``, all frames independent: operators of the same singular
-        values, oriented at random.
+        values, oriented at random, with about the usual start's ε.
     qk_scale
         What queries and keys are multiplied by, of all layers or of each; ε grows with its fourth
         power.
