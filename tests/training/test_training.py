@@ -125,7 +125,7 @@ def test_a_folder_of_another_training_is_refused(tokens: TrainingTokens, whole: 
         ("seed, model", {"seed": 1}),
         ("learning_rate", {"recipe": replace(RECIPE, learning_rate=1e-3)}),
         ("model", {"build": llama}),
-        ("penalty", {"penalty": lambda model: model.lm_head.weight.square().sum()}),
+        ("penalty", {"penalty": lambda model, _: model.lm_head.weight.square().sum()}),
         ("undecayed", {"undecayed": lambda model: ["transformer.wte.weight"]}),
     ):
         with pytest.raises(ValueError, match=f"another {named}; name another folder"):
@@ -213,7 +213,7 @@ def queries_and_keys(block: torch.nn.Module) -> Tensor:
     return torch.cat([it.weight.grad.flatten() for it in (attention.q_proj, attention.k_proj)])
 
 
-def penalised(model: PreTrainedModel) -> Tensor:
+def penalised(model: PreTrainedModel, _: int) -> Tensor:
     return 30 * sum(weight.square().sum() for weight in model.base_model.parameters())
 
 
@@ -223,13 +223,13 @@ def test_gradients_are_those_before_clipping(
     tokens: TrainingTokens,
     tmp_path: Path,
     build: Callable[[], PreTrainedModel],
-    penalty: Callable[[PreTrainedModel], Tensor] | None,
+    penalty: Callable[[PreTrainedModel, int], Tensor] | None,
 ) -> None:
     """And of the loss with its penalty, which is written down apart."""
     set_seed(0)
     model = build()
     loss = model(input_ids=tokens.train[:4], labels=tokens.train[:4]).loss
-    added = penalty(model) if penalty else torch.zeros(())
+    added = penalty(model, 0) if penalty else torch.zeros(())
     (loss + added).backward()
     clip = 1e-3
     row = metrics(

@@ -23,7 +23,7 @@ from transformers import (
 from headalgebra.training.gradients import gradient_norms
 from headalgebra.training.metrics import Row, RowFile
 
-Penalty = Callable[[PreTrainedModel], Tensor]
+Penalty = Callable[[PreTrainedModel, int], Tensor]
 """What is added to the training loss, a differentiable scalar of the model's weights."""
 
 
@@ -109,7 +109,7 @@ class DecoderTrainer(Trainer):
             return loss
         self._parts = [loss.detach()]
         if self.penalty is not None:
-            self._parts.append(self.penalty(self.decoder))
+            self._parts.append(self.penalty(self.decoder, self.state.global_step))
             loss = loss + self._parts[1]
         return loss
 

@@ -85,7 +85,7 @@ def train(
     seed
         Of the initial weights and of the order of the sequences.
     penalty
-        Given the model, what is added to the loss of every training step.
+        Given the model and the number of the step, what is added to the loss in training.
     undecayed
         Given the model, names of parameters without weight decay, beside biases and LayerNorms.
     device
@@ -111,7 +111,7 @@ def train(
         "tokens": tokens.digest,
         "model": _digest(model),
         "undecayed": sorted(names),
-        "penalty": None if penalty is None else penalty(model).item(),
+        "penalty": None if penalty is None else penalty(model, 0).item(),
     }
     arguments = _arguments(folder / "resumable", recipe, seed, on_cpu)
     rows = RowFile(folder / "resumable" / "rows.jsonl")
