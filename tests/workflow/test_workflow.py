@@ -71,6 +71,9 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
         ("resummation", columns.MODEL_RESUMMATION),
         ("normality", columns.MODEL_NORMALITY),
         ("convolution", columns.MODEL_CONVOLUTION),
+        ("geometry", columns.MODEL_GEOMETRY),
+        ("axes", columns.MODEL_AXES),
+        ("drift", columns.MODEL_DRIFT),
         ("conditioning", columns.CONDITIONING),
         ("feasibility", columns.FEASIBILITY),
         ("claims", columns.CLAIMS),
@@ -413,6 +416,18 @@ def test_a_new_model_file_runs_that_model_alone(smoke: Path) -> None:
     }
     assert set(jobs) == with_cost(stages | GATHERED | GATHERED_OF_STATES | PER_MODEL)
     assert all(jobs[stage] == 1 for stage in stages)
+
+
+def test_a_study_of_one_wing_has_no_job_of_the_other(smoke: Path) -> None:
+    algebra, states = (
+        set(planned(smoke, "--forceall", *SMOKE, f'hydra=["study.wings=[{wing}]"]'))
+        for wing in ("algebra", "states")
+    )
+    both = set(planned(smoke, "--forceall", *SMOKE))
+    assert algebra | states == both
+    assert {"measure_epsilon", "gather_tables", "measure_feasibility"} <= algebra - states
+    assert {"measure_states", "measure_normality", "gather_text"} <= states - algebra
+    assert {"extract_weights", "judge_claims", "write_claims_page"} <= states & algebra
 
 
 def test_a_checkpoint_with_another_content_is_read_again(smoke: Path, tmp_path: Path) -> None:
