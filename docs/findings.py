@@ -4,8 +4,8 @@ python docs/findings.py results/demo
 
 In a page `<!-- name -->0.97 to 1.26<!-- -->` marks a number, which this replaces, and
 `<!-- check name -->every layer lies in phase I<!-- -->` a statement, which this leaves as it is
-but refuses to publish when it is not true of the study. What each name means is in quantities.py
-and quantities_of_states.py.
+but refuses to publish when it is not true of the study. What each name means is in the files
+quantities*.py.
 """
 
 import argparse
@@ -16,11 +16,12 @@ from pathlib import Path
 
 from quantities import NUMBERS as NUMBERS_OF_WEIGHTS
 from quantities import STATEMENTS as STATEMENTS_OF_WEIGHTS
+from quantities_of_geometry import NUMBERS_OF_GEOMETRY, STATEMENTS_OF_GEOMETRY
 from quantities_of_states import NUMBERS_OF_STATES, STATEMENTS_OF_STATES
 from study_tables import Tables
 
-NUMBERS = {**NUMBERS_OF_WEIGHTS, **NUMBERS_OF_STATES}
-STATEMENTS = {**STATEMENTS_OF_WEIGHTS, **STATEMENTS_OF_STATES}
+NUMBERS = {**NUMBERS_OF_WEIGHTS, **NUMBERS_OF_STATES, **NUMBERS_OF_GEOMETRY}
+STATEMENTS = {**STATEMENTS_OF_WEIGHTS, **STATEMENTS_OF_STATES, **STATEMENTS_OF_GEOMETRY}
 
 ROOT = Path(__file__).resolve().parent.parent
 

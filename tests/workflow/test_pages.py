@@ -16,6 +16,7 @@ from findings import MARKED, NUMBERS, ROOT, STATEMENTS, names, rewritten, write_
 from headalgebra.claims.readme import findings_table
 from headalgebra.claims.wording import ROUNDING
 from quantities import DECODER, DECODER_INITIAL, ENCODER, ENCODER_INITIAL
+from quantities_of_geometry import NUMBERS_OF_GEOMETRY
 from quantities_of_states import NUMBERS_OF_STATES
 from study_tables import Tables, between, number
 
@@ -217,7 +218,13 @@ def study(smoke: Path, tmp_path: Path) -> Path:
     predicting = convolution[convolution["model"] == ENCODER_INITIAL].assign(model=DECODER)
     predicting = predicting[predicting["quantity"].str.startswith("gradient_")]
     pd.concat([convolution, predicting]).to_csv(copy / "tables/convolution.csv", index=False)
+    # Nor does the other drift, and its norms take the mean off.
+    drift = pd.read_csv(copy / "tables/drift.csv")
+    drift[drift["model"] == ENCODER_INITIAL].assign(model=DECODER).to_csv(
+        copy / "tables/drift.csv", index=False
+    )
     decoder = {"model": DECODER}
+    change(copy, "geometry", "value", 0, **decoder, quantity="nulled")
     turned = decoder | {"null": "haar", "quantity": "closure_isotropy"}
     change(copy, "layers", "phase", "III", **decoder)
     change(copy, "layers", "n_kv_heads", 4, **decoder)
@@ -517,6 +524,10 @@ SPOILED = [
         {"model": DECODER, "sequence": "states", "method": "rre"},
         "states_not_resummed",
     ),
+    ("geometry", "value", 2, {"model": ENCODER, "quantity": "nulled"}, "nulls_one"),
+    ("geometry", "value", 1, {"model": DECODER, "quantity": "nulled"}, "nulls_none"),
+    ("axes", "mean", 1e-3, {"permuted": "joint", "moved": "within"}, "joint_is_exact"),
+    ("axes", "mean", 1e3, {"permuted": "stream", "moved": "across"}, "stream_is_alike"),
 ]
 
 
@@ -593,6 +604,45 @@ def test_numbers_of_states_are_those_of_their_columns(study: Path) -> None:
         "decoder_outlier": "2",
         "decoder_first_token_update": "14",
         "decoder_update_without_first": "0.25",
+    }
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_numbers_of_geometry_are_those_of_their_columns(study: Path) -> None:
+    decoder, encoder = {"model": DECODER}, {"model": ENCODER}
+    across, within = {"moved": "across"}, {"moved": "within"}
+    joint, stream = {"permuted": "joint"}, {"permuted": "stream"}
+    for table, column, value, where in (
+        ("geometry", "value", 0.05, encoder | {"quantity": "lambda_2"}),
+        ("geometry", "value", 0.1, encoder | {"quantity": "lambda_2", "layer": 3}),
+        ("geometry", "null", 0.577, encoder | {"quantity": "lambda_2"}),
+        ("geometry", "value", 0.9, {"quantity": "score_cosine_r2"}),
+        ("geometry", "value", 0.8, decoder | {"quantity": "score_cosine_r2", "layer": 2}),
+        ("geometry", "value", 0.7, {"quantity": "off_share"}),
+        ("geometry", "value", 0.35, decoder | {"quantity": "off_share", "layer": 0}),
+        ("axes", "mean", 0.656, encoder | joint | across),
+        ("axes", "mean", 3.9, decoder | joint | across),
+        ("axes", "mean", 7.3, decoder | stream | within),
+        ("axes", "mean", 7.2, decoder | stream | across),
+        ("drift", "median", 0.2, decoder | {"place": "before"}),
+        ("drift", "median", 0.3, decoder | {"place": "before", "layer": 4, "offset": 6}),
+    ):
+        change(study, table, column, value, **where)
+    tables = Tables(study)
+    assert {name: number(tables) for name, number in NUMBERS_OF_GEOMETRY.items()} == {
+        "encoder_second_eigenvalue": "0.050 to 0.10",
+        "isotropic_second_eigenvalue": "0.58",
+        "encoder_angle": "0.90",
+        "decoder_angle": "0.80 to 0.90",
+        "encoder_off": "0.70",
+        "decoder_off": "0.35 to 0.70",
+        "encoder_joint_across": "0.66",
+        "decoder_joint_across": "3.9",
+        "decoder_stream_within": "7.3",
+        "decoder_stream_across": "7.2",
+        "decoder_drift": "0.30",
+        "decoder_drift_growth": "1.5",
     }
 
 
