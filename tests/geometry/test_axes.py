@@ -17,11 +17,12 @@ from headalgebra.geometry.axes import (
     Permuted,
     Places,
     joint,
-    outcome,
+    outcomes,
     pair_across,
     pair_within,
     permuted,
     query_only,
+    side_by_side,
     stream,
     trace_model,
 )
@@ -52,11 +53,11 @@ class Read:
         self.tokens = some_tokens()
         self.stack: Stack = find_stack(reading_model(family, **settings), self.tokens)
         self.axes = trace_model(self.stack, self.tokens)
-        self.before = outcome(self.stack, self.tokens)
+        self.before = outcomes(self.stack, self.tokens)
 
     def harm(self, changes: Iterable[Permuted] = ()) -> float:
         with permuted(changes):
-            after = outcome(self.stack, self.tokens)
+            after = outcomes(self.stack, self.tokens)
         return float((after - self.before).norm() / self.before.norm())
 
     def drawn(self, draw: Callable[..., Iterable[Permuted]], *given: Any) -> list[Permuted]:
@@ -121,9 +122,9 @@ def test_permuted_outputs_are_those_of_permuted_weights(read: Read, family: str)
     """By another route: the weights and biases themselves are permuted, and put back."""
     changes = read.drawn(joined, pair_within if family in ONE_KEY else pair_across)
     with permuted(changes):
-        expected = outcome(read.stack, read.tokens)
+        expected = outcomes(read.stack, read.tokens)
     with InPlace(changes):
-        found = outcome(read.stack, read.tokens)
+        found = outcomes(read.stack, read.tokens)
     assert float((found - expected).norm() / expected.norm()) < 1e-13
     assert read.harm() == 0
 
@@ -186,9 +187,9 @@ def test_coordinates_are_permuted_where_attention_reads_them(read: Read, family:
 
     changes = read.drawn(draw)
     with permuted(changes):
-        expected = outcome(read.stack, read.tokens)
+        expected = outcomes(read.stack, read.tokens)
     with InPlace(changes):
-        found = outcome(read.stack, read.tokens)
+        found = outcomes(read.stack, read.tokens)
     assert float((found - expected).norm() / expected.norm()) < 1e-13
     assert read.harm(changes) > 1e-3
 
@@ -342,11 +343,11 @@ def stream_harms(arrange: Callable[[Tensor], None], models: int = 40) -> np.ndar
         arrange(model.h[0].attn.c_attn.weight.data)
         stack = find_stack(model, tokens)
         (axes,) = trace_model(stack, tokens)
-        before = outcome(stack, tokens)
+        before = outcomes(stack, tokens)
         of_model = []
         for pair in (pair_within, pair_across):
             with permuted(stream(axes, pair(blocks(6, 4), generator))):
-                of_model.append(float((outcome(stack, tokens) - before).norm() / before.norm()))
+                of_model.append(float((outcomes(stack, tokens) - before).norm() / before.norm()))
         harms.append(of_model)
     return np.array(harms)
 
@@ -372,3 +373,16 @@ def test_blocks_that_mean_something_are_told_from_random_ones() -> None:
     harms = stream_harms(alike)
     assert harms[:, 0].max() < 1e-13
     assert standard_errors(harms) > 10
+
+
+def test_permutations_side_by_side_do_what_each_does_alone(read: Read, family: str) -> None:
+    pair = pair_within if family in ONE_KEY else pair_across
+    generator = np.random.default_rng(9)
+    draws = [[c for block in read.axes for c in joined(block, generator, pair)] for _ in range(3)]
+    with permuted(side_by_side(draws)):
+        together = outcomes(read.stack, read.tokens, 3)
+    for draw, found in zip(draws, together, strict=True):
+        with permuted(draw):
+            (alone,) = outcomes(read.stack, read.tokens)
+        assert float((found - alone).norm() / alone.norm()) < 1e-13
+        assert family in ONE_KEY or float((found - read.before).norm()) > 0

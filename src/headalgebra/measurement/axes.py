@@ -8,17 +8,19 @@ import torch
 from torch import Tensor
 
 from headalgebra.algebra.operators import HeadOperators
+from headalgebra.defaults import AXIS_PERMUTATIONS, PERMUTED_TOKENS
 from headalgebra.geometry.axes import (
     HeadAxes,
     NoPermutationError,
     Pairing,
     Permuted,
     joint,
-    outcome,
+    outcomes,
     pair_across,
     pair_within,
     permuted,
     query_only,
+    side_by_side,
     stream,
     trace_model,
 )
@@ -26,6 +28,9 @@ from headalgebra.measurement._rows import Row
 from headalgebra.normality.heads import own_block_shares, reading_overlaps
 from headalgebra.seeds import layer_seed
 from headalgebra.states import GuardError, Recording
+
+TOKENS_AT_ONCE = 512
+"""Copies of the text, each with axes permuted in another way, are read together up to this."""
 
 Pair = Callable[[np.ndarray, np.random.Generator], Pairing]
 Draw = Callable[[HeadAxes, np.random.Generator], Iterable[Permuted]]
@@ -35,13 +40,14 @@ def measure_axes(
     recording: Recording,
     *,
     sequences: int = 1,
-    tokens: int = 32,
-    permutations: int = 16,
+    tokens: int = PERMUTED_TOKENS,
+    permutations: int = AXIS_PERMUTATIONS,
     seed: int = 0,
 ) -> list[Row]:
     """What permutations of the axes of all layers at once do to a model.
 
-    Every permutation costs one pass of the model over the text: 8 times `permutations` of them.
+    Every permutation costs one pass of the model over the text: 8 times `permutations` of them,
+    some side by side.
 
     Parameters
     ----------
@@ -67,17 +73,21 @@ def measure_axes(
             _row(permuted, quantity, moved, 0, note=str(refused)) for permuted, moved in _kinds()
         ]
     read = recording.tokens[:sequences, :tokens]
-    before = outcome(stack, read)
+    (before,) = outcomes(stack, read)
+    at_once = max(1, TOKENS_AT_ONCE // read.numel())
     rows: list[Row] = []
     seeds = layer_seed(seed, "axes", 0).spawn(len(_kinds()))
     for ((which, moved), draw), own_seed in zip(_kinds().items(), seeds, strict=True):
         generator = np.random.default_rng(own_seed)
         found = []
         try:
-            for _ in range(permutations):
-                drawn = [change for block in axes for change in draw(block, generator)]
-                with permuted(drawn):
-                    found.append(_harm(before, outcome(stack, read)))
+            for first in range(0, permutations, at_once):
+                draws = [
+                    [change for block in axes for change in draw(block, generator)]
+                    for _ in range(min(at_once, permutations - first))
+                ]
+                with permuted(side_by_side(draws)):
+                    found += [_harm(before, after) for after in outcomes(stack, read, len(draws))]
         except NoPermutationError as none:
             rows.append(_row(which, quantity, moved, 0, note=f"no such permutation: {none}"))
             continue

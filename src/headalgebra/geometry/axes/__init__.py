@@ -5,9 +5,10 @@ from headalgebra.geometry.axes.pairs import NoPermutationError, Pairing, pair_ac
 from headalgebra.geometry.axes.permuted import (
     Permuted,
     joint,
-    outcome,
+    outcomes,
     permuted,
     query_only,
+    side_by_side,
     stream,
 )
 from headalgebra.geometry.axes.places import HeadAxes, Places
@@ -19,11 +20,12 @@ __all__ = [
     "Permuted",
     "Places",
     "joint",
-    "outcome",
+    "outcomes",
     "pair_across",
     "pair_within",
     "permuted",
     "query_only",
+    "side_by_side",
     "stream",
     "trace_axes",
     "trace_model",

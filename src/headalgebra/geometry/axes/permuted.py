@@ -4,7 +4,7 @@ To permute rows of a projection's weights and of its bias is to permute its outp
 columns is to permute its input: so the weights themselves are left alone.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -29,13 +29,14 @@ class Permuted:
     module
         The module.
     order
-        Row or column i is what row or column ``order[i]`` was.
+        Row or column i is what row or column ``order[i]`` was. With K orders, each K-th of a batch
+        has its own.
     rows
         Whether it is of the rows.
     """
 
     module: nn.Module
-    order: Int[Tensor, " n"]
+    order: Int[Tensor, "*K n"]
     rows: bool
 
     def __call__(
@@ -43,7 +44,24 @@ class Permuted:
     ) -> Float[Tensor, "*batch o"]:
         """What the module with its weights and bias permuted gives."""
         order = self.order.to(x.device)
-        return forward(x)[..., order] if self.rows else forward(x[..., order.argsort()])
+        if self.rows:
+            return _reordered(forward(x), order)
+        return forward(_reordered(x, order.argsort(-1)))
+
+
+def _reordered(x: Float[Tensor, "*batch n"], order: Int[Tensor, "*K n"]) -> Tensor:
+    if order.ndim == 1:
+        return x[..., order]
+    parts = x.reshape(len(order), -1, x.shape[-1])
+    return parts.gather(-1, order[:, None].expand_as(parts)).view(x.shape)
+
+
+def side_by_side(draws: Iterable[Sequence[Permuted]]) -> list[Permuted]:
+    """K drawn sets of permutations of the same modules, for a batch of K copies of a text."""
+    return [
+        Permuted(of_place[0].module, torch.stack([p.order for p in of_place]), of_place[0].rows)
+        for of_place in zip(*draws, strict=True)
+    ]
 
 
 def joint(axes: HeadAxes, values: Pairing, scores: Pairing | None = None) -> Iterator[Permuted]:
@@ -98,23 +116,27 @@ def permuted(permutations: Iterable[Permuted]) -> Iterator[None]:
         yield
 
 
-def outcome(stack: Stack, tokens: Int[Tensor, "N T"]) -> Float[Tensor, "*outcome"]:
-    """What a model makes of a text.
+def outcomes(
+    stack: Stack, tokens: Int[Tensor, "N T"], copies: int = 1
+) -> Float[Tensor, "K *outcome"]:
+    """What a model makes of each of K copies of a text, read in one pass.
 
     Returns
     -------
     Tensor
-        With a head, the mean cross-entropy of the next tokens, in nats; otherwise the last state,
-        [N, T, d].
+        With a head, the mean cross-entropy of the next tokens, in nats, [K]; otherwise the last
+        state, [K, N, T, d].
     """
+    read = tokens.repeat(copies, 1)
     last: list[Tensor] = []
 
     def keep(_: int, state: Tensor) -> None:
         last[:] = [state]
 
     with torch.no_grad():
-        calls_of(stack, tokens, keep)
+        calls_of(stack, read, keep)
         if not stack.predicts:
-            return last[0]
-        logits = logits_from(stack, last[0], len(stack.blocks))[:, :-1].flatten(0, 1)
-    return nn.functional.cross_entropy(logits.double(), tokens[:, 1:].flatten())
+            return last[0].unflatten(0, (copies, len(tokens)))
+        logits = logits_from(stack, last[0], len(stack.blocks))[:, :-1].double()
+    of_tokens = nn.functional.cross_entropy(logits.mT, read[:, 1:], reduction="none")
+    return of_tokens.view(copies, -1).mean(-1)
