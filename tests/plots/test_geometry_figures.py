@@ -347,6 +347,18 @@ def test_growth_and_what_constant_scales_do_are_the_tables(study, figures, model
     assert said == ([] if predicts else ["no next token to predict"])
 
 
+def test_a_title_says_from_which_layer_on_states_are_beyond_their_numbers(study):
+    table = study["geometry"].copy()
+    gone = (table["model"] == "smollm2") & (table["layer"] > 6)
+    gone &= table["quantity"].str.startswith("first_scales_gain")
+    table.loc[gone, ["value", "note"]] = np.nan, "the state is beyond its numbers"
+    figure = draw("norm_ablation", study | {"geometry": table})
+    title = " ".join(column(figure, "smollm2")[0].get_title().split())
+    assert title == "smollm2 from layer 7 on the state is beyond its numbers"
+    assert column(figure, "minilm")[0].get_title() == "minilm"
+    assert find_collisions(figure) == []
+
+
 @pytest.mark.parametrize("model", PAIRS)
 def test_permutations_are_the_table_and_what_is_exact_is_marked(study, figures, model):
     (axes,) = column(figures["axes"], model)

@@ -17,7 +17,12 @@ from headalgebra.plots._axes import (
     symlog_axis,
     zero_legend,
 )
-from headalgebra.plots._panels import legend_below, reason_alone, title_model, title_panel
+from headalgebra.plots._panels import (
+    AT_INITIALISATION,
+    legend_below,
+    reason_alone,
+    title_panel,
+)
 from headalgebra.plots._runs import (
     BESIDE_LOOK,
     label_columns,
@@ -114,8 +119,10 @@ def ablation_by_layer(
         _draw(above, of_quantity(rows, GAIN), look)
         _draw_norms(middle, of_quantity(rows, CHANGE), look)
         _draw_rise(below, of_quantity(rows, RISE), look)
-        gains = missing(of_quantity(rows, GAIN), "no growth")
-        title_model(above, model, style, initialised, gains)
+        gains = of_quantity(rows, GAIN)
+        remarks = [AT_INITIALISATION] if model in initialised else []
+        remarks += _gone_from(gains)
+        title_panel(above, style.called(model), missing(gains, "no growth"), remarks)
         title_panel(middle, "", missing(of_quantity(rows, CHANGE), "no changes"))
         title_panel(below, "", missing(of_quantity(rows, RISE), "no next token to predict"))
     names = (r"$\|x_l\|$ over recorded", "change of $x_L$", "loss, nats")
@@ -132,6 +139,15 @@ def ablation_by_layer(
         shown.note,
     )
     return figure
+
+
+def _gone_from(gains: pd.DataFrame) -> list[str]:
+    """From which layer on states have no size any more, where the first ones had, and why."""
+    gone = gains[gains["value"].isna()]
+    notes = list(dict.fromkeys(gone["note"].fillna("").astype(str)))
+    if notes in ([], [""]) or len(gone) == len(gains):
+        return []
+    return [f"from layer {gone['layer'].min():g} on {'; '.join(notes)}"]
 
 
 def _draw(axes: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ ROUNDING = 1e-6
 POINT_LOOK: dict[str, Any] = {
     "linestyle": "none",
     "markeredgecolor": INK,
-    "markersize": 4,
+    "markersize": 3.2,
     "zorder": 3,
 }
 ERROR_KEY: dict[str, Any] = {"linestyle": "none", "marker": "|", "markersize": 7}

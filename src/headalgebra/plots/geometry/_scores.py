@@ -99,13 +99,15 @@ def scores_by_layer(
     std_limits = log_limits(
         numbers(heads.loc[heads["quantity"].isin(of_heads[:2]), "value"]), score_std
     )
+    shares = numbers(heads.loc[heads["quantity"].isin(of_heads[2:]), "value"])
+    lowest = float(np.nanmin(shares, initial=score_cosine_r2))
     initial_limits = log_limits(*(numbers(initial_scores[name]) for name in ("value", "null")))
     for panels, (model, initial) in zip(columns, shown.beside.items(), strict=True):
         rows = shown.rows[model]
         above, middle, below = panels
         log_axis(above.yaxis, std_limits)
         above.axhspan(*score_std, **BAND_LOOK)
-        middle.set_ylim(-0.03, 1.03)
+        middle.set_ylim(lowest - 0.04, 1.04)
         middle.axhline(score_cosine_r2, **BOUND_LOOK)
         layers = numbers(rows["layer"])
         for axes, name, reason in ((above, STD, "no scores"), (middle, R2, "no correlations")):
@@ -129,7 +131,9 @@ def scores_by_layer(
         log_axis(below.yaxis, initial_limits)
         _draw_drawn(below, rows)
     label_columns(
-        columns, x="width $d_k$ of a drawn head", y=("sd of scores", "$R^2$ on the cosine", "drawn")
+        columns,
+        x="width $d_k$ of a drawn head",
+        y=("sd of scores", "$R^2$ on the cosine", "drawn heads"),
     )
     legend_below(
         figure,
