@@ -99,6 +99,9 @@ def rows_of(ran: Ran) -> dict[str, list[dict[str, object]]]:
         ],
         "normality": [*head_rows(ran), *growth_rows(ran.size)],
         "convolution": convolution_rows(decoder),
+        "geometry": geometry_rows(),
+        "axes": axes_rows(decoder),
+        "drift": drift_rows() if decoder else [],
     }
 
 
@@ -173,6 +176,100 @@ def convolution_rows(decoder: bool) -> list[dict[str, object]]:
     return rows
 
 
+OF_A_NORM = {
+    "takes_mean_off": (1.0, NAN),
+    "mean_square": (0.999, NAN),
+    "mean_square_sd": (1e-4, NAN),
+    "shortened": (0.999, NAN),
+    "lambda_1": (1e-15, 0.0),
+    "lambda_2": (5e-3, 0.6),
+    "lambda_3": (0.1, 0.61),
+    "nulled": (1.0, 1.0),
+}
+OF_SCORES = {
+    "query_beyond_affine": 0.02,
+    "score_query_variation": 0.2,
+    "score_key_variation": 0.1,
+    "score_beyond_one": 0.6,
+    **dict.fromkeys(("score_cosine_r2", "score_cosine_r2_without_first"), 0.95),
+    **dict.fromkeys(("score_std", "score_std_without_first"), 1.5),
+}
+OF_A_FILTER = {
+    "off_share": (0.7, 0.6),
+    "off_share_se": (0.01, NAN),
+    "bits_before": (9.0, 9.0),
+    "bits_after": (5.0, 6.0),
+}
+"""Quantities of each norm, head and layer: the value, and the null where there are some."""
+
+WIDTHS = (8, 16, 32, 64, 128)
+"""Of drawn heads."""
+
+
+def geometry_rows() -> list[dict[str, object]]:
+    """LayerNorms with two small eigenvalues, scores that are angles, and a filter."""
+    rows: list[dict[str, object]] = []
+    for layer in range(L):
+        gain = 2.0 * 1.5**layer
+        gains = dict.fromkeys(("first_scales_gain", "first_scales_gain_without_first"), (gain, NAN))
+        rows += [
+            {"layer": layer, "norm": norm, "quantity": name, "value": value, "null": null}
+            for norm in ("attention", "feed-forward")
+            for name, (value, null) in OF_A_NORM.items()
+        ]
+        rows += [
+            {"layer": layer, "head": head, "quantity": name, "value": value}
+            for head in range(HEADS)
+            for name, value in OF_SCORES.items()
+        ]
+        rows += [
+            {"layer": layer, "quantity": name, "value": value, "null": null}
+            for name, (value, null) in (OF_A_FILTER | gains).items()
+        ]
+    note = "weights drawn with standard deviation 0.05"
+    for width in WIDTHS:
+        for name, value, null in (
+            ("initial_score_std", 0.98, 0.96),
+            ("initial_score_variance_ratio", 1.02, 1.0),
+        ):
+            rows.append({"quantity": f"{name}_{width}", "value": value, "null": null, "note": note})
+    return [{"note": ""} | row for row in rows]
+
+
+HARMS = {
+    ("joint", "within"): (-3e-16, 1e-17),
+    ("joint", "across"): (0.5, 0.02),
+    ("query only", "within"): (0.4, 0.02),
+    ("query only", "across"): (0.4, 0.02),
+    ("stream", "within"): (0.27, 0.01),
+    ("stream", "across"): (0.29, 0.01),
+    ("stream", "relabelled within"): (0.28, 0.01),
+    ("stream", "relabelled across"): (0.285, 0.01),
+}
+"""By what is permuted, and where it goes, the mean and its standard error."""
+
+
+def axes_rows(decoder: bool) -> list[dict[str, object]]:
+    """Permutations within heads do nothing, and blocks of the state's axes are like any others."""
+    quantity = "cross_entropy" if decoder else "last_state"
+    return [
+        {"permuted": permuted, "quantity": quantity, "moved": moved, "permutations": 16}
+        | {"mean": mean, "standard_error": error, "note": ""}
+        for (permuted, moved), (mean, error) in HARMS.items()
+    ]
+
+
+def drift_rows() -> list[dict[str, object]]:
+    """Drift that saturates, and that every norm lessens."""
+    return [
+        {"layer": layer, "offset": offset, "place": place, "median": factor * (0.4 - 0.2 / offset)}
+        | {"n": 100, "note": ""}
+        for layer in range(L + 1)
+        for offset in (1, 2, 4, 8)
+        for place, factor in (("before", 1.0), ("after", 0.9))
+    ]
+
+
 TABLES = {
     "runs": columns.MODEL_RUNS,
     "guards": columns.MODEL_GUARDS,
@@ -181,6 +278,9 @@ TABLES = {
     "resummation": columns.MODEL_RESUMMATION,
     "normality": columns.MODEL_NORMALITY,
     "convolution": columns.MODEL_CONVOLUTION,
+    "geometry": columns.MODEL_GEOMETRY,
+    "axes": columns.MODEL_AXES,
+    "drift": columns.MODEL_DRIFT,
 }
 
 

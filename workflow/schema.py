@@ -131,7 +131,11 @@ class States(Group):
 class Claims(Group):
     """What statistics are held against when the papers' claims are judged."""
 
-    ascending = (("near_one_from", "near_one_to"), ("slope_from", "slope_to"))
+    ascending = (
+        ("near_one_from", "near_one_to"),
+        ("slope_from", "slope_to"),
+        ("score_std_from", "score_std_to"),
+    )
     share: kinds.Fraction = defaults.SHARE
     """of layers that must be as claimed, at the least"""
     rank_correlation: kinds.Fraction = defaults.RANK_CORRELATION
@@ -184,6 +188,24 @@ class Claims(Group):
     """of a head's attention that a convolution must explain, at the least"""
     gradient_cosine: kinds.Fraction = defaults.GRADIENT_COSINE
     """of a layer's update with the loss's descent, at the least"""
+    growth_without_norms: kinds.AboveOne = defaults.GROWTH_WITHOUT_NORMS
+    """states that leave their sphere grow to more than this times the recorded ones"""
+    second_eigenvalue: kinds.Fraction = defaults.SECOND_EIGENVALUE
+    """of normalised states' covariance, over the median, if two directions are null, at the most"""
+    cosine_r2: kinds.Fraction = defaults.COSINE_R2
+    """of a head's scores that their cosines must explain, at the least"""
+    variance_ratio_error: kinds.Fraction = defaults.VARIANCE_RATIO_ERROR
+    """of the scores' variance over that of independent coordinates, from 1, at the most"""
+    score_std_from: kinds.Positive = defaults.SCORE_STD_FROM
+    """a standard deviation of scores of order one begins here"""
+    score_std_to: kinds.Positive = defaults.SCORE_STD_TO
+    """and ends here"""
+    drift_saturation: kinds.AboveOne = defaults.DRIFT_SATURATION
+    """drift that grows to more than this when a window slides twice as far does not saturate"""
+    off_share: kinds.Fraction = defaults.OFF_SHARE
+    """of an activation's inputs, beyond which those below 0 are most"""
+    standard_errors: kinds.Positive = defaults.STANDARD_ERRORS
+    """by which a mean must be beyond a bound, or within which two means are alike"""
 
 
 class Analysis(Group):

@@ -223,6 +223,30 @@ CONVOLUTION_SHARE = 0.5
 GRADIENT_COSINE = 0.5
 """Of a layer's update with the loss's descent, if the update is that, at the least."""
 
+GROWTH_WITHOUT_NORMS = 10.0
+"""States that leave the norms' sphere grow to more than this times the recorded ones."""
+
+SECOND_EIGENVALUE = 1e-2
+"""Of a covariance matrix, over the median one, if a norm nulls two directions, at the most."""
+
+COSINE_R2 = 0.9
+"""Of a head's scores, what their cosines must explain if scores are angles, at the least."""
+
+VARIANCE_RATIO_ERROR = 0.1
+"""Of the scores' variance over that of independent coordinates, from 1, at the most."""
+
+SCORE_STD_FROM, SCORE_STD_TO = 0.5, 2.0
+"""Standard deviation of scores over √r that is of order one."""
+
+DRIFT_SATURATION = 1.1
+"""Drift that grows to more than this when a window slides twice as far does not saturate."""
+
+OFF_SHARE = 0.5
+"""Of an activation's inputs that are below 0, beyond which it discards most."""
+
+STANDARD_ERRORS = 3.0
+"""Errors of a mean by which it must be beyond a bound, or within which two means are alike."""
+
 EFFECT_SEQUENCES = 1
 """Sequences on which a layer's attention is replaced by convolutions."""
 

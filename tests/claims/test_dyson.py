@@ -43,11 +43,11 @@ AS_CLAIMED = {
     REPRODUCED: [
         *("dyson-bidirectional", "dyson-nonhermitian", "dyson-saturation", "dyson-channels"),
         *("dyson-low-rank", "dyson-small", "dyson-perturbative", "dyson-collapse"),
-        "dyson-resummation",
+        *("dyson-resummation", "dyson-norm"),
     ],
     TRUE_OF_ANYTHING: ["dyson-local", "dyson-product"],
     CONTRADICTED: ["dyson-triangular"],
-    NOT_MEASURED: ["dyson-norm", "dyson-pseudospectra"],
+    NOT_MEASURED: ["dyson-pseudospectra"],
 }
 
 
@@ -58,10 +58,6 @@ def test_a_study_as_the_paper_has_it() -> None:
         assert {id: judged(id, as_claimed())["verdict"] for id in expected} == dict.fromkeys(
             expected, verdict
         )
-
-
-def test_what_no_table_tells_says_what_is_missing() -> None:
-    assert "keep the scales of the first layer" in judged("dyson-norm", as_claimed())["note"]
 
 
 # ------ Heads
@@ -222,6 +218,35 @@ def test_frozen_blocks_that_were_not_replayed_say_so() -> None:
     row = judged("dyson-product", tables)
     assert (row["verdict"], row["models"]) == (TRUE_OF_ANYTHING, "e")
     assert "d: no replay of its frozen blocks" in row["note"]
+
+
+GAINS = ("first_scales_gain", "first_scales_gain_without_first")
+
+
+@pytest.mark.parametrize("quantity", GAINS)
+def test_without_norms_the_last_state_must_grow_more_than_tenfold(quantity: str) -> None:
+    where = {"model": "e", "quantity": quantity}
+    for value, verdict in ((10.1, REPRODUCED), (10.0, NOT_REPRODUCED), (0.1, NOT_REPRODUCED)):
+        row = judged("dyson-norm", changed("geometry", "value", value, layer=L - 1, **where))
+        assert row["verdict"] == verdict
+        if verdict == NOT_REPRODUCED:
+            assert (row["value"], row["n"], row["models"]) == (value, L, "d, e")
+            assert row["statistic"].endswith("without the first token") == (quantity == GAINS[1])
+    # Earlier ones are on the way.
+    earlier = changed("geometry", "value", 1e-3, layer=L - 2, **where)
+    assert judged("dyson-norm", earlier)["verdict"] == REPRODUCED
+
+
+def test_a_state_out_of_range_has_no_size() -> None:
+    where = {"model": "d", "layer": L - 1, "quantity": GAINS[0]}
+    tables = changed("geometry", "value", NAN, **where)
+    tables = changed("geometry", "note", "out of range", tables=tables, **where)
+    row = judged("dyson-norm", tables)
+    assert (row["verdict"], row["models"]) == (REPRODUCED, "e")
+    assert row["note"] == "d: out of range"
+    row = judged("dyson-norm", without("geometry", quantity=GAINS[0]))
+    assert row["verdict"] == NOT_MEASURED
+    assert row["note"] == f"d: no {GAINS[0]} was measured; e: no {GAINS[0]} was measured"
 
 
 BY_PLACEMENT = {

@@ -64,6 +64,13 @@ DYSON = [
     *("dyson-product", "dyson-norm"),
     *("dyson-collapse", "dyson-resummation", "dyson-pseudospectra"),
 ]
+GEOMETRY = [
+    *("geometry-manifold", "geometry-nonlinear"),
+    *("geometry-cosine", "geometry-geodesic", "geometry-sqrt-dk", "geometry-drift"),
+    *("geometry-filter", "geometry-complexity"),
+    *("geometry-axes", "geometry-soft-heads", "geometry-grid"),
+    *("geometry-two-nulls", "geometry-rg", "geometry-symmetriser"),
+]
 HOPF = [
     *("hopf-lti", "hopf-convolution", "hopf-impulse", "hopf-coherence", "hopf-gradient"),
     "hopf-building-blocks",
@@ -79,10 +86,11 @@ def test_the_ledger_has_every_claim_once_by_section() -> None:
     claims, evidence = ledger(of_model(), TRAINED, THRESHOLDS)
     assert tuple(claims.columns) == columns.CLAIMS
     assert tuple(evidence.columns) == columns.EVIDENCE
-    assert list(claims["id"]) == list(CLAIMS) == [*IDS, *DYSON, *HOPF]
+    assert list(claims["id"]) == list(CLAIMS) == [*IDS, *DYSON, *GEOMETRY, *HOPF]
     assert dict(claims.groupby("paper", sort=False).size()) == {
         "linf": len(IDS),
         "dyson": len(DYSON),
+        "geometry": len(GEOMETRY),
         "hopf": len(HOPF),
     }
     assert set(TITLES) == set(PAPERS)

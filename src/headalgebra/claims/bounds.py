@@ -27,14 +27,19 @@ class Bound:
         What a number is held against.
     at_most
         Whether it may be no larger; otherwise no smaller.
+    beyond
+        Whether it may not be as large as the limit either.
     """
 
     called: str
     limit: float
     at_most: bool = False
+    beyond: bool = False
 
     def holds(self, measured: Evidence) -> bool:
         """Whether a number keeps it."""
+        if self.beyond and measured.value == self.limit:
+            return False
         return measured.value <= self.limit if self.at_most else measured.value >= self.limit
 
     def extreme(self, found: Sequence[Evidence]) -> Evidence:

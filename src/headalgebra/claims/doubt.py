@@ -21,6 +21,7 @@ TEXTS = frozenset(
     ("conditioning", "elements", "estimator", "level", "operand", "phase", "quantity", "route")
 ) | {
     *("dtype", "guard", "head", "kind", "method", "norm_placement", "note", "operator", "sequence"),
+    *("moved", "norm", "permuted", "place"),
 }
 """Columns that claims read and that hold no number."""
 
@@ -29,6 +30,9 @@ SHAPE = ["n_heads", "rank", "basis_dim", "classical"]
 
 PLACES = {"dyson": "order", "resummation": "m"}
 """What tells the rows of a model apart, where it is not the layer."""
+
+NAMES = {"guards": ("guard",), "geometry": ("quantity",), "axes": ("permuted", "moved")}
+"""What names rows that are of no layer."""
 
 MADE_HERE = {
     "conditioning": ("constructed layers", "case"),
@@ -92,6 +96,38 @@ def _whatever_the_text(rows: pd.DataFrame) -> pd.Series:
     return ~(linear | (rows["quantity"] == "gradient_cosine_se"))
 
 
+def _told(rows: pd.DataFrame) -> pd.Series:
+    """Which rows have a note, which says why a number is not there."""
+    return rows["note"].notna() & (rows["note"] != "")
+
+
+def _not_told(rows: pd.DataFrame) -> pd.Series:
+    return ~_told(rows)
+
+
+def _of_drawn_heads(rows: pd.DataFrame) -> pd.Series:
+    return rows["quantity"].str.startswith("initial_")
+
+
+def _of_a_layer(rows: pd.DataFrame) -> pd.Series:
+    return ~_of_drawn_heads(rows)
+
+
+def _measured_of_geometry(rows: pd.DataFrame) -> pd.Series:
+    # Of drawn heads the note says how they were drawn; a zero head has no scores.
+    zero_head = rows["head"].notna() & (rows["rank"] < rows["n_heads"])
+    return _of_drawn_heads(rows) | ~(_told(rows) | zero_head)
+
+
+def _state_or_not_told(rows: pd.DataFrame) -> pd.Series:
+    # Not every state is read by a norm.
+    return (rows["place"] == "before") | ~_told(rows)
+
+
+def _permuted(at_least: int) -> Need:
+    return lambda rows: ~(rows["permutations"] < at_least)
+
+
 NEEDS: dict[str, dict[str, Need]] = {
     "layers": {
         "epsilon": _two_heads,
@@ -118,6 +154,9 @@ NEEDS: dict[str, dict[str, Need]] = {
     "dyson": dict.fromkeys(("chen_residual", "antipode_residual"), _none),
     "normality": {"value": _head_that_is_not_zero},
     "convolution": {"value": _whatever_the_text, "null": _none},
+    "geometry": {"layer": _of_a_layer, "value": _measured_of_geometry, "null": _none},
+    "axes": {"layer": _none, "mean": _permuted(1), "standard_error": _permuted(2)},
+    "drift": dict.fromkeys(("layer", "offset", "n"), _not_told) | {"median": _state_or_not_told},
 }
 """Which rows must have the numbers of a column; of a column that is not here, all of them."""
 
@@ -194,9 +233,10 @@ def _in_column(table: str, rows: pd.DataFrame, column: str, need: Need) -> Itera
 
 def _in_words(table: str, rows: pd.DataFrame) -> str:
     """Where rows of a model are; empty where a table has one row of each model."""
-    if table == "guards":
-        return f"({listed(list(rows['guard']))})"
     place = PLACES.get(table, "layer")
+    if table in NAMES and (place not in rows or rows[place].isna().all()):
+        named = rows[list(NAMES[table])].astype(str).agg(" ".join, axis="columns")
+        return f"({listed(list(named))})"
     if place not in rows:
         return ""
     where = _places(rows[place])

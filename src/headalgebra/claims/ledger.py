@@ -18,6 +18,15 @@ from headalgebra.claims.dyson import (
     unit,
 )
 from headalgebra.claims.finding import Finding
+from headalgebra.claims.geometry import (
+    activation,
+    attention,
+    axes,
+    discussion,
+    drift,
+    manifold,
+    trainable,
+)
 from headalgebra.claims.hopf import abstract
 from headalgebra.claims.linf import (
     brackets,
@@ -47,6 +56,15 @@ PAPERS = {
         *series.CLAIMS,
         *outlook.CLAIMS,
     ),
+    "geometry": (
+        *manifold.CLAIMS,
+        *attention.CLAIMS,
+        *drift.CLAIMS,
+        *activation.CLAIMS,
+        *axes.CLAIMS,
+        *discussion.CLAIMS,
+        *trainable.CLAIMS,
+    ),
     "hopf": abstract.CLAIMS,
 }
 """The claims of each paper, by section."""
@@ -55,6 +73,8 @@ TITLES = {
     "linf": "On the L∞-algebra structure of transformer attention mechanisms",
     "dyson": "From Embeddings to Dyson Series: Transformer Mechanics as Non-Hermitian Operator "
     "Theory",
+    "geometry": "A Geometric and Information-Theoretic Interpretation of LayerNorm, FFN, and MHA "
+    "in Transformers",
     "hopf": "Coinductive guide to inductive transformer heads",
 }
 """What each paper is called."""
@@ -81,8 +101,9 @@ def ledger(
     tables
         ``layers``, ``sampling``, ``precision``, ``tower``, ``literal``, ``conditioning`` and
         ``feasibility``, and of what models do on a text ``runs``, ``guards``, ``states``,
-        ``dyson``, ``resummation``, ``normality`` and ``convolution``, in the columns of
-        :mod:`headalgebra.columns`. Claims on a table that is not there are not measured.
+        ``dyson``, ``resummation``, ``normality``, ``convolution``, ``geometry``, ``axes`` and
+        ``drift``, in the columns of :mod:`headalgebra.columns`. Claims on a table that is not
+        there are not measured.
     models
         The study's models in its order, in the columns of
         :data:`headalgebra.columns.DESCRIBED_MODELS`.

@@ -15,7 +15,10 @@ from headalgebra.claims.statistics import listed
 STEP_ZERO = re.compile(r"(?:^|[^a-z])step[-_]?0+(?![0-9.])", re.IGNORECASE)
 """In a revision's name: before the first step of training."""
 
-OF_RUNS = ("guards", "states", "dyson", "resummation", "normality", "convolution")
+OF_RUNS = (
+    *("guards", "states", "dyson", "resummation", "normality", "convolution"),
+    *("geometry", "axes", "drift"),
+)
 """Tables of what a model does on a text; one that could not be run is in none of them."""
 
 
@@ -73,6 +76,22 @@ class Thresholds:
         Of a head's attention that a convolution must explain.
     gradient_cosine
         Of a layer's update with the descent of the loss.
+    growth_without_norms
+        Of the last state over the recorded one, beyond which it has left the norms' sphere.
+    second_eigenvalue
+        Of a norm's covariance matrix over the median one, up to which a direction is null.
+    cosine_r2
+        Of a head's scores that their cosines must explain.
+    variance_ratio_error
+        Of the scores' variance over that of independent coordinates, from 1, at the most.
+    score_std_from, score_std_to
+        Standard deviation of scores over √r that is of order one.
+    drift_saturation
+        Of the drift over that of half the offset, up to which it saturates.
+    off_share
+        Of an activation's inputs, beyond which those below 0 are most.
+    standard_errors
+        By which a mean must be beyond a bound, or within which two are alike.
     """
 
     share: float
@@ -101,6 +120,15 @@ class Thresholds:
     impulse_share: float
     convolution_share: float
     gradient_cosine: float
+    growth_without_norms: float
+    second_eigenvalue: float
+    cosine_r2: float
+    variance_ratio_error: float
+    score_std_from: float
+    score_std_to: float
+    drift_saturation: float
+    off_share: float
+    standard_errors: float
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Section IV: depth as a Dyson series, and norms as what keeps it stable."""
 
+from headalgebra.claims.bounds import Bound, on_every_bound
 from headalgebra.claims.claim import Claim
-from headalgebra.claims.finding import TRUE_OF_ANYTHING, Evidence, Finding, not_measured
+from headalgebra.claims.finding import TRUE_OF_ANYTHING, Evidence, Finding
+from headalgebra.claims.quantities import by, lacking
 from headalgebra.claims.rules import on_identity
 from headalgebra.claims.statistics import numbers
 from headalgebra.claims.study import Study
@@ -41,6 +43,39 @@ def product(study: Study) -> Finding:
     )
 
 
+GAINS = {
+    "first_scales_gain": "",
+    "first_scales_gain_without_first": ", without the first token",
+}
+"""By quantity, of which tokens."""
+
+
+def without_norms(study: Study) -> Finding:
+    """Size of the last state over the recorded one, all norms with the first block's scales."""
+    called = "|x_L| over the recorded one with the first block's scales"
+    measured, not_judged = {}, {}
+    for model, rows in study.rows("geometry"):
+        if why := lacking(rows, list(GAINS)):
+            not_judged[model] = why
+            continue
+        layers = by(rows, ("layer",), list(GAINS))
+        n = len(layers)
+        measured[model] = [
+            Evidence(on=model, statistic=called + where, value=float(layers[name].iloc[-1]), n=n)
+            for name, where in GAINS.items()
+        ]
+    limit = study.thresholds.growth_without_norms
+    return on_every_bound(
+        [
+            Bound(called=f"smallest {called}{where}", limit=limit, beyond=True)
+            for where in GAINS.values()
+        ],
+        measured,
+        not_judged=not_judged,
+        nothing=study.nothing_measured,
+    )
+
+
 CLAIMS = (
     Claim(
         id="dyson-product",
@@ -70,11 +105,11 @@ CLAIMS = (
         statement="normalisation maps the series back to a manifold of unit variance: without its "
         "rescaling the norm of the states would leave it",
         paper_value="convergence where series without it diverge",
-        criterion="frozen blocks whose norms keep the scales of the first layer give a last state "
-        "more than tenfold the recorded one",
-        rule=lambda _: not_measured(
-            "no pass through frozen blocks whose norms keep the scales of the first layer"
-        ),
-        of_trained_models=False,
+        criterion="frozen blocks whose norms keep the scales that they had for each token in the "
+        "first block give a last state more than {growth_without_norms:g} times the recorded one, "
+        "over all tokens and with the first of each sequence left out, in every trained model",
+        reads={"geometry": ("quantity", "value", "note")},
+        quantities=tuple(GAINS),
+        rule=without_norms,
     ),
 )
