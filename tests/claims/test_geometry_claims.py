@@ -79,9 +79,9 @@ def test_a_study_as_the_paper_has_it() -> None:
 @pytest.mark.parametrize(
     ("id", "missing"),
     [
-        ("geometry-soft-heads", "no training runs of decoders with soft heads"),
-        ("geometry-grid", "no training runs of decoders whose dimensions match"),
-        ("geometry-symmetriser", "no training runs of decoders with such a block"),
+        ("geometry-soft-heads", "no training run of a decoder with soft heads"),
+        ("geometry-grid", "no training run of a decoder whose dimensions match"),
+        ("geometry-symmetriser", "no training run of a decoder with such a block"),
         ("geometry-rg", "no coarse-graining map and no fixed point are defined"),
     ],
 )

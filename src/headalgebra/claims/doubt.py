@@ -115,7 +115,8 @@ def _of_a_layer(rows: pd.DataFrame) -> pd.Series:
 
 def _measured_of_geometry(rows: pd.DataFrame) -> pd.Series:
     # Of drawn heads the note says how they were drawn; a zero head has no scores.
-    zero_head = rows["head"].notna() & (rows["rank"] < rows["n_heads"])
+    of_head = rows["head"].notna() if "head" in rows else False
+    zero_head = of_head & (rows["rank"] < rows["n_heads"])
     return _of_drawn_heads(rows) | ~(_told(rows) | zero_head)
 
 

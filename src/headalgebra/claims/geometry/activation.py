@@ -48,7 +48,7 @@ BITS = ("bits_before", "bits_after")
 def shortens(study: Study) -> Finding:
     """Bits that the activation takes from an entry, and how many more than from Gaussian ones."""
     falls = "fall of bits an entry in a layer"
-    more = "of it beyond that of Gaussian u"
+    more = f"{falls} beyond that of Gaussian u"
     measured, beside, not_judged = {}, [], {}
     for model, rows in study.rows("geometry"):
         values, nulls = (_fall(rows, column) for column in ("value", "null"))
@@ -62,19 +62,19 @@ def shortens(study: Study) -> Finding:
         beyond = values - nulls
         measured[model] = [
             Evidence(on=model, statistic=f"smallest {falls}", value=float(values.min()), n=n),
-            Evidence(on=model, statistic=f"smallest part {more}", value=float(beyond.min()), n=n),
+            Evidence(on=model, statistic=f"smallest {more}", value=float(beyond.min()), n=n),
         ]
         before = by(rows, ("layer",), BITS)["bits_before"]
         for statistic, mean in (
             ("mean bits of an entry of u", before.mean()),
             (f"mean {falls}", values.mean()),
-            (f"mean part {more}", beyond.mean()),
+            (f"mean {more}", beyond.mean()),
         ):
             beside.append(Evidence(on=model, statistic=statistic, value=float(mean), n=n))
     return on_every_bound(
         [
             Bound(called=f"smallest {falls}", limit=0.0, beyond=True),
-            Bound(called=f"smallest part of a fall of bits {more}", limit=0.0, beyond=True),
+            Bound(called=f"smallest {more}", limit=0.0, beyond=True),
         ],
         measured,
         beside=beside,

@@ -148,7 +148,7 @@ CLAIMS = (
         statement="heads that share axes, as weights that overlap, group features more flexibly "
         "and may be more powerful",
         paper_value="a proposal",
-        missing="training runs of decoders with soft heads beside such with hard ones",
+        missing="training run of a decoder with soft heads beside one with hard ones",
     ),
     awaiting_experiment(
         "geometry-grid",
@@ -157,6 +157,6 @@ CLAIMS = (
         statement="that norms leave d − 2 dimensions and heads divide d axes is a mismatch that "
         "regularises training",
         paper_value="a hypothesis",
-        missing="training runs of decoders whose dimensions match beside such whose do not",
+        missing="training run of a decoder whose dimensions match beside one whose do not",
     ),
 )

@@ -10,6 +10,6 @@ CLAIMS = (
         statement="a block of parallel heads that learns to normalise, step by step, can take "
         "LayerNorm's place",
         paper_value="a proposal",
-        missing="training runs of decoders with such a block beside such with LayerNorm",
+        missing="training run of a decoder with such a block beside one with LayerNorm",
     ),
 )
