@@ -202,7 +202,7 @@ if "states" in WINGS:
             category="Geometry",
             plot="geometry.norms_by_layer",
             tables=with_runs("geometry"),
-            settings=beside_initialisation(),
+            settings=beside_initialisation(**bounds("second_eigenvalue")),
             counts=READ,
         ),
         "norm_ablation": Figure(
@@ -210,15 +210,15 @@ if "states" in WINGS:
             category="Geometry",
             plot="geometry.ablation_by_layer",
             tables=with_runs("geometry"),
-            settings=beside_initialisation(),
-            counts=READ,
+            settings=beside_initialisation(**bounds("growth_without_norms")),
+            counts={**READ, **analysis("states.ablated_tokens")},
         ),
         "scores": Figure(
             title="Scores and angles",
             category="Geometry",
             plot="geometry.scores_by_layer",
             tables=with_runs("geometry"),
-            settings=beside_initialisation(),
+            settings=beside_initialisation(**bounds("score_std_from", "score_std_to", "cosine_r2")),
             counts=READ,
         ),
         "filter": Figure(
@@ -226,7 +226,7 @@ if "states" in WINGS:
             category="Geometry",
             plot="geometry.filter_by_layer",
             tables=with_runs("geometry"),
-            settings=beside_initialisation(),
+            settings=beside_initialisation(**bounds("off_share")),
             counts=READ,
         ),
         "axes": Figure(
@@ -241,7 +241,7 @@ if "states" in WINGS:
             category="Geometry",
             plot="geometry.head_axes_by_layer",
             tables=with_runs("geometry"),
-            settings=beside_initialisation(),
+            settings=beside_initialisation(**bounds("own_block")),
         ),
         "drift": Figure(
             title="Drift under a sliding window",

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from headalgebra.defaults import GROWTH_WITHOUT_NORMS
 from headalgebra.plots._axes import (
     layer_axis,
     log_axis,
@@ -58,7 +59,7 @@ def ablation_by_layer(
     *,
     initialised: Collection[str],
     initialisations: Mapping[str, str],
-    first_scales_gain: float = 10.0,
+    growth_without_norms: float = GROWTH_WITHOUT_NORMS,
 ) -> Figure:
     """Growth of states under the first block's scales, and harm of one norm with a constant scale.
 
@@ -75,7 +76,7 @@ def ablation_by_layer(
         Models that were never trained.
     initialisations
         For trained models the one of these that is drawn in the same panels.
-    first_scales_gain
+    growth_without_norms
         A line across the sizes: beyond it states leave their sphere.
 
     Raises
@@ -96,7 +97,7 @@ def ablation_by_layer(
         quantity: numbers(of_quantity(chosen, quantity)["value"])
         for quantity in (GAIN, LATER, CHANGE, RISE)
     }
-    gain_limits = log_limits(values[GAIN], values[LATER], [1.0, first_scales_gain])
+    gain_limits = log_limits(values[GAIN], values[LATER], [1.0, growth_without_norms])
     for panels, (model, initial) in zip(columns, shown.beside.items(), strict=True):
         rows = shown.rows[model]
         look = model_look(colours[model], model, initialised)
@@ -105,7 +106,7 @@ def ablation_by_layer(
             layer_axis(axes, numbers(rows["layer"]))
         log_axis(above.yaxis, gain_limits)
         above.axhline(1, **BOUND_LOOK)
-        above.axhline(first_scales_gain, **BOUND_LOOK)
+        above.axhline(growth_without_norms, **BOUND_LOOK)
         log_axis(middle.yaxis, log_limits(values[CHANGE]))
         symlog_axis(below.yaxis, LINEAR_TO)
         below.set_ylim(*_rise_limits(values[RISE]))
@@ -133,7 +134,9 @@ def ablation_by_layer(
             Line2D([], [], color="0.5", label="all tokens", **MEAN_LOOK),
             Line2D([], [], color="0.5", label="without the first token", **LATER_LOOK),
             *shown.beside_entries(),
-            Line2D([], [], label=f"as recorded, and {first_scales_gain:g} times it", **BOUND_LOOK),
+            Line2D(
+                [], [], label=f"as recorded, and {growth_without_norms:g} times it", **BOUND_LOOK
+            ),
             *zero_legend(values[GAIN], values[CHANGE]),
         ],
         shown.note,

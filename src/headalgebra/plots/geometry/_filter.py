@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from headalgebra.defaults import OFF_SHARE
 from headalgebra.plots._axes import layer_axis, log_axis, log_limits, plot_positive, zero_legend
 from headalgebra.plots._panels import legend_below, reason_alone, title_model, title_panel
 from headalgebra.plots._runs import (
@@ -65,7 +66,7 @@ def filter_by_layer(
     *,
     initialised: Collection[str],
     initialisations: Mapping[str, str],
-    off_share: float = 0.5,
+    off_share: float = OFF_SHARE,
 ) -> Figure:
     """Share of units that are off, participation ratios, and bits that the activation spares.
 

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from headalgebra.defaults import OWN_BLOCK
 from headalgebra.plots._axes import layer_axis, log_axis, log_limits, zero_legend
 from headalgebra.plots._panels import legend_below, reason_alone, title_model, title_panel
 from headalgebra.plots._runs import (
@@ -46,7 +47,7 @@ def head_axes_by_layer(
     *,
     initialised: Collection[str],
     initialisations: Mapping[str, str],
-    own_block_share: float = 0.5,
+    own_block: float = OWN_BLOCK,
 ) -> Figure:
     """Share of each head's operator in its own block of axes, and overlaps of what heads read.
 
@@ -65,7 +66,7 @@ def head_axes_by_layer(
         Models that were never trained.
     initialisations
         For trained models the one of these whose medians are drawn in the same panels.
-    own_block_share
+    own_block
         A line across the shares: from it on a head keeps to its block.
 
     Raises
@@ -88,12 +89,12 @@ def head_axes_by_layer(
     limits = {}
     for quantity in PANELS:
         rows = chosen[chosen["quantity"] == quantity]
-        bound = [own_block_share] if quantity == "own_block_share" else []
+        bound = [own_block] if quantity == "own_block_share" else []
         limits[quantity] = log_limits(numbers(rows["value"]), numbers(rows["null"]), bound)
     for panels, (model, initial) in zip(columns, shown.beside.items(), strict=True):
         rows = shown.rows[model]
         look = model_look(colours[model], model, initialised)
-        panels[0].axhline(own_block_share, **BOUND_LOOK)
+        panels[0].axhline(own_block, **BOUND_LOOK)
         for axes, (quantity, (_, reason)) in zip(panels, PANELS.items(), strict=True):
             heads = of_quantity(rows, quantity)
             log_axis(axes.yaxis, limits[quantity])
@@ -115,7 +116,7 @@ def head_axes_by_layer(
             Line2D([], [], color="0.5", label="a head", **HEADS_LOOK),
             Line2D([], [], label="chance", **NULL_LOOK),
             *shown.beside_entries("median, at initialisation"),
-            Line2D([], [], label=f"bound {own_block_share:g} of the share", **BOUND_LOOK),
+            Line2D([], [], label=f"bound {own_block:g} of the share", **BOUND_LOOK),
             *zero_legend(chosen["value"]),
         ],
         shown.note,

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from headalgebra.defaults import SECOND_EIGENVALUE
 from headalgebra.plots._axes import ZERO_LOOK, layer_axis, log_axis, log_limits, plot_positive
 from headalgebra.plots._panels import (
     AT_INITIALISATION,
@@ -63,7 +64,7 @@ def norms_by_layer(
     *,
     initialised: Collection[str],
     initialisations: Mapping[str, str],
-    second_eigenvalue: float = 1e-2,
+    second_eigenvalue: float = SECOND_EIGENVALUE,
 ) -> Figure:
     """Smallest eigenvalues of normalised states over the median, and lengths before and after.
 

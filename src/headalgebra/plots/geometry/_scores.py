@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
+from headalgebra.defaults import COSINE_R2, SCORE_STD_FROM, SCORE_STD_TO
 from headalgebra.plots._axes import layer_axis, log_axis, log_limits, plot_positive
 from headalgebra.plots._panels import legend_below, reason_alone, title_model, title_panel
 from headalgebra.plots._runs import (
@@ -53,8 +54,9 @@ def scores_by_layer(
     *,
     initialised: Collection[str],
     initialisations: Mapping[str, str],
-    score_std: tuple[float, float] = (0.5, 2.0),
-    score_cosine_r2: float = 0.9,
+    score_std_from: float = SCORE_STD_FROM,
+    score_std_to: float = SCORE_STD_TO,
+    cosine_r2: float = COSINE_R2,
 ) -> Figure:
     """Standard deviation of scores, the share of them that is an angle, and scores of drawn heads.
 
@@ -71,9 +73,9 @@ def scores_by_layer(
         Models that were never trained.
     initialisations
         For trained models the one of these whose medians are drawn in the same panels.
-    score_std
+    score_std_from, score_std_to
         A band behind the standard deviations: within it one is called of order 1.
-    score_cosine_r2
+    cosine_r2
         A line across the shares: from it on the angle explains a score.
 
     Raises
@@ -97,18 +99,19 @@ def scores_by_layer(
     colours = style.model_colours(runs)
     figure, columns = model_columns(len(shown.beside), style.width_inches, heights=(1.3, 1.2, 1.2))
     std_limits = log_limits(
-        numbers(heads.loc[heads["quantity"].isin(of_heads[:2]), "value"]), score_std
+        numbers(heads.loc[heads["quantity"].isin(of_heads[:2]), "value"]),
+        [score_std_from, score_std_to],
     )
     shares = numbers(heads.loc[heads["quantity"].isin(of_heads[2:]), "value"])
-    lowest = float(np.nanmin(shares, initial=score_cosine_r2))
+    lowest = float(np.nanmin(shares, initial=cosine_r2))
     initial_limits = log_limits(*(numbers(initial_scores[name]) for name in ("value", "null")))
     for panels, (model, initial) in zip(columns, shown.beside.items(), strict=True):
         rows = shown.rows[model]
         above, middle, below = panels
         log_axis(above.yaxis, std_limits)
-        above.axhspan(*score_std, **BAND_LOOK)
+        above.axhspan(score_std_from, score_std_to, **BAND_LOOK)
         middle.set_ylim(lowest - 0.04, 1.04)
-        middle.axhline(score_cosine_r2, **BOUND_LOOK)
+        middle.axhline(cosine_r2, **BOUND_LOOK)
         layers = numbers(rows["layer"])
         for axes, name, reason in ((above, STD, "no scores"), (middle, R2, "no correlations")):
             if np.isfinite(layers).any():
@@ -142,8 +145,8 @@ def scores_by_layer(
             Line2D([], [], color="0.5", label="a head", **HEADS_LOOK),
             Line2D([], [], color="0.5", label="median, without the first token", **LATER_LOOK),
             *shown.beside_entries("median, at initialisation"),
-            Patch(label=f"sd from {score_std[0]:g} to {score_std[1]:g}", **BAND_LOOK),
-            Line2D([], [], label=f"bound {score_cosine_r2:g} of $R^2$", **BOUND_LOOK),
+            Patch(label=f"sd from {score_std_from:g} to {score_std_to:g}", **BAND_LOOK),
+            Line2D([], [], label=f"bound {cosine_r2:g} of $R^2$", **BOUND_LOOK),
             Line2D([], [], label="drawn: sd of scores", **DRAWN_LOOK),
             Line2D([], [], label="what is expected of it, $dσ^2$", **NULL_LOOK),
             Line2D([], [], label="drawn: variance / independent", **RATIO_LOOK),
