@@ -110,6 +110,7 @@ CLAIMS = (
         "over all tokens and with the first of each sequence left out, in every trained model",
         reads={"geometry": ("quantity", "value", "note")},
         quantities=tuple(GAINS),
+        figures=("norm_ablation",),
         rule=without_norms,
     ),
 )

@@ -102,6 +102,7 @@ CLAIMS = (
         "every trained model; that what is off is irrelevant is not tested",
         reads={"geometry": ("quantity", "value", "null", "note")},
         quantities=OFF,
+        figures=("filter",),
         rule=discards,
     ),
     Claim(
@@ -117,6 +118,7 @@ CLAIMS = (
         "and variance, in every layer of every trained model",
         reads={"geometry": ("quantity", "value", "null", "note")},
         quantities=BITS,
+        figures=("filter",),
         rule=shortens,
     ),
 )

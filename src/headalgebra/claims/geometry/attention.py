@@ -173,6 +173,7 @@ CLAIMS = (
         "first of each sequence left out",
         reads={"geometry": ("head", "quantity", "value", "note")},
         quantities=(*R2, *LENGTHS),
+        figures=("scores",),
         rule=cosine,
     ),
     Claim(
@@ -188,6 +189,7 @@ CLAIMS = (
         identity="|cos θ| ≤ 1",
         reads={"geometry": ("head", "quantity", "value", "note")},
         quantities=(BEYOND_ONE,),
+        figures=("scores",),
         rule=geodesic,
     ),
     Claim(
@@ -206,6 +208,7 @@ CLAIMS = (
         "and with the first of each sequence left out; both in every trained model",
         reads={"geometry": ("head", "quantity", "value", "null", "note")},
         quantities=(*RATIOS, *DRAWN, *TRAINED),
+        figures=("scores",),
         rule=root_of_width,
     ),
 )

@@ -139,6 +139,7 @@ CLAIMS = (
             ),
             "runs": ("dtype",),
         },
+        figures=("axes",),
         rule=shuffled,
     ),
     awaiting_experiment(

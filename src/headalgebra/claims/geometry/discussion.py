@@ -81,6 +81,7 @@ CLAIMS = (
         identity="tr E zzᵀ = E|z|²",
         reads={"geometry": ("norm", "quantity", "value", "null", "note")},
         quantities=EIGENVALUES,
+        figures=("norms",),
         rule=two_nulls,
     ),
     Claim(

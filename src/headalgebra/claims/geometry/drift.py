@@ -89,6 +89,7 @@ CLAIMS = (
         "in states that are equal at both places there is nothing to tame",
         reads={"drift": ("offset", "place", "median", "note"), "runs": ("kind",)},
         models=but_encoders,
+        figures=("drift",),
         rule=tamed,
     ),
 )

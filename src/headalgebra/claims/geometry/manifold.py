@@ -112,6 +112,7 @@ CLAIMS = (
         identity="Σ z_i = 0, |z|²/d = var/(var + ε)",
         reads={"geometry": ("norm", "quantity", "value", "note")},
         quantities=(*NEEDED, LAMBDA_1),
+        figures=("norms",),
         rule=sphere,
     ),
     Claim(
