@@ -120,6 +120,7 @@ def measure(recording: Recording, read: Read) -> tuple[dict[str, list[dict[str, 
         "geometry": lambda: measure_geometry(
             recording,
             tokens=tokens_for_norms(recording, read),
+            ablated_layers=settings["ablated_layers"],
             ablated_tokens=settings["ablated_tokens"],
             seed=seed,
         ),

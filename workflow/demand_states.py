@@ -81,7 +81,8 @@ def core_seconds(
     applications += 2 * ARNOLDI * blocks * settings["block_tokens"]
     exits = ESTIMATES * settings["resummed_terms"] * settings["resummed_tokens"]
     # Norms: two a block, and half of the blocks after each.
-    applications += layers**2 * settings["ablated_tokens"]
+    ablated = min(layers, settings["ablated_layers"])
+    applications += ablated * layers * settings["ablated_tokens"]
     read = 10 * text["sequences"] * tokens + settings["norm_tokens"]
     read += PERMUTED_WAYS * settings["axis_permutations"] * settings["permuted_tokens"]
     read += WINDOWS * settings["drift_sequences"] * tokens

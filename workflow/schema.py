@@ -118,8 +118,10 @@ class States(Group):
     """tokens of the one sequence on which it is"""
     norm_tokens: kinds.Count = defaults.NORM_TOKENS
     """tokens to read at most for the eigenvalues of normalised states, 16 for each dimension"""
+    ablated_layers: kinds.Count = defaults.ABLATED_LAYERS
+    """layers, spread over the depth, whose norms are given a constant scale one after another"""
     ablated_tokens: kinds.Count = defaults.ABLATED_TOKENS
-    """tokens of one sequence on which one norm after another is given a constant scale"""
+    """tokens of one sequence on which they are"""
     permuted_tokens: kinds.Count = defaults.PERMUTED_TOKENS
     """tokens of one sequence that a model reads with its axes permuted"""
     axis_permutations: Annotated[int, Field(ge=2)] = defaults.AXIS_PERMUTATIONS

@@ -253,8 +253,11 @@ EFFECT_SEQUENCES = 1
 NORM_TOKENS = 8192
 """Tokens that a model may read for the eigenvalues of its normalised states."""
 
+ABLATED_LAYERS = 10
+"""Layers, spread over the depth, whose norms are given a constant scale one after another."""
+
 ABLATED_TOKENS = 32
-"""Tokens of one sequence on which one norm after another is given a constant scale."""
+"""Tokens of one sequence on which they are."""
 
 PERMUTED_TOKENS = 16
 """Tokens of one sequence that a model reads with its axes permuted."""

@@ -211,7 +211,7 @@ if "states" in WINGS:
             plot="geometry.ablation_by_layer",
             tables=with_runs("geometry"),
             settings=beside_initialisation(**bounds("growth_without_norms")),
-            counts={**READ, **analysis("states.ablated_tokens")},
+            counts={**READ, **analysis("states.ablated_layers", "states.ablated_tokens")},
         ),
         "scores": Figure(
             title="Scores and angles",

@@ -104,7 +104,9 @@ class ConstantScale:
     gain: Gain
 
 
-def constant_scales(stack: Stack, tokens: Int[Tensor, "N T"]) -> Iterator[ConstantScale]:
+def constant_scales(
+    stack: Stack, tokens: Int[Tensor, "N T"], *, layers: int | None = None
+) -> Iterator[ConstantScale]:
     """Give one norm of the stream after the other the mean over tokens of its scale.
 
     All else is live. Each takes a pass from its own layer on: half a pass, on average.
@@ -115,11 +117,15 @@ def constant_scales(stack: Stack, tokens: Int[Tensor, "N T"]) -> Iterator[Consta
         The model's blocks.
     tokens
         A few sequences; all their blocks are held at once.
+    layers
+        So many, spread over the depth, the first and the last among them; all by default.
     """
     blocks = list(live_blocks(stack, tokens))
     last = blocks[-1].output
     before = next_token_loss(stack, last, tokens) if stack.predicts else None
-    for block in blocks:
+    n = len(blocks) if layers is None else min(layers, len(blocks))
+    chosen = torch.linspace(0, len(blocks) - 1, n, dtype=torch.float64).round().int().tolist()
+    for block in (blocks[layer] for layer in chosen):
         for name, scale in stream_scales(block).items():
             state = block.rescaled({name: scale.mean()[None]}, block.input, live=True)
             for later in blocks[block.layer + 1 :]:

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Int
 from torch import Tensor
 
-from headalgebra.defaults import ABLATED_TOKENS
+from headalgebra.defaults import ABLATED_LAYERS, ABLATED_TOKENS
 from headalgebra.geometry.normalisation import read_moments
 from headalgebra.measurement._geometry import Part
 from headalgebra.measurement._rows import Row
@@ -20,6 +20,7 @@ def measure_geometry(
     recording: Recording,
     *,
     tokens: Int[Tensor, "M S"] | None = None,
+    ablated_layers: int = ABLATED_LAYERS,
     ablated_tokens: int = ABLATED_TOKENS,
     seed: int = 0,
 ) -> list[Row]:
@@ -32,8 +33,9 @@ def measure_geometry(
     tokens
         Another text of the model's, at least 16 tokens for each dimension of the states, from
         which alone the eigenvalues of normalised states are found; by default the recorded one.
-    ablated_tokens
-        Of the first sequence, on which each norm in turn is given a constant scale.
+    ablated_layers, ablated_tokens
+        Layers, spread over the depth, each of whose norms is given a constant scale in turn, and
+        tokens of the first sequence on which it is.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def measure_geometry(
     return [
         *(row for part in parts for row in part.rows()),
         *initial_rows(recording, seed),
-        *constant_scale_rows(stack, recording.tokens[:1, :ablated_tokens]),
+        *constant_scale_rows(stack, recording.tokens[:1, :ablated_tokens], ablated_layers),
     ]
 
 

@@ -41,9 +41,9 @@ def _gain(layer: int, quantity: str, gain: Gain, norm: str | None = None) -> Ite
         yield geometry_row(layer, f"{quantity}_gain{where}", value, norm=norm, unless=OUT_OF_RANGE)
 
 
-def constant_scale_rows(stack: Stack, tokens: Int[Tensor, "N T"]) -> Iterable[Row]:
+def constant_scale_rows(stack: Stack, tokens: Int[Tensor, "N T"], layers: int) -> Iterable[Row]:
     """Rise of the loss and change and size of x_L when one norm multiplies by a constant."""
-    for found in constant_scales(stack, tokens):
+    for found in constant_scales(stack, tokens, layers=layers):
         layer, norm = found.layer, found.norm
         yield geometry_row(
             layer, "constant_scale_change", found.change, norm=norm, unless=OUT_OF_RANGE
