@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from scipy.sparse.linalg import ArpackError
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from headalgebra import columns
 from headalgebra.checkpoints import CheckpointError, RunnableModel, load_model, load_tokenizer
@@ -140,7 +141,7 @@ def measure(recording: Recording, read: Read) -> tuple[dict[str, list[dict[str, 
             tables[part] = parts[part]()
         except DriftError as none:
             print(f"no drift: {none}")
-        except (GuardError, ArpackError) as failure:
+        except (GuardError, ArpackError, LinAlgError) as failure:
             # What the others found stays.
             print_exc(file=sys.stdout)
             notes.append(f"no {part}: {failure}")

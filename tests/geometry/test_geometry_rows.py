@@ -86,3 +86,12 @@ def test_attention_that_is_not_seen_is_said(tmp_path: Path) -> None:
     scores = [row for row in rows if row["quantity"] == "score_std"]
     assert [(row["head"], row["value"]) for row in scores] == [(None, None)] * len(scores)
     assert {row["note"] for row in scores} == {"the family computes attention in code of its own"}
+
+
+def test_few_different_tokens_vary_in_few_directions(tmp_path: Path) -> None:
+    """Of a model without positions in its states, thirteen tokens are thirteen states."""
+    rows = found(rows_of("qwen3", tmp_path), "query_beyond_affine")
+    note = "the states vary in fewer directions than they have axes"
+    assert [(row["value"], row["note"]) for row in rows if row["layer"] == 0] == [(None, note)]
+    assert all(row["value"] is not None for row in rows if row["layer"])
+    assert {row["layer"] for row in rows} == {0, 1}

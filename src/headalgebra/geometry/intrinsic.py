@@ -39,12 +39,19 @@ def share_beyond_affine(
         W, for rows z.
     centred
         Whether every z has the mean 0.
+
+    Raises
+    ------
+    ValueError
+        If z vary in fewer directions than they could, as those of few different tokens do.
     """
     d = len(pole)
     if centred:
         # The hyperplane's normal is given a variance of its own, which nothing else knows of.
         covariance = covariance + covariance.trace() / d**2
-    factor = torch.linalg.cholesky(covariance)
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    if failed:
+        raise ValueError("the states vary in fewer directions than they have axes")
     left = 1 / (pole @ torch.cholesky_solve(pole[:, None], factor)[:, 0])
     at_pole = (pole @ maps).square().sum(-1)
     if centred:
@@ -63,7 +70,8 @@ def beyond_affine(
     Raises
     ------
     ValueError
-        If there are too few states to fit to, or their mean has no direction.
+        If there are too few states to fit to, they vary in too few directions, or their mean has no
+        direction.
     """
     freedoms = moments.n - moments.d + int(centred)
     if freedoms <= 0:

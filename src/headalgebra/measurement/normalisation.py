@@ -95,9 +95,13 @@ class Norms:
         if isinstance(queries, str):
             return [geometry_row(layer, quantity, None, norm=seen.name, note=queries)]
         maps = seen.held.gain.double().cpu()[:, None] * queries
-        shares = beyond_affine(moments, maps, centred=seen.held.centred)
+        try:
+            shares = beyond_affine(moments, maps, centred=seen.held.centred)
+        except ValueError as error:
+            return [geometry_row(layer, quantity, None, norm=seen.name, note=str(error))]
+        zero = "the head's queries are zero"
         return [
-            geometry_row(layer, quantity, share, norm=seen.name, head=head)
+            geometry_row(layer, quantity, share, norm=seen.name, head=head, unless=zero)
             for head, share in enumerate(shares.tolist())
         ]
 
