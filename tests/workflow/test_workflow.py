@@ -110,11 +110,12 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
     by_the_second = {
         **dict.fromkeys(("eps-monotone", "obstruction-range", "gauge"), "not reproduced"),
         **dict.fromkeys(("dyson-saturation", "hopf-lti", "hopf-gradient"), "not reproduced"),
+        "geometry-drift": "not reproduced",
         "dyson-bidirectional": "reproduced",
         "dyson-triangular": "contradicted by an identity",
     }
     assert (claims.loc[list(by_the_second), "verdict"] == "not measured").all()
-    by_the_second["dyson-collapse"] = "not reproduced"
+    by_the_second |= dict.fromkeys(("dyson-collapse", "geometry-filter"), "not reproduced")
     assert dict(shown) == claims["verdict"].to_dict() | by_the_second
     page = (smoke / "results/smoke/claims.html").read_text()
     assert 'href="#figure-epsilon"' in page and 'id="figure-epsilon"' in page
