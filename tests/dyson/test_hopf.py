@@ -27,10 +27,10 @@ ROUNDOFFS = 100
 def test_both_hold_to_rounding(dtype: torch.dtype, depth: int, size: float, seed: int) -> None:
     blocks, x = stack(depth, size=size, seed=seed, dtype=dtype)
     bound = ROUNDOFFS * UNIT_ROUNDOFF[dtype]
-    chen = chen_residuals(blocks, x, cuts=range(depth + 1))
+    chen = chen_residuals(blocks, x, cuts=range(depth + 1), grades=depth)
     assert chen.shape == (depth + 1, depth + 1)
     assert chen.max() <= bound
-    antipode = antipode_residuals(blocks, dyson_orders(blocks, x))
+    antipode = antipode_residuals(blocks, dyson_orders(blocks, x), grades=depth)
     assert antipode.shape == (depth + 1,)
     assert antipode[0] == 0 and antipode.max() <= bound
 
