@@ -5,7 +5,6 @@ scale is what it multiplies a token's vector by. Norms of queries and keys, whic
 scale, stay as they are.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from headalgebra.states import FrozenBlock
 from headalgebra.states.recording import live_blocks
-from headalgebra.states.resume import logits_from
+from headalgebra.states.resume import next_token_loss
 from headalgebra.states.structure import Stack
 
 Scales = Mapping[str, Float[Tensor, "... 1"]]
@@ -133,15 +132,3 @@ def constant_scales(
             rise = None if before is None else next_token_loss(stack, state, tokens) - before
             change = torch.linalg.vector_norm(state - last) / torch.linalg.vector_norm(last)
             yield ConstantScale(block.layer, name, rise, float(change), Gain.of(state, last))
-
-
-@torch.no_grad()
-def next_token_loss(
-    stack: Stack, state: Float[Tensor, "N T d"], tokens: Int[Tensor, "N T"]
-) -> float:
-    """Mean cross-entropy of the next token, in nats, that the last state gives."""
-    logits = logits_from(stack, state, len(stack.blocks))[:, :-1].flatten(0, 1).double()
-    if not logits.isfinite().all():
-        return math.nan
-    expected = tokens[:, 1:].flatten().to(logits.device)
-    return float(torch.nn.functional.cross_entropy(logits, expected))

@@ -25,7 +25,7 @@ from headalgebra.measurement._rows import Row
 from headalgebra.seeds import layer_seed
 from headalgebra.states import Recording
 from headalgebra.states.recording import live_blocks
-from headalgebra.states.resume import logits_from
+from headalgebra.states.resume import next_token_loss
 
 
 def measure_convolution(
@@ -84,18 +84,16 @@ def _effect(recording: Recording, patterns: Sequence[Tensor], sequences: int) ->
     blocks = list(live_blocks(stack, tokens))
     last = blocks[-1].output
 
-    def loss(state: Tensor) -> float:
-        logits = logits_from(stack, state, len(blocks))[:, :-1].flatten(0, 1).double()
-        return float(torch.nn.functional.cross_entropy(logits, tokens[:, 1:].flatten()))
-
     with torch.no_grad():
-        before = loss(last) if stack.predicts else 0.0
+        before = next_token_loss(stack, last, tokens) if stack.predicts else 0.0
         for layer, pattern in enumerate(patterns):
             state = blocks[layer].attending(pattern, blocks[layer].input)
             for block in blocks[layer + 1 :]:
                 state = block.live(state)
             if stack.predicts:
-                yield _row(layer, "convolved_loss_rise", loss(state) - before)
+                yield _row(
+                    layer, "convolved_loss_rise", next_token_loss(stack, state, tokens) - before
+                )
             else:
                 change = torch.linalg.vector_norm(state - last) / torch.linalg.vector_norm(last)
                 yield _row(layer, "convolved_change", float(change))

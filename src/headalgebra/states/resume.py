@@ -1,10 +1,11 @@
 """Let a model go on from a state that another route has led to."""
 
+import math
 from contextlib import ExitStack
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from headalgebra.states.attention import implementation
@@ -46,3 +47,18 @@ def logits_from(stack: Stack, state: Float[Tensor, "N T d"], layer: int) -> Floa
             context.enter_context(forward_as(block, go_on))
         context.enter_context(implementation(stack.model, stack.attention))
         return stack.model(input_ids=tokens, use_cache=False).logits
+
+
+@torch.no_grad()
+def next_token_loss(
+    stack: Stack, state: Float[Tensor, "N T d"], tokens: Int[Tensor, "N T"]
+) -> float:
+    """Mean cross-entropy of the next token, in nats, that the last state gives.
+
+    Not a number where the state has left the range of its dtype.
+    """
+    logits = logits_from(stack, state, len(stack.blocks))[:, :-1].flatten(0, 1).double()
+    if not logits.isfinite().all():
+        return math.nan
+    expected = tokens[:, 1:].flatten().to(logits.device)
+    return float(nn.functional.cross_entropy(logits, expected))
