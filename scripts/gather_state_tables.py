@@ -19,7 +19,7 @@ GATHERED = {
     "resummation": (("resummation",), columns.MODEL_RESUMMATION),
     "normality": (("head_normality", "block_normality"), columns.MODEL_NORMALITY),
     "convolution": (("convolution",), columns.MODEL_CONVOLUTION),
-    "geometry": (("geometry", "head_reading"), columns.MODEL_GEOMETRY),
+    "geometry": (("geometry",), columns.MODEL_GEOMETRY),
     "axes": (("axes",), columns.MODEL_AXES),
     "drift": (("drift",), columns.MODEL_DRIFT),
 }

@@ -1,11 +1,10 @@
-"""How far from normal heads are, with two pictures, and which axes and spaces they keep to."""
+"""How far from normal heads are; pictures of the least and of the most normal one."""
 
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from headalgebra import columns
-from headalgebra.measurement.axes import measure_reading
 from headalgebra.measurement.normality import draw_portrait, measure_normality
 from layers import factors_file, layers_of, operators_in, origin
 from stage import job, progress, write_table
@@ -17,11 +16,9 @@ with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     factors = snakemake.input.factors
     layers = layers_of(factors, snakemake.params.layers)
-    rows, reading = [], []
+    rows = []
     for layer in progress(layers, f"measure_normality {snakemake.wildcards.span}"):
-        operators = operators_in(factors_file(factors, layer))
-        rows += measure_normality(layer, operators)
-        reading += measure_reading(layer, operators)
+        rows += measure_normality(layer, operators_in(factors_file(factors, layer)))
     departures = [
         (row["value"], row["layer"], int(row["operator"].removeprefix("head ")))
         for row in rows
@@ -35,4 +32,3 @@ with job(snakemake):
         portraits += draw_portrait(layer, head, henrici, operators)
     write_table(snakemake.output.pseudospectra, portraits, columns.PORTRAIT, origin(snakemake))
     write_table(snakemake.output.head_normality, rows, columns.NORMALITY, origin(snakemake))
-    write_table(snakemake.output.head_reading, reading, columns.GEOMETRY, origin(snakemake))

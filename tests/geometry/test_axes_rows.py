@@ -1,22 +1,16 @@
 """Rows of the table of permuted axes, and what weights alone say of axes."""
 
-import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 from reading_models import reading_model, some_tokens
 
-from headalgebra.algebra.operators import HeadOperators
-from headalgebra.measurement.axes import measure_axes, measure_reading
+from headalgebra.measurement.axes import measure_axes
 from headalgebra.states import Recording, record
-from heads import gaussian_heads
 
 AXES = ("permuted", "quantity", "moved", "layer")
 AXES += ("permutations", "mean", "standard_error", "note")
-GEOMETRY = ("layer", "norm", "head", "quantity", "value", "null", "note")
 KINDS = [
     (which, moved) for which in ("joint", "query only", "stream") for moved in ("within", "across")
 ] + [("stream", "relabelled within"), ("stream", "relabelled across")]
@@ -90,49 +84,3 @@ def test_fewer_sequences_and_tokens_are_read(tmp_path: Path) -> None:
     expected = measure_axes(few, sequences=2, permutations=1)
     assert measure_axes(all_, sequences=2, tokens=4, permutations=1)[1:] == expected[1:]
     assert measure_axes(all_, sequences=1, tokens=4, permutations=1)[1:] != expected[1:]
-
-
-def test_weights_have_their_shares_and_overlaps() -> None:
-    operators = gaussian_heads(0, 3, 18, 4)
-    rows = measure_reading(5, operators)
-    assert {tuple(row) for row in rows} == {GEOMETRY}
-    assert {(row["layer"], row["norm"], row["note"]) for row in rows} == {(5, None, "")}
-    found = {(row["quantity"], row["head"]): row for row in rows}
-    assert len(found) == len(rows) == 9
-    for head in range(3):
-        A = operators.materialise(head)
-        span = slice(4 * head, 4 * head + 4)
-        share = float((A[span, span].norm() / A.norm()) ** 2)
-        row = found["own_block_share", head]
-        assert row["value"] == pytest.approx(share, rel=1e-12)
-        assert row["null"] == pytest.approx((4 / 18) ** 2)
-        for quantity, factors in (("query", operators.queries), ("key", operators.keys)):
-            bases = torch.linalg.qr(factors).Q
-            others = [i for i in range(3) if i != head]
-            overlap = np.mean(
-                [float((bases[head].T @ bases[i]).square().sum()) / 4 for i in others]
-            )
-            row = found[f"{quantity}_reading_overlap", head]
-            assert row["value"] == pytest.approx(overlap, rel=1e-12)
-            assert row["null"] == pytest.approx(4 / 18)
-
-
-def test_heads_on_blocks_of_their_own_share_no_space() -> None:
-    axes = torch.eye(12, dtype=torch.float64).view(3, 4, 12).mT
-    rows = measure_reading(0, HeadOperators.from_factors(axes, axes))
-    values = {row["quantity"]: row["value"] for row in rows}
-    assert values == pytest.approx(
-        {"own_block_share": 1, "query_reading_overlap": 0, "key_reading_overlap": 0}, abs=1e-14
-    )
-    shared = HeadOperators.from_factors(axes, axes[:1], torch.zeros(3, dtype=torch.int64))
-    rows = measure_reading(0, shared)
-    keys = [row for row in rows if row["quantity"] == "key_reading_overlap"]
-    assert all(row["value"] is None and row["note"] == "there is one key head" for row in keys)
-
-
-def test_heads_wider_than_the_state_have_no_block() -> None:
-    rows = measure_reading(0, gaussian_heads(0, 4, 6, 3))
-    shares = [row for row in rows if row["quantity"] == "own_block_share"]
-    assert {row["value"] for row in shares} == {None}
-    assert {row["note"] for row in shares} == {"the heads have more axes than the state"}
-    assert all(math.isfinite(row["value"]) for row in rows if row not in shares)

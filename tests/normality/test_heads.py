@@ -173,6 +173,24 @@ def test_overlaps_by_hand():
     assert reading_overlaps(factors[:1]).isnan().all()
 
 
+def test_overlaps_are_squared_cosines_between_bases():
+    operators = gaussian_heads(0, 3, 18, 4)
+    for side, factors in (("query", operators.queries), ("key", operators.keys)):
+        bases = torch.linalg.qr(factors).Q
+        for head, found in enumerate(head_quantities(operators, margin=1e-3)):
+            others = [i for i in range(3) if i != head]
+            cosines = [float((bases[head].T @ bases[i]).square().sum()) / 4 for i in others]
+            assert found[f"{side}_overlap"] == pytest.approx(np.mean(cosines), rel=1e-12)
+            assert found["overlap_chance"] == pytest.approx(4 / 18)
+
+
+def test_heads_on_blocks_of_their_own_share_no_space():
+    axes = torch.eye(12, dtype=torch.float64).view(3, 4, 12).mT
+    for head in head_quantities(HeadOperators.from_factors(axes, axes), margin=1e-3):
+        values = [head[name] for name in ("own_block_share", "query_overlap", "key_overlap")]
+        assert values == pytest.approx([1, 0, 0], abs=1e-14)
+
+
 def test_a_zero_head_has_no_radii():
     layer = gaussian_heads(0, 2, 8, 2)
     queries = layer.queries.clone()

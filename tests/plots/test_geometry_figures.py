@@ -56,7 +56,7 @@ MOVES = ("within", "across", "relabelled within", "relabelled across")
 def draw_tables(models, seed=0):
     """Tables of the shape that the geometry of states has, by name."""
     rng = np.random.default_rng(seed)
-    rows = {"runs": [], "geometry": [], "axes": [], "drift": []}
+    rows = {"runs": [], "geometry": [], "axes": [], "drift": [], "normality": []}
     for model, (kind, n_layers, n_heads) in models.items():
         rows["runs"].append({"model": model, "kind": kind})
         if not kind:
@@ -98,9 +98,16 @@ def draw_tables(models, seed=0):
                 for where in ("", "_without_first"):
                     add(f"score_std{where}", rng.lognormal(0, 0.5), **at)
                     add(f"score_cosine_r2{where}", rng.uniform(0.7, 1), **at)
-                add("own_block_share", rng.uniform(0.005, 0.02), 0.007, **at)
-                for side in ("query", "key"):
-                    add(f"{side}_reading_overlap", rng.uniform(0.1, 0.3), 0.083, **at)
+                of_head = {
+                    **{"own_block_share": rng.uniform(0.005, 0.02), "own_block_chance": 0.007},
+                    **{f"{side}_overlap": rng.uniform(0.1, 0.3) for side in ("query", "key")},
+                    "overlap_chance": 0.083,
+                }
+                place = {"model": model, "layer": layer, "operator": f"head {head}"}
+                rows["normality"] += [
+                    {**place, "quantity": quantity, "value": value}
+                    for quantity, value in of_head.items()
+                ]
         for width in WIDTHS:
             add(f"initial_score_std_{width}", rng.normal(0.15, 0.001), 0.15)
             add(f"initial_score_variance_ratio_{width}", rng.normal(1, 0.01), 1.0)
@@ -126,6 +133,7 @@ def draw_tables(models, seed=0):
     names = {
         **{"runs": ("model", "kind"), "geometry": columns.MODEL_GEOMETRY},
         **{"axes": columns.MODEL_AXES, "drift": columns.MODEL_DRIFT},
+        "normality": columns.MODEL_NORMALITY,
     }
     return {name: pd.DataFrame(table, columns=names[name]) for name, table in rows.items()}
 
@@ -134,7 +142,7 @@ FIGURES = {
     "norms": ("geometry", norms_by_layer),
     "scores": ("geometry", scores_by_layer),
     "filter": ("geometry", filter_by_layer),
-    "head_axes": ("geometry", head_axes_by_layer),
+    "head_axes": ("normality", head_axes_by_layer),
     "norm_ablation": ("geometry", ablation_by_layer),
     "axes": ("axes", permuted_axes),
     "drift": ("drift", drift_by_offset),
@@ -172,8 +180,8 @@ def note(figure):
     return " ".join(figure.legends[0].get_title().get_text().split())
 
 
-def rows_of(study, model, quantity):
-    table = study["geometry"]
+def rows_of(study, model, quantity, table="geometry"):
+    table = study[table]
     return table[(table["model"] == model) & (table["quantity"] == quantity)]
 
 
@@ -304,21 +312,25 @@ def test_shares_ratios_and_bits_are_the_tables(study, figures, model):
 
 @pytest.mark.parametrize("model", PAIRS)
 def test_shares_of_blocks_and_overlaps_are_the_tables_beside_chance(study, figures, model):
-    for axes, quantity in zip(
+    for axes, (quantity, chance) in zip(
         column(figures["head_axes"], model),
-        ("own_block_share", "query_reading_overlap", "key_reading_overlap"),
+        (
+            ("own_block_share", "own_block_chance"),
+            ("query_overlap", "overlap_chance"),
+            ("key_overlap", "overlap_chance"),
+        ),
         strict=True,
     ):
-        rows = rows_of(study, model, quantity)
+        rows = rows_of(study, model, quantity, "normality")
         (heads,) = curves(axes, ".")
         assert drawn_as(heads, rows["layer"], rows["value"])
         for marker, shown, name in (
-            ("o", model, "value"),
-            ("_", model, "null"),
-            ("s", PAIRS[model], "value"),
+            ("o", model, quantity),
+            ("_", model, chance),
+            ("s", PAIRS[model], quantity),
         ):
             (line,) = curves(axes, marker)
-            found = medians(rows_of(study, shown, quantity), name)
+            found = medians(rows_of(study, shown, name, "normality"))
             assert drawn_as(line, found.index, found)
 
 
@@ -479,22 +491,26 @@ def test_empty_cells_are_gaps_and_one_reason_is_given_where_all_have_it(name):
         ("geometry", ["layer", "head"]),
         ("axes", ["layer"]),
         ("drift", ["layer", "offset", "n"]),
+        ("normality", ["layer"]),
     ):
         rows = study[table]
         names = rows.select_dtypes("number").columns.difference(kept)
         of_model = rows["model"] == "smollm2"
         rows.loc[of_model, names] = np.nan
-        rows.loc[of_model, "note"] = why
+        if "note" in rows:
+            rows.loc[of_model, "note"] = why
     figure = draw(name, study)
     assert find_empty_panels(figure) == [] and find_collisions(figure) == []
     texts = [" ".join(text.get_text().split()) for axes in figure.axes for text in axes.texts]
-    assert (why in texts) == (name != "drift")
+    # The table of normality gives no reasons.
+    assert (why in texts) == (name not in ("drift", "head_axes"))
+    assert ("no overlaps" in texts) == (name == "head_axes")
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_missing_column_is_named(study, name):
     table, _ = FIGURES[name]
-    for column_ in ("model", "note"):
+    for column_ in ("model", "operator" if table == "normality" else "note"):
         broken = study | {table: study[table].drop(columns=column_)}
         with pytest.raises(ValueError, match=rf"^the table {table} lacks {column_}; give [^\n]*$"):
             draw(name, broken)

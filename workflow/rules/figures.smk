@@ -240,7 +240,7 @@ if "states" in WINGS:
             title="Axes that heads keep to",
             category="Geometry",
             plot="geometry.head_axes_by_layer",
-            tables=with_runs("geometry"),
+            tables=with_runs("normality"),
             settings=beside_initialisation(**bounds("own_block")),
         ),
         "drift": Figure(

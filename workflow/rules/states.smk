@@ -83,7 +83,7 @@ rule measure_states:
 
 
 STAGES["measure_normality"] = Stage(
-    outputs=tables("head_normality", "head_reading", "pseudospectra"),
+    outputs=tables("head_normality", "pseudospectra"),
     settings={},
 )
 
@@ -93,7 +93,6 @@ rule gather_state_tables:
         **{table: of_every_model(paths.model_table(table)) for table in MEASURED_STATES},
         code=modules_behind("gather_state_tables"),
         head_normality=of_every_model(paths.model_table("head_normality")),
-        head_reading=of_every_model(paths.model_table("head_reading")),
     output:
         **{table: paths.study_table(STUDY.study, table) for table in STATES_TABLES},
     log:

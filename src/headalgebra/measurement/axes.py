@@ -1,4 +1,4 @@
-"""The table `axes` of a model, and what its weights say of axes in the table `geometry`."""
+"""The table `axes` of a model: what permutations of axes do to it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headalgebra.algebra.operators import HeadOperators
 from headalgebra.defaults import AXIS_PERMUTATIONS, PERMUTED_TOKENS
 from headalgebra.geometry.axes import (
     HeadAxes,
@@ -25,7 +24,6 @@ from headalgebra.geometry.axes import (
     trace_model,
 )
 from headalgebra.measurement._rows import Row
-from headalgebra.normality.heads import own_block_shares, reading_overlaps
 from headalgebra.seeds import layer_seed
 from headalgebra.states import GuardError, Recording
 
@@ -94,42 +92,6 @@ def measure_axes(
         note = _left_alone(axes) if which == "joint" else ""
         rows.append(_row(which, quantity, moved, permutations, found, note=note))
     return rows
-
-
-def measure_reading(layer: int, operators: HeadOperators) -> list[Row]:
-    """How far the weights of a layer's heads keep to blocks of axes, and to spaces of their own.
-
-    Returns
-    -------
-    list
-        Rows of the table `geometry`, in which ``null`` is what chance gives.
-    """
-    d, r = operators.d_model, operators.d_head
-    quantities: dict[str, tuple[Tensor, float]] = {
-        "own_block_share": (own_block_shares(operators), (r / d) ** 2),
-        "query_reading_overlap": (reading_overlaps(operators.queries), min(r / d, 1.0)),
-        "key_reading_overlap": (
-            reading_overlaps(operators.keys)[operators.key_of_head],
-            min(r / d, 1.0),
-        ),
-    }
-    return [
-        {
-            **{"layer": layer, "norm": None, "head": head, "quantity": quantity},
-            "value": None if value != value else value,
-            "null": null,
-            "note": _missing(quantity, operators) if value != value else "",
-        }
-        for quantity, (values, null) in quantities.items()
-        for head, value in enumerate(values.tolist())
-    ]
-
-
-def _missing(quantity: str, operators: HeadOperators) -> str:
-    if quantity != "own_block_share":
-        return "there is one head" if quantity.startswith("query") else "there is one key head"
-    wider = operators.n_heads * operators.d_head > operators.d_model
-    return "the heads have more axes than the state" if wider else "the head is zero"
 
 
 def _kinds() -> Mapping[tuple[str, str], Draw]:

@@ -20,28 +20,27 @@ from headalgebra.plots._style import FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
 from headalgebra.plots.geometry._rows import (
     BOUND_LOOK,
-    COLUMNS,
     HEADS_LOOK,
     MEAN_LOOK,
     NULL_LOOK,
     draw_heads,
     draw_median,
-    missing,
     model_look,
     of_quantity,
+    values_of,
 )
 
 PANELS = {
-    "own_block_share": ("share in own block", "no shares"),
-    "query_reading_overlap": ("overlap, queries", "no overlaps"),
-    "key_reading_overlap": ("overlap, keys", "no overlaps"),
+    "own_block_share": ("share in own block", "no shares", "own_block_chance"),
+    "query_overlap": ("overlap, queries", "no overlaps", "overlap_chance"),
+    "key_overlap": ("overlap, keys", "no overlaps", "overlap_chance"),
 }
-"""Quantities from the top: their names, and what is said where there are none."""
+"""Quantities from the top: their names, what is said where there are none, and their chance."""
 
 
 @paper_style()
 def head_axes_by_layer(
-    geometry: pd.DataFrame,
+    normality: pd.DataFrame,
     runs: pd.DataFrame,
     style: FigureStyle,
     *,
@@ -55,9 +54,8 @@ def head_axes_by_layer(
 
     Parameters
     ----------
-    geometry
-        Columns ``model``, ``layer``, ``norm``, ``head``, ``quantity``, ``value``, ``null`` and
-        ``note``.
+    normality
+        Columns ``model``, ``layer``, ``operator``, ``quantity`` and ``value``.
     runs
         Columns ``model`` and ``kind``, a row for each model of the study.
     style
@@ -74,8 +72,9 @@ def head_axes_by_layer(
     ValueError
         When a table lacks a column.
     """
-    require_columns(geometry, "geometry", COLUMNS)
-    chosen = geometry[geometry["quantity"].isin([*PANELS])]
+    require_columns(normality, "normality", ("model", "layer", "operator", "quantity", "value"))
+    heads_alone = normality[normality["operator"].str.startswith("head ")]
+    chosen = heads_alone[heads_alone["quantity"].isin([*PANELS])]
     shown = models_with_rows(
         chosen,
         runs,
@@ -87,28 +86,29 @@ def head_axes_by_layer(
     colours = style.model_colours(runs)
     figure, columns = model_columns(len(shown.beside), style.width_inches, heights=(1.4, 1.1, 1.1))
     limits = {}
-    for quantity in PANELS:
-        rows = chosen[chosen["quantity"] == quantity]
+    for quantity, (_, _, chance) in PANELS.items():
+        rows = of_quantity(heads_alone, quantity)
+        by_chance = of_quantity(heads_alone, chance)
         bound = [own_block] if quantity == "own_block_share" else []
-        limits[quantity] = log_limits(numbers(rows["value"]), numbers(rows["null"]), bound)
+        limits[quantity] = log_limits(numbers(rows["value"]), numbers(by_chance["value"]), bound)
     for panels, (model, initial) in zip(columns, shown.beside.items(), strict=True):
-        rows = shown.rows[model]
+        rows, of_model = shown.rows[model], heads_alone[heads_alone["model"] == model]
         look = model_look(colours[model], model, initialised)
         panels[0].axhline(own_block, **BOUND_LOOK)
-        for axes, (quantity, (_, reason)) in zip(panels, PANELS.items(), strict=True):
+        for axes, (quantity, (_, reason, chance)) in zip(panels, PANELS.items(), strict=True):
             heads = of_quantity(rows, quantity)
             log_axis(axes.yaxis, limits[quantity])
             layer_axis(axes, numbers(rows["layer"]))
             draw_heads(axes, heads, colours[model])
             if initial is not None:
                 draw_median(axes, of_quantity(shown.rows[initial], quantity), BESIDE_LOOK)
-            draw_median(axes, heads, NULL_LOOK, "null")
+            draw_median(axes, of_quantity(of_model, chance), NULL_LOOK)
             draw_median(axes, heads, look)
             if axes is panels[0]:
-                title_model(axes, model, style, initialised, missing(heads, reason))
+                title_model(axes, model, style, initialised, {reason: values_of(heads)})
             else:
-                title_panel(axes, "", missing(heads, reason))
-    label_columns(columns, x="layer", y=[name for name, _ in PANELS.values()])
+                title_panel(axes, "", {reason: values_of(heads)})
+    label_columns(columns, x="layer", y=[name for name, *_ in PANELS.values()])
     legend_below(
         figure,
         [
