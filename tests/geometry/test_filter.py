@@ -27,7 +27,8 @@ from headalgebra.geometry.filter import (
     independent_participation,
     participation_ratios,
 )
-from headalgebra.measurement.filter import measure_filter
+from headalgebra.measurement.filter import Filters
+from headalgebra.seeds import layer_seed
 from headalgebra.states import FrozenBlock, record
 from headalgebra.states.inside import ActivationSeen
 
@@ -291,12 +292,15 @@ def test_a_block_is_measured_by_what_its_modules_were_given(block: FrozenBlock) 
 
 
 def test_rows_name_their_layer(block: FrozenBlock) -> None:
-    rows = measure_filter(block, generator())
-    found = filter_quantities(block, generator())
+    filters = Filters(7)
+    filters.add(block)
+    rows = filters.rows()
+    stream = np.random.default_rng(layer_seed(7, "gaussian_units", 0))
+    found = filter_quantities(block, stream)
     names = ["layer", "norm", "head", "quantity", "value", "null", "note"]
     assert [list(row) for row in rows] == [names] * len(WHY_NONE)
     assert [[*row.values()] for row in rows] == [
-        [0, "", None, one.quantity, one.value, one.null, one.note] for one in found
+        [0, None, None, one.quantity, one.value, one.null, one.note] for one in found
     ]
 
 

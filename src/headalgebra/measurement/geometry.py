@@ -1,6 +1,5 @@
 """The table `geometry` of a model: norms as projections, scores as angles, and norms ablated."""
 
-import numpy as np
 from jaxtyping import Int
 from torch import Tensor
 
@@ -8,12 +7,11 @@ from headalgebra.defaults import ABLATED_LAYERS, ABLATED_TOKENS
 from headalgebra.geometry.normalisation import read_moments
 from headalgebra.measurement._geometry import Part
 from headalgebra.measurement._rows import Row
-from headalgebra.measurement.filter import measure_filter
+from headalgebra.measurement.filter import Filters
 from headalgebra.measurement.norm_ablation import FrozenGains, constant_scale_rows
 from headalgebra.measurement.normalisation import Norms, query_weights
 from headalgebra.measurement.scores import Scores, initial_rows
-from headalgebra.seeds import layer_seed
-from headalgebra.states import FrozenBlock, Recording
+from headalgebra.states import Recording
 
 
 def measure_geometry(
@@ -58,26 +56,3 @@ def measure_geometry(
         *initial_rows(recording, seed),
         *constant_scale_rows(stack, recording.tokens[:1, :ablated_tokens], ablated_layers),
     ]
-
-
-class Filters:
-    """The feed-forward parts as filters.
-
-    Parameters
-    ----------
-    seed
-        Of the nulls.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._rows: list[Row] = []
-
-    def add(self, block: FrozenBlock) -> None:
-        """Measure the feed-forward part of the next block."""
-        stream = layer_seed(self._seed, "gaussian_units", block.layer)
-        self._rows += measure_filter(block, np.random.default_rng(stream))
-
-    def rows(self) -> list[Row]:
-        """Of every block."""
-        return self._rows
