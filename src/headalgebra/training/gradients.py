@@ -1,11 +1,12 @@
 """Sizes of the gradient in the blocks of a decoder."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedModel
+
+from headalgebra.training.weights import query_key_blocks
 
 
 def gradient_norms(model: PreTrainedModel) -> tuple[list[float], list[float]]:
@@ -22,28 +23,20 @@ def gradient_norms(model: PreTrainedModel) -> tuple[list[float], list[float]]:
         For each block, of the weights W_q and W_k of all heads together, without biases.
     block
         Of all its parameters.
+
+    Raises
+    ------
+    ValueError
+        As :func:`~headalgebra.training.weights.query_key_blocks`.
     """
-    norms = [
-        nn.utils.get_total_norm(gradients)
-        for block in _blocks(model)
-        for gradients in (_of_queries_and_keys(block), _of_all(block))
-    ]
+    base: Any = model.base_model
+    blocks = base.h if hasattr(base, "h") else base.layers
+    norms = []
+    for block, pair in zip(blocks, query_key_blocks(model), strict=True):
+        every = [it.grad for it in block.parameters() if it.grad is not None]
+        of_pair = [
+            one.part(gradient) for one in pair if (gradient := one.parameter.grad) is not None
+        ]
+        norms += [nn.utils.get_total_norm(of_pair), nn.utils.get_total_norm(every)]
     values = torch.stack(norms).tolist()
     return values[::2], values[1::2]
-
-
-def _blocks(model: PreTrainedModel) -> Iterable[Any]:
-    base: Any = model.base_model
-    return base.h if hasattr(base, "h") else base.layers
-
-
-def _of_all(module: nn.Module) -> list[Tensor]:
-    return [it.grad for it in module.parameters() if it.grad is not None]
-
-
-def _of_queries_and_keys(block: Any) -> list[Tensor]:
-    if hasattr(block, "attn"):
-        # One matrix for queries, keys and values, in columns.
-        gradient = block.attn.c_attn.weight.grad
-        return [gradient[:, : 2 * gradient.shape[1] // 3]]
-    return [it.weight.grad for it in (block.self_attn.q_proj, block.self_attn.k_proj)]
