@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 
 from headalgebra.algebra.gram import GramBlocks, gram_blocks
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.checkpoints import load_factors
+from headalgebra.measurement import depth
 from stage import progress
 
 
@@ -29,8 +29,7 @@ def layers_of(factors: str, only: Sequence[int] | None) -> list[int]:
 def spread_over_depth(snakemake: Any, at_most: int) -> list[int]:
     """So many of the model's layers from the first to the last, those that the job works on."""
     layers, only = provenance_of(snakemake)["layers"], snakemake.params.layers
-    places = np.linspace(0, len(layers) - 1, min(at_most, len(layers)))
-    chosen = [layers[place] for place in np.round(places).astype(int)]
+    chosen = [layers[place] for place in depth.spread_over_depth(len(layers), at_most)]
     return chosen if only is None else [layer for layer in chosen if layer in set(only)]
 
 

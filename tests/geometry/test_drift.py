@@ -209,7 +209,7 @@ def test_windows_outside_of_the_text_are_refused() -> None:
 
 def recording(model: Any, tokens: Tensor) -> Recording:
     """Nothing of it is read but the model and the tokens."""
-    return Recording(find_stack(model, tokens), tokens, Path())
+    return Recording(find_stack(model, tokens), tokens, Path(), per_pass=len(tokens))
 
 
 def test_rows_of_a_decoder() -> None:

@@ -110,7 +110,7 @@ def test_a_constant_scale_does_what_a_model_with_such_a_norm_does(
     ]
     found = list(constant_scales(recording.stack, tokens))
     (first, *_, last) = dict.fromkeys(one.layer for one in found)
-    ends = list(constant_scales(recording.stack, tokens, layers=2))
+    ends = list(constant_scales(recording.stack, tokens, layers=(first, last)))
     assert ends == [one for one in found if one.layer in (first, last)]
     assert [(one.layer, one.norm) for one in found] == [
         (layer, name) for layer, own in enumerate(scales) for name in own

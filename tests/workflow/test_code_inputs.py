@@ -25,6 +25,7 @@ def test_epsilon_depends_on_commutators_and_their_roots_alone() -> None:
         "algebra/operators.py",
         "defaults.py",
         "measurement/_rows.py",
+        "measurement/depth.py",
         "measurement/epsilon.py",
     }
 

@@ -5,7 +5,7 @@ scale is what it multiplies a token's vector by. Norms of queries and keys, whic
 scale, stay as they are.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -104,7 +104,7 @@ class ConstantScale:
 
 
 def constant_scales(
-    stack: Stack, tokens: Int[Tensor, "N T"], *, layers: int | None = None
+    stack: Stack, tokens: Int[Tensor, "N T"], *, layers: Collection[int] | None = None
 ) -> Iterator[ConstantScale]:
     """Give one norm of the stream after the other the mean over tokens of its scale.
 
@@ -117,14 +117,14 @@ def constant_scales(
     tokens
         A few sequences; all their blocks are held at once.
     layers
-        So many, spread over the depth, the first and the last among them; all by default.
+        Whose norms they are; all by default.
     """
     blocks = list(live_blocks(stack, tokens))
     last = blocks[-1].output
     before = next_token_loss(stack, last, tokens) if stack.predicts else None
-    n = len(blocks) if layers is None else min(layers, len(blocks))
-    chosen = torch.linspace(0, len(blocks) - 1, n, dtype=torch.float64).round().int().tolist()
-    for block in (blocks[layer] for layer in chosen):
+    for block in blocks:
+        if layers is not None and block.layer not in layers:
+            continue
         for name, scale in stream_scales(block).items():
             state = block.rescaled({name: scale.mean()[None]}, block.input, live=True)
             for later in blocks[block.layer + 1 :]:

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from headalgebra.states.norms import is_norm
 from headalgebra.states.recording import calls_of
 from headalgebra.states.structure import Stack
 
@@ -109,7 +110,7 @@ def window_drift(
 
     with ExitStack() as hooks:
         for module in stack.module.modules():
-            if "norm" in type(module).__name__.lower() and not any(module.children()):
+            if is_norm(module):
                 hooks.callback(module.register_forward_hook(normalise).remove)
         calls_of(stack, windows, arrive)
     return [

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from headalgebra.defaults import BLOCK_LAYERS, BLOCK_TOKENS, GROWTH_DRAWS
 from headalgebra.measurement._rows import Row
+from headalgebra.measurement.depth import spread_over_depth
 from headalgebra.normality.growth import (
     perturbation_growth,
     pseudospectral_radius_from_below,
@@ -53,7 +54,7 @@ def measure_blocks(
     """
     read = recording.tokens[:1, :tokens]
     last = recording.n_blocks - 1
-    chosen = set(np.linspace(0, last, min(layers, last + 1)).round().astype(int).tolist())
+    chosen = set(spread_over_depth(recording.n_blocks, layers))
     foretold = len(chosen) > last
     rows: list[Row] = []
     blocks: list[FrozenBlock] = []

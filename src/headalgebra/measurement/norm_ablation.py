@@ -8,6 +8,7 @@ from torch import Tensor
 from headalgebra.geometry.ablation import FirstScales, Gain, constant_scales
 from headalgebra.measurement._geometry import geometry_row
 from headalgebra.measurement._rows import Row
+from headalgebra.measurement.depth import spread_over_depth
 from headalgebra.states import FrozenBlock
 from headalgebra.states.structure import Stack
 
@@ -41,8 +42,12 @@ def _gain(layer: int, quantity: str, gain: Gain, norm: str | None = None) -> Ite
         yield geometry_row(layer, f"{quantity}_gain{where}", value, norm=norm, unless=OUT_OF_RANGE)
 
 
-def constant_scale_rows(stack: Stack, tokens: Int[Tensor, "N T"], layers: int) -> Iterable[Row]:
-    """Rise of the loss and change and size of x_L when one norm multiplies by a constant."""
+def constant_scale_rows(stack: Stack, tokens: Int[Tensor, "N T"], at_most: int) -> Iterable[Row]:
+    """Rise of the loss and change and size of x_L when one norm multiplies by a constant.
+
+    Norms of so many layers, spread over the depth.
+    """
+    layers = spread_over_depth(len(stack.blocks), at_most)
     for found in constant_scales(stack, tokens, layers=layers):
         layer, norm = found.layer, found.norm
         yield geometry_row(

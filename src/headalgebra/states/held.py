@@ -20,7 +20,7 @@ from headalgebra.states.attention import holding, watching
 from headalgebra.states.by_hand import ByHand
 from headalgebra.states.guards import HOLDING, PROBABILITIES, REPLAY, refuse
 from headalgebra.states.inside import ActivationSeen, Inside, NormSeen
-from headalgebra.states.norms import HeldNorm, held_norm
+from headalgebra.states.norms import HeldNorm, held_norm, is_norm
 from headalgebra.variants.normalisers import HeadScale
 
 Way = Literal["live", "note", "replay"]
@@ -212,7 +212,7 @@ def _parts(block: nn.Module) -> Iterator[tuple[nn.Module, str]]:
             yield module, "activation"
         elif ROUTER.search(name) or isinstance(module, HeadScale):
             yield module, "router"
-        elif "norm" in name.lower() and not any(True for _ in module.children()):
+        elif is_norm(module):
             yield module, "norm"
 
 

@@ -13,6 +13,11 @@ EPSILONS = {"OlmoLayerNorm": 1e-5}
 """Of norms that do not carry theirs under any usual name."""
 
 
+def is_norm(module: nn.Module) -> bool:
+    """Whether a module is a norm by the name of its class, and no part made of others."""
+    return "norm" in type(module).__name__.lower() and next(module.children(), None) is None
+
+
 @dataclass(frozen=True)
 class HeldNorm:
     """A norm over the last axis whose scale is held where it was recorded.

@@ -22,6 +22,7 @@ from headalgebra.geometry.axes.places import HeadAxes, Linear, Places
 from headalgebra.states.attention import holding, implementation
 from headalgebra.states.guards import refuse
 from headalgebra.states.held import forward_as
+from headalgebra.states.norms import is_norm
 from headalgebra.states.recording import calls_of
 from headalgebra.states.structure import Call, Stack
 
@@ -154,7 +155,7 @@ class _Trace:
             for module in self._linear:
                 context.enter_context(forward_as(module, mark))
             for part in self._call.block.modules() if not norms else ():
-                if "norm" in type(part).__name__.lower() and not [*part.children()]:
+                if is_norm(part):
                     context.enter_context(forward_as(part, _as_it_is))
             context.enter_context(torch.no_grad())
             context.enter_context(implementation(self._call.block, self._stack.attention))
