@@ -1,5 +1,7 @@
 """Laws of the layers that stand for a whole depth."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +13,7 @@ def test_they_go_from_the_first_to_the_last_in_even_steps(layers: int, at_most: 
     chosen = spread_over_depth(layers, at_most)
     assert len(chosen) == min(layers, at_most)
     assert (chosen[0], chosen[-1]) == (0, layers - 1)
-    steps = {later - earlier for earlier, later in zip(chosen, chosen[1:], strict=False)}
+    steps = {later - earlier for earlier, later in pairwise(chosen)}
     assert all(step > 0 for step in steps)
     assert not steps or max(steps) - min(steps) <= 1
 
