@@ -8,6 +8,7 @@ TEXT = frozenset(
 ) | {
     *("statistic", "verdict", "note", "rests_on", "phase", "quantisation", "revision", "rule"),
     *("kind", "norm_placement", "text", "text_sha256", "guard", "operator", "method", "sequence"),
+    *("experiment", "claim", "arm", "control", "run", "side", "needs", "size"),
 }
 """Columns that hold text whatever it looks like: a model may be named 1, NA or null."""
 
@@ -155,6 +156,35 @@ AXES = (
 
 DRIFT = ("layer", "offset", "place", "median", "n", "note")
 """How far states move when a window slides along the text by an offset, by the layer they leave."""
+
+TRAININGS = (
+    *("experiment", "arm", "seed", "run", "size", "parameters", "tokens"),
+    *("test_loss", "unigram", "bigram", "trigram", "diverged"),
+)
+"""Trainings of each arm of an experiment; losses in nats a token, ``tokens`` read.
+
+``diverged`` is the step at which a loss was not finite, empty where all were.
+"""
+
+TRAINING_VALUES = (
+    *("experiment", "arm", "seed", "run", "step", "tokens", "layer", "quantity", "value"),
+)
+"""What was measured of each training; no step: of its end, no layer: of all layers."""
+
+EXPERIMENTS = (
+    *("experiment", "claim", "statistic", "arm", "control", "n", "mean", "effect", "low", "high"),
+    *("bound", "side", "needs", "p", "p_holm", "detectable", "confidence", "diverged", "excluded"),
+    *("above_floor", "parameters", "note"),
+)
+"""What each arm of an experiment does, against its control or against a bound.
+
+The effect with its interval is held against ``bound``: the claim has it on that ``side`` (above or
+below), for all rows of the experiment or any of them, as ``needs`` says. ``p`` is two-sided against
+the bound, ``p_holm`` the same after Holm's correction over all rows. ``detectable`` is the least
+distance from the bound that ``n`` runs find in 80 % of cases. ``diverged`` and ``excluded`` count
+runs that are not in it; ``above_floor`` those of the control whose test loss is not below the
+bigrams', of which an experiment that is judged has none.
+"""
 
 ESTIMATE = ("rule", "model", "jobs", "fetched_bytes", "kept_numbers", "cpu_s")
 
