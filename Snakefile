@@ -1,4 +1,4 @@
-"""From checkpoints to the claims: an estimate, and nine stages, in order of the data."""
+"""From checkpoints and trainings to the claims, in order of the data."""
 
 from snakemake.utils import min_version
 
@@ -9,6 +9,7 @@ report: "workflow/report/study.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/training.smk"
 include: "workflow/rules/estimate.smk"
 include: "workflow/rules/weights.smk"
 include: "workflow/rules/basis.smk"
@@ -17,6 +18,7 @@ include: "workflow/rules/linf.smk"
 include: "workflow/rules/coherence.smk"
 include: "workflow/rules/states.smk"
 include: "workflow/rules/stages.smk"
+include: "workflow/rules/experiments.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
@@ -28,6 +30,7 @@ rule results:
         rules.weights.input,
         rules.tables.input,
         rules.states.input,
+        rules.experiments.input,
         rules.figures.input,
         rules.gather_cost.output,
         rules.claims.input,

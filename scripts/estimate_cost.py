@@ -42,7 +42,10 @@ with job(snakemake):
         }
         for model, outline in outlines.items()
     ]
-    rows = pd.DataFrame([*reading, *snakemake.params.stages], columns=list(columns.ESTIMATE))
+    rows = pd.DataFrame(
+        [*reading, *snakemake.params.stages, *snakemake.params.trainings],
+        columns=list(columns.ESTIMATE),
+    )
     counts = ["fetched_bytes", "kept_numbers"]
     rows[counts] = rows[counts].astype("Int64")
     write_csv(snakemake.output.estimate, rows, columns.ESTIMATE)

@@ -21,14 +21,29 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from headalgebra.recipe import checkpoint_steps
 from kinds import NAME, NAME_ALLOWED
 from reading import SchemaError, close_match, read, shown, unknown_key
-from schema import GROUPS, KNOWN_TO_BE_TRAINED, Analysis, Figures, Main, Model, Study, Text, plain
+from schema import (
+    GROUPS,
+    KNOWN_TO_BE_TRAINED,
+    Analysis,
+    Experiment,
+    Figures,
+    Main,
+    Model,
+    Study,
+    Text,
+    Training,
+    plain,
+)
 
-ARGUMENTS = ("study", "models", "hydra")
+ARGUMENTS = ("study", "models", "experiment", "hydra")
+OF_FILES = ("model.", "experiment.")
+"""Overrides of each file of a group that is in use."""
 CHOOSES = {"analysis": "analysis", "text": "text", "study.text": "text"}
 """Groups of which an override with this key chooses a file."""
-RESERVED = ("models", "texts", "logs", "benchmarks")
+RESERVED = ("models", "texts", "logs", "benchmarks", "trained", "corpora", "runs")
 """Folders of results that belong to no study."""
 
 
@@ -45,7 +60,8 @@ class Configuration:
 
     `models` has a `Model` for each name, in the study's order; a file with `revisions` is one for
     each of them, named ``<file>.<revision>``, and `series` has these names by the file's. A model's
-    `tokenizer` is what the file it names says of its source.
+    `tokenizer` is what the file it names says of its source. `experiments` has an `Experiment` for
+    each name, its arms as whole trainings.
     """
 
     study: str
@@ -53,6 +69,7 @@ class Configuration:
     wings: Sequence[str]
     models: dict[str, dict[str, Any]]
     series: dict[str, list[str]]
+    experiments: dict[str, dict[str, Any]]
     text_name: str
     text: dict[str, Any]
     analysis: dict[str, Any]
@@ -69,7 +86,10 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
     """
     for key in user:
         if key not in ARGUMENTS:
-            why = 'no such key; keys are study, models and, for all settings, hydra=["key=value"]'
+            why = (
+                "no such key; keys are study, models, experiment and, for all settings, "
+                'hydra=["key=value"]'
+            )
             raise ConfigurationError(f"--config {key}", why + close_match(key, ARGUMENTS))
     folder = _Folder(Path(config_dir).absolute())
     overrides = _overrides(user["hydra"]) if "hydra" in user else []
@@ -80,7 +100,7 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
         folder.check(group, file)
     files["figures"] = folder.main
     lines = [f"{group}='{name}'" for group, name in choices.items()]
-    lines += [f"++{each.setting}" for each in settings if not each.key.startswith("model.")]
+    lines += [f"++{each.setting}" for each in settings if not each.key.startswith(OF_FILES)]
     composed = _composed(lines, settings, folder)
     with _blaming(files, settings):
         study = read(Study, _resolved(composed, "study"), "study")
@@ -89,9 +109,16 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
         figures = read(Figures, _resolved(composed, "figures"), "figures")
     names = study.models
     if "models" in user:
-        names, files["study"] = _names(user["models"]), f"--config models={user['models']}"
+        names, files["study"] = (
+            _names("models", user["models"]),
+            f"--config models={user['models']}",
+        )
+    experiments = study.experiments
+    if "experiment" in user:
+        experiments = _names("experiment", user["experiment"])
+        files["study"] = f"--config experiment={user['experiment']}"
     with _blaming(files, settings):
-        _check_models(names, folder)
+        _check_names(names, experiments, folder)
     # All models at once, each in a package of its own: a composition for each gives the same and
     # takes 50 ms a model, nearly all of it for Hydra's own files.
     own = [each.setting.removeprefix("model.") for each in settings if each.touches("model")]
@@ -114,12 +141,15 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
         models |= members
     with _blaming({"model": "config/model"}, settings):
         _resolve_tokenizers(models, lines, settings, folder)
+    described = _experiments(experiments, settings, folder)
+    alone = "experiment" in user
     return Configuration(
-        choices["study"],
-        study.title,
-        study.wings,
+        "+".join(sorted(experiments)) if alone else choices["study"],
+        "; ".join(it["title"] for it in described.values()) if alone else study.title,
+        study.wings if models else (),
         models,
         series,
+        described,
         choices["text"],
         plain(text),
         plain(analysis),
@@ -138,10 +168,67 @@ def _members(name: str, model: Model) -> dict[str, dict[str, Any]]:
     owner, slash, _ = (model.id or "").partition("/")
     settings["organisation"] = model.organisation or (owner if slash else "")
     if (revisions := settings.pop("revisions")) is None:
+        if model.train is not None:
+            settings["revision"] = f"step{model.train.steps}"
         return {name: settings}
+    if model.train is not None:
+        _check_steps(model.train, revisions)
     # A revision may have a slash, a name that is a folder's may not.
     named = {f"{name}.{revision.replace('/', '-')}": revision for revision in revisions}
     return {name: settings | {"name": name, "revision": it} for name, it in named.items()}
+
+
+def _check_steps(training: Training, revisions: Sequence[str]) -> None:
+    """Raise if a revision is no checkpoint of a training."""
+    kept = [f"step{step}" for step in checkpoint_steps(training.steps, training.checkpoints)]
+    for revision in revisions:
+        if revision not in kept:
+            why = f"'{revision}' is no checkpoint; the training keeps {', '.join(kept)}"
+            raise SchemaError(("model.revisions", "model.train"), f"model.revisions: {why}")
+
+
+def _experiments(
+    names: Sequence[str], settings: Sequence["_Override"], folder: "_Folder"
+) -> dict[str, dict[str, Any]]:
+    """The experiments of these files, each arm as the training that it is."""
+    own = [each.setting.removeprefix("experiment.") for each in settings]
+    own = [line for line, each in zip(own, settings, strict=True) if each.touches("experiment")]
+    lines = []
+    for index, name in enumerate(names):
+        folder.check("experiment", folder.file("experiment", name))
+        lines.append(f"+experiment@experiments.e{index}='{name}'")
+        lines += [f"++experiments.e{index}.{setting}" for setting in own]
+    composed = _composed(lines, settings, folder) if names else {}
+    found = {}
+    for index, name in enumerate(names):
+        with _blaming({"experiment": folder.file("experiment", name)}, settings):
+            raw = _resolved(composed, f"experiments.e{index}", "experiment")
+            found[name] = plain(read(Experiment, raw, "experiment")) | {
+                "arms": {
+                    arm: plain(
+                        read(Training, raw.get("train", {}) | sets, f"experiment.arms.{arm}")
+                    )
+                    for arm, sets in raw["arms"].items()
+                }
+            }
+            _check_arms(found[name])
+    return found
+
+
+def _check_arms(experiment: Mapping[str, Any]) -> None:
+    """Raise if an experiment speaks of an arm that it does not have."""
+    arms = list(experiment["arms"])
+    named = {
+        "control": [experiment["control"]] if experiment["control"] else [],
+        "placebo_of": [*experiment["placebo_of"], *experiment["placebo_of"].values()],
+        "judged": experiment["judged"] or [],
+    }
+    for key, names in named.items():
+        for name in names:
+            if name not in arms:
+                path = f"experiment.{key}"
+                why = f"'{name}' is no arm; arms are {', '.join(arms)}{close_match(name, arms)}"
+                raise SchemaError((path, "experiment.arms"), f"{path}: {why}")
 
 
 UNLIKE_WEIGHTS = ("threads", "layers_per_job", "resources", "trained", "organisation", "tokenizer")
@@ -196,8 +283,10 @@ class _Folder:
             return f"no such {group}; {self.path.name}/{group}/ has {has}{close_match(name, names)}"
         if not re.fullmatch(NAME, name):
             return f"'{name}' is not {NAME_ALLOWED}; rename the file"
-        if group == "study" and name in RESERVED:
-            return f"rename the study; its results would lie in results/{name}/, which is taken"
+        studies = [file.stem for file in self.path.glob("study/*.yaml")]
+        taken = {"study": RESERVED, "experiment": (*RESERVED, *studies)}
+        if name in taken.get(group, ()):
+            return f"rename the {group}; its results would lie in results/{name}/, which is taken"
         return None
 
     def load(self, file: str) -> dict[Any, Any]:
@@ -245,8 +334,12 @@ def _choices(
     if "study" in user and "models" in user:
         why = 'choose one; other models in a study are given as hydra=["study.models=[a,b]"]'
         raise ConfigurationError("--config study=… models=…", why)
-    if "models" in user:
-        chosen["study"] = "custom", "--config models"
+    if "experiment" in user and ("study" in user or "models" in user):
+        why = "choose one; an experiment has its own models"
+        raise ConfigurationError("--config experiment=… with study or models", why)
+    for key in ("models", "experiment"):
+        if key in user:
+            chosen["study"] = "custom", f"--config {key}"
     if "study" in user:
         chosen["study"] = _name("study", user["study"]), f"--config study={user['study']}"
     for override in overrides:
@@ -266,10 +359,10 @@ def _choices(
     return {group: name for group, (name, _) in chosen.items()}
 
 
-def _names(value: Any) -> list[str]:
+def _names(key: str, value: Any) -> list[str]:
     """The names in a string with commas, or a list of these."""
     items = value if isinstance(value, list) else [value]
-    return [name.strip() for item in items for name in _name("models", item).split(",")]
+    return [name.strip() for item in items for name in _name(key, item).split(",")]
 
 
 def _name(key: str, value: Any) -> str:
@@ -279,16 +372,17 @@ def _name(key: str, value: Any) -> str:
     return value
 
 
-def _check_models(names: list[str], folder: _Folder) -> None:
-    """Raise if these, a study's models, are none or not all different models."""
-    path = "study.models"
-    if not names:
+def _check_names(models: list[str], experiments: list[str], folder: _Folder) -> None:
+    """Raise if the models and experiments of a study are none, or not all different files."""
+    if not models and not experiments:
         why = "names no model; name some here, or with --config models=<name>,<name>"
-        raise SchemaError((path,), f"{path}: {why}")
-    for position, name in enumerate(names):
-        twice = "is there twice; name it once" if name in names[:position] else None
-        if objection := twice or folder.objection("model", name):
-            raise SchemaError((path,), f"{path}: '{name}': {objection}")
+        raise SchemaError(("study.models",), f"study.models: {why}")
+    for group, names in (("model", models), ("experiment", experiments)):
+        path = f"study.{group}s"
+        for position, name in enumerate(names):
+            twice = "is there twice; name it once" if name in names[:position] else None
+            if objection := twice or folder.objection(group, name):
+                raise SchemaError((path,), f"{path}: '{name}': {objection}")
 
 
 @dataclass(frozen=True)
@@ -333,6 +427,8 @@ def _override(line: str) -> _Override:
         why = "choose it by --config study=<name>"
     elif key == "model":
         why = "choose it by --config models=<name>,<name>"
+    elif key == "experiment":
+        why = "choose it by --config experiment=<name>"
     elif group not in GROUPS:
         why = unknown_key(group, "the configuration", GROUPS)
     if why:

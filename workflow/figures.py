@@ -12,7 +12,7 @@ SHAPES = ("family", "n_layers", "n_heads", "d_model")
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A figure of the study, or of each of its models or series.
+    """A figure of the study, or of each of its models, series or experiments.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Figure:
     tables: Mapping[str, str | list[str]]
     settings: Mapping[str, Any] | Callable[..., Mapping[str, Any]]
     counts: Mapping[str, Any] = field(default_factory=dict)
-    per: Literal["study", "model", "series"] = "study"
+    per: Literal["study", "model", "series", "experiment"] = "study"
 
     def stem(self, name: str) -> str:
         """The files' name without its ending, a wildcard where there are several."""

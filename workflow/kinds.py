@@ -40,6 +40,9 @@ AboveOne = Annotated[FiniteFloat, Field(gt=1)]
 Line = Annotated[str, kind("a line of text", pattern=r"^\S[^\n]*$")]
 Name = Annotated[str, kind(NAME_ALLOWED, pattern=NAME)]
 Names = Annotated[list[str], kind("a list of names of files in config/model/")]
+Experiments = Annotated[
+    list[str], kind("a list of different names of files in config/experiment/"), DIFFERENT
+]
 HubId = Annotated[
     str, kind("a hub id such as openai-community/gpt2", pattern=f"^{PART}(/{PART})?$")
 ]
@@ -92,6 +95,16 @@ Wings = Annotated[
     kind("a list of different wings, which are algebra and states", min_length=1),
     DIFFERENT,
 ]
+PerLayer = Annotated[
+    Positive | Annotated[list[Positive], Field(min_length=1)],
+    kind("a number above 0, or a list of one for each layer"),
+]
+Arms = Annotated[
+    dict[Name, dict[str, JsonValue]],
+    kind("a mapping from names of arms to the keys of training that each sets", min_length=1),
+]
+Placebos = Annotated[dict[Name, Name], kind("a mapping from names of arms to those of placebos")]
+Quantities = Annotated[list[Name], kind("a list of different quantities"), DIFFERENT]
 Choices = Annotated[
     list[dict[str, str] | str],
     kind("the list 'study: <name>', 'analysis: <name>', 'text: <name>', '_self_'"),

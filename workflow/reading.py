@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -41,8 +41,15 @@ def _in_words(
     key, path = loc[0], f"{place}.{loc[0]}".removeprefix(".")
     if key not in fields:
         return SchemaError((path,), unknown_key(key, place or "this file", fields))
-    nested = fields[str(key)].annotation
-    if isinstance(nested, type) and issubclass(nested, BaseModel):
+    nested = next(
+        (
+            kind
+            for kind in (fields[str(key)].annotation, *get_args(fields[str(key)].annotation))
+            if isinstance(kind, type) and issubclass(kind, BaseModel)
+        ),
+        None,
+    )
+    if nested is not None and key in raw:
         return _in_words(nested, raw[key], path, loc[1:], fault)
     words = allowed(schema.model_json_schema()["properties"][key])
     if key not in raw:

@@ -38,6 +38,8 @@ class Study(Group):
     """what is measured: algebra, of weights alone; states, of a model that reads a text"""
     text: kinds.Name | None = None
     """a file in config/text/; null: the one that config.yaml names"""
+    experiments: kinds.Experiments = []
+    """files in config/experiment/, whose decoders are trained here"""
 
 
 class Text(Group):
@@ -304,6 +306,136 @@ class Resources(Group):
     """time of a job in minutes"""
 
 
+class Training(Group):
+    """A decoder that is trained here, and how."""
+
+    size: Literal["tiny", "tiny4", "tiny6", "small", "medium"] = "tiny4"
+    """layers, heads and width: 2, 2, 32; 4, 8, 64; 6, 8, 64; 6, 8, 128; 12, 8, 384"""
+    layers: kinds.Count | None = None
+    """in place of the size's"""
+    heads: kinds.Count | None = None
+    """in place of the size's"""
+    width: kinds.Count | None = None
+    """in place of the size's"""
+    form: Literal["gpt2", "llama"] = "gpt2"
+    """gpt2: learned positions and LayerNorm; llama: rotary positions and RMSNorm"""
+    head_width: kinds.Count | None = None
+    """llama: of each head; required there"""
+    feed_forward: kinds.Count | None = None
+    """llama: width of the feed-forward part; required there"""
+    corpus: Literal["source", "docstrings", "folder"] = "source"
+    """source: the code of packages; docstrings: theirs; folder: files of your own"""
+    packages: kinds.Packages = [*defaults.TRAINING_PACKAGES]
+    """source, docstrings: installed packages"""
+    path: kinds.Line | None = None
+    """folder: a folder of texts in UTF-8"""
+    vocabulary: Annotated[int, Field(ge=257)] = defaults.TRAINING_VOCABULARY
+    """tokens of the tokenizer that is made of the corpus"""
+    tokens: Annotated[int, Field(ge=8)] = defaults.TRAINING_TOKENS
+    """of a sequence"""
+    sequences: kinds.Count | None = None
+    """that there are to train on; null: as many as are read, so that none is read twice"""
+    validation_sequences: kinds.Count = defaults.VALIDATION_SEQUENCES
+    """on which the loss is taken during training"""
+    test_sequences: kinds.Count = defaults.TEST_SEQUENCES
+    """on which it is taken in the end"""
+    steps: kinds.Count = defaults.TRAINING_STEPS
+    """updates of the weights"""
+    batch: kinds.Count = defaults.TRAINING_BATCH
+    """sequences of each"""
+    learning_rate: kinds.Positive = 3e-3
+    """the largest, after a warm-up of a twentieth of the steps; it ends at a tenth of this"""
+    checkpoints: kinds.Count = 24
+    """kept beside the initialisation, at equal ratios of steps"""
+    validate_every: kinds.Count | None = defaults.VALIDATE_EVERY
+    """steps between validations; null: at checkpoints alone"""
+    attention: Literal["softmax", "window", "linear"] = "softmax"
+    """window: of the last tokens alone; linear: without the exponential"""
+    window: kinds.Count | None = None
+    """attention window: tokens that are seen, the looking one among them"""
+    head_windows: Literal["hard", "triangular", "sine"] = "hard"
+    """hard: heads are blocks of axes; else they overlap, in windows of this shape"""
+    overlap: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
+    """of head windows that are not hard: share of a head over which it gives way to the next"""
+    normaliser: Literal["layernorm", "rmsnorm", "none", "symmetriser"] | None = None
+    """in place of every norm; null: the form's own"""
+    mixing: Literal["uniform", "identity"] | None = None
+    """symmetriser: what its heads' mixing starts from; uniform is LayerNorm"""
+    initial: Literal["default", "commuting", "opposed"] = "default"
+    """where queries and keys start: commuting gives ε = 0, opposed orients heads at random"""
+    qk_scale: kinds.PerLayer = 1.0
+    """what queries and keys are multiplied by at the start, in all layers or in each"""
+    penalty: Literal["none", "obstruction", "commutator", "target"] = "none"
+    """what is added to the loss: of nested commutators, of commutators, or of log ε from targets"""
+    penalty_weight: kinds.Positive | None = None
+    """of a penalty: what it is multiplied by"""
+    targets: kinds.PerLayer | None = None
+    """penalty target: the ε that layers are to have"""
+    placebo: bool = False
+    """a push of the penalty's size in a random direction, in its place"""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for key, needed, owner in (
+            ("head_width", self.form == "llama", "form llama"),
+            ("feed_forward", self.form == "llama", "form llama"),
+            ("path", self.corpus == "folder", "corpus folder"),
+            ("window", self.attention == "window", "attention window"),
+            ("overlap", self.head_windows != "hard", "soft head_windows"),
+            ("mixing", self.normaliser == "symmetriser", "normaliser symmetriser"),
+            ("penalty_weight", self.penalty != "none", "a penalty"),
+            ("targets", self.penalty == "target", "penalty target"),
+        ):
+            if (getattr(self, key) is None) == needed:
+                why = f"missing, for {owner}" if needed else f"is for {owner}"
+                raise SchemaError((key,), why)
+        if self.placebo and self.penalty == "none":
+            raise SchemaError(("placebo", "penalty"), "is of a penalty, and there is none")
+        if self.checkpoints > self.steps:
+            why = f"{self.checkpoints} of {self.steps} steps; ask for no more than there are"
+            raise SchemaError(("checkpoints", "steps"), why)
+        return self
+
+
+class Experiment(Group):
+    """Decoders trained here in several arms, and what of them is held against what."""
+
+    title: kinds.Line
+    """what its figure is headed with"""
+    claim: kinds.Name
+    """the claim that it answers"""
+    train: Training = Training()
+    """what all arms have in common"""
+    arms: kinds.Arms
+    """what each sets besides"""
+    seeds: kinds.Count = defaults.TRAINING_SEEDS
+    """runs of each arm, from seed 0 on; those of one seed start and read alike"""
+    control: kinds.Name | None = None
+    """the arm that the others are held against, whose loss must be below the bigrams'"""
+    placebo_of: kinds.Placebos = {}
+    """for each arm that is judged, the one that it is held against instead"""
+    measure: kinds.Name | None = None
+    """what is measured of each run, a name in headalgebra.experiments.measures; null: its losses"""
+    quantity: kinds.Name
+    """the one of its quantities that is judged"""
+    comparison: Literal["mean", "paired", "ratio", "equal_loss", "partial_rank"]
+    """of means, of differences from the control, of ratios to it, of these at equal loss, of ranks"""
+    against: kinds.Quantities = []
+    """partial_rank: what the quantity is held against"""
+    given: kinds.Quantities = []
+    """partial_rank: what is partialled out"""
+    cells: bool = False
+    """partial_rank: of means over the seeds of an arm, not of runs"""
+    judged: kinds.Quantities | None = None
+    """arms that are judged; null: all but the control and placebos"""
+    bound: FiniteFloat = 0.0
+    """what the effect is held against"""
+    side: Literal["above", "below"]
+    """where the claim has it"""
+    needs: Literal["all", "any"] = "all"
+    """whether all rows or any must be there"""
+
+
 READING = ("sha256", "adapters", "ignore_config", "allow_pickle", "model_type")
 # source: the keys it needs, those it takes one of, and those it may have
 SOURCES = {
@@ -311,8 +443,9 @@ SOURCES = {
     "path": (("path",), (), ("file", *READING)),
     "package": (("package",), ("folder", "file"), READING),
     "init": ((), ("config", "id"), ("revision", "ignore_config", "tokenizer")),
+    "train": (("train",), (), ("revisions",)),
 }
-KNOWN_TO_BE_TRAINED = {"hub": True, "path": None, "package": True, "init": False}
+KNOWN_TO_BE_TRAINED = {"hub": True, "path": None, "package": True, "init": False, "train": True}
 """Where a model's file does not say."""
 
 
@@ -321,14 +454,16 @@ class Model(Group):
 
     name: kinds.Name | None = None
     """may be left out; anything but the file's name is an error"""
-    source: Literal["hub", "path", "package", "init"]
+    source: Literal["hub", "path", "package", "init", "train"]
     """where the weights come from"""
     id: kinds.HubId | None = None
     """hub: the model; init: whose architecture"""
     revision: kinds.Revision | None = None
     """hub: required, or revisions; init: of the id"""
     revisions: kinds.Revisions | None = None
-    """hub: checkpoints of one training run in its order, each a model `<name>.<revision>`"""
+    """hub, train: checkpoints of a training in its order, each a model `<name>.<revision>`"""
+    train: Training | None = None
+    """train: the decoder and how it is trained"""
     path: kinds.Line | None = None
     """path: the checkpoint's folder"""
     package: kinds.Name | None = None
@@ -413,6 +548,7 @@ GROUPS: dict[str, type[Group]] = {
     "study": Study,
     "model": Model,
     "text": Text,
+    "experiment": Experiment,
     "analysis": Analysis,
     "figures": Figures,
 }

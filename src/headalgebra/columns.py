@@ -166,10 +166,13 @@ TRAININGS = (
 ``diverged`` is the step at which a loss was not finite, empty where all were.
 """
 
+RUN_VALUES = ("step", "layer", "quantity", "value")
+"""What one measure gives of a training; no step: of its end, no layer: of all layers."""
+
 TRAINING_VALUES = (
     *("experiment", "arm", "seed", "run", "step", "tokens", "layer", "quantity", "value"),
 )
-"""What was measured of each training; no step: of its end, no layer: of all layers."""
+"""The same of every training, with its losses at the steps at which they were taken."""
 
 EXPERIMENTS = (
     *("experiment", "claim", "statistic", "arm", "control", "n", "mean", "effect", "low", "high"),

@@ -267,3 +267,27 @@ AXIS_PERMUTATIONS = 16
 
 DRIFT_SEQUENCES = 2
 """Sequences along which windows slide."""
+
+TRAINING_PACKAGES = ("transformers", "scipy", "pandas")
+"""Installed packages whose source or docstrings decoders are trained on."""
+
+TRAINING_STEPS = 1952
+"""Updates of the weights of a decoder trained here: two million tokens at the other defaults."""
+
+TRAINING_BATCH = 8
+"""Sequences of each."""
+
+TRAINING_TOKENS = 128
+"""Tokens of each sequence."""
+
+TRAINING_VOCABULARY = 1024
+"""Tokens that a tokenizer made here knows."""
+
+VALIDATION_SEQUENCES, TEST_SEQUENCES = 32, 1024
+"""On which the loss is taken during training, and in the end."""
+
+VALIDATE_EVERY = 16
+"""Steps between two validations."""
+
+TRAINING_SEEDS = 8
+"""Runs of each arm of an experiment: they find a difference of 1.2 standard deviations."""

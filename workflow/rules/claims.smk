@@ -59,14 +59,14 @@ for table, constructed in CONSTRUCTED.items():
 
 
 # Tables that no claim rests on.
-DRAWN_ONLY = ("phases", "associator", "nulls")
+DRAWN_ONLY = ("phases", "associator", "nulls", "trainings", "training_values")
 
 
 rule judge_claims:
     input:
         **{
             table: paths.study_table(STUDY.study, table)
-            for table in (*ALGEBRA_TABLES, *CONSTRUCTED_TABLES, *STATES_TABLES)
+            for table in (*ALGEBRA_TABLES, *CONSTRUCTED_TABLES, *STATES_TABLES, *EXPERIMENT_TABLES)
             if table not in DRAWN_ONLY
         },
         code=modules_behind("judge_claims"),

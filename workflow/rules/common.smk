@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 import demand
 import demand_states
+import demand_training
 import locks
 import paths
 from captions import provenance_lines, quantisations, read_provenance
@@ -18,6 +19,7 @@ from configuration import UNLIKE_WEIGHTS, ConfigurationError, compose
 from figures import Figure, before_training, gpt2_medium, of_source
 from spans import spans_of
 from stages import Stage, tables
+from trainings import arms_of, corpora_of, corpus_name, run_name, runs_of, texts_of
 from typed import as_typed
 
 if set("{}") & set(str(paths.ROOT)):
@@ -74,6 +76,7 @@ WEIGHED = [
     for stage in demand.STAGES
     if ("states" if stage in STAGES_OF_STATES else "algebra") in WINGS
 ]
+EXPERIMENT_TABLES = ("experiments", "trainings", "training_values") if STUDY.experiments else ()
 # What decides the text that models read.
 TEXT_SOURCE = {key: STUDY.text[key] for key in ("corpus", "packages", "path")}
 TEXT_CONTENT = content_of(
@@ -106,8 +109,9 @@ SPLIT_MODELS = sorted({span.model for span in SPANS.values() if span.layers})
 
 
 wildcard_constraints:
-    model="|".join(map(re.escape, STUDY.models)),
-    span="|".join(map(re.escape, SPANS)),
+    model="|".join(map(re.escape, STUDY.models)) or "(?!)",
+    span="|".join(map(re.escape, SPANS)) or "(?!)",
+    experiment="|".join(map(re.escape, STUDY.experiments)) or "(?!)",
     series="|".join(map(re.escape, STUDY.series)) or "(?!)",
 
 
@@ -216,9 +220,67 @@ def tokenizer_source(model):
 
 def source_of(settings):
     source = {key: value for key, value in settings.items() if key not in UNLIKE_WEIGHTS}
+    if source["train"] is not None:
+        source["path"] = trained_folder(settings)
     if source["path"] is not None:
         source["path"] = str(Path(source["path"]).expanduser())
     return source
+
+
+def run_of_model(settings):
+    """The training that a model trained here is a checkpoint of, which has its file's name."""
+    name = settings["name"]
+    return next((file for file, names in STUDY.series.items() if name in names), name)
+
+
+def trained_folder(settings):
+    """The checkpoint's folder, of a model that is trained here."""
+    trained = paths.TRAINED.format(run=run_of_model(settings))
+    return f"{trained}/{settings['revision'].removeprefix('step')}"
+
+
+def trained_here(wildcards):
+    """That a model which is trained here has been; the others wait for nothing."""
+    settings = STUDY.models[wildcards.model]
+    named = [settings, settings["tokenizer"] or settings]
+    return [paths.TRAINED.format(run=run_of_model(it)) for it in named if it["train"] is not None]
+
+
+def training(wildcards):
+    """The settings of a training."""
+    return RUNS[wildcards.run][0]
+
+
+def seed_of_run(wildcards):
+    seed = RUNS[wildcards.run][1]
+    return ANALYSIS["seed"] if seed is None else seed
+
+
+def tokens_of_run(wildcards):
+    return paths.TRAINING_TOKENS.format(corpus=corpus_name(training(wildcards)))
+
+
+def one_gpu_for_training(wildcards):
+    """1 where a decoder is large enough for a GPU to be faster."""
+    return int(ANALYSIS["device"] != "cpu" and demand_training.wants_gpu(training(wildcards)))
+
+
+def runs_of_experiments():
+    """Experiment, arm, seed and name of each run, in the order of the tables."""
+    return [
+        (name, arm, seed, run_name(settings, seed))
+        for name, experiment in STUDY.experiments.items()
+        for arm, seed, settings in arms_of(experiment)
+    ]
+
+
+def values_of_experiments():
+    """What was measured of each run of those experiments that measure anything."""
+    measures = {name: it["measure"] for name, it in STUDY.experiments.items()}
+    return [
+        paths.RUN_VALUES.format(run=run, measure=measures[name]) if measures[name] else ""
+        for name, _, _, run in runs_of_experiments()
+    ]
 
 
 def seed_of_weights(wildcards):
@@ -276,6 +338,19 @@ def estimated_reading(outlines):
     ]
 
 
+def estimated_trainings(wildcards):
+    """The same of the jobs that train decoders."""
+    return [
+        {
+            "rule": "train_decoder",
+            "model": run,
+            "jobs": 1,
+            "cpu_s": demand.START_SECONDS + demand_training.core_seconds(settings),
+        }
+        for run, (settings, _) in RUNS.items()
+    ]
+
+
 def one_gpu_for_dense_layers(wildcards, input):
     """1 where basis routed a layer to dense extraction that may use a GPU; known after basis."""
     if ANALYSIS["device"] == "cpu":
@@ -306,6 +381,8 @@ def models_shown(wildcards):
     """The models that a figure shows: one, those of a training run, or the study's."""
     if hasattr(wildcards, "model"):
         return [wildcards.model]
+    if hasattr(wildcards, "experiment"):
+        return []
     return STUDY.series[wildcards.series] if hasattr(wildcards, "series") else list(STUDY.models)
 
 
@@ -368,7 +445,10 @@ def files_of_figures(suffix):
         path
         for stem in stems
         for path in expand(
-            paths.figure(STUDY.study, stem, suffix), model=ALONE, series=STUDY.series
+            paths.figure(STUDY.study, stem, suffix),
+            model=ALONE,
+            series=STUDY.series,
+            experiment=STUDY.experiments,
         )
     ]
 

@@ -39,5 +39,6 @@ rule estimate_cost:
     params:
         kept=estimated_numbers,
         stages=estimated_stages,
+        trainings=estimated_trainings,
     script:
         "../../scripts/estimate_cost.py"

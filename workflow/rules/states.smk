@@ -44,6 +44,7 @@ rule fetch_model:
 rule measure_states:
     input:
         fetched_of_hub,
+        trained_here,
         code=modules_behind("measure_states"),
         text=paths.TEXT.format(text=STUDY.text_name),
         described=paths.TEXT_DESCRIBED.format(text=STUDY.text_name),

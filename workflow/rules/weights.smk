@@ -30,6 +30,7 @@ rule record_configuration:
 
 rule extract_weights:
     input:
+        trained_here,
         code=modules_behind("extract_weights"),
     output:
         factors=directory(paths.FACTORS),

@@ -12,13 +12,11 @@ from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
+from headalgebra.defaults import TRAINING_PACKAGES
 from headalgebra.text._packages import python_sources
 from headalgebra.text._prose import whole_docstrings
 from headalgebra.text.corpora import plain, read_file, versions
 from headalgebra.text.errors import TextError
-
-TRAINING_PACKAGES = ("transformers", "scipy", "pandas")
-"""Installed packages whose source or docstrings models are trained on."""
 
 TRAINED_BELOW, VALIDATED_BELOW = 0.9, 0.95
 """Hashes of paths, as shares of the largest one, where the first two of three parts end."""

@@ -1,10 +1,16 @@
 """Small decoders trained on texts that are the same everywhere, as a source of weights."""
 
+from headalgebra.recipe import Recipe, checkpoint_steps
 from headalgebra.training.floors import Floors, ngram_floors
 from headalgebra.training.gradients import gradient_norms
-from headalgebra.training.recipe import Recipe, checkpoint_steps
 from headalgebra.training.sizes import SIZES, Size
-from headalgebra.training.tokens import TrainingTokens, make_tokenizer, tokenise_split
+from headalgebra.training.tokens import (
+    TrainingTokens,
+    load_tokens,
+    make_tokenizer,
+    save_tokens,
+    tokenise_split,
+)
 from headalgebra.training.training import Trained, train
 
 __all__ = [
@@ -16,8 +22,10 @@ __all__ = [
     "TrainingTokens",
     "checkpoint_steps",
     "gradient_norms",
+    "load_tokens",
     "make_tokenizer",
     "ngram_floors",
+    "save_tokens",
     "tokenise_split",
     "train",
 ]

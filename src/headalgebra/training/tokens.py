@@ -4,25 +4,34 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Int64
+from safetensors import safe_open
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from headalgebra.defaults import (
+    TEST_SEQUENCES,
+    TRAINING_TOKENS,
+    TRAINING_VOCABULARY,
+    VALIDATION_SEQUENCES,
+)
 from headalgebra.text import Split, TextError
 from headalgebra.text.tokens import tokenizer_digest
-
-VOCABULARY = 1024
-"""Tokens of a tokenizer made here."""
 
 END_OF_TEXT = "<|endoftext|>"
 """The token after each text, with the id 0."""
 
 
-def make_tokenizer(split: Split, *, vocabulary: int = VOCABULARY) -> PreTrainedTokenizerFast:
+def make_tokenizer(
+    split: Split, *, vocabulary: int = TRAINING_VOCABULARY
+) -> PreTrainedTokenizerFast:
     """Byte-level byte-pair encoding, from the training part alone.
 
     Parameters
@@ -61,6 +70,13 @@ def make_tokenizer(split: Split, *, vocabulary: int = VOCABULARY) -> PreTrainedT
     )
 
 
+PARTS = ("train", "validation", "test")
+"""Of the texts."""
+
+SEQUENCES = "sequences.safetensors"
+"""Name of the file of all parts."""
+
+
 @dataclass(frozen=True)
 class TrainingTokens:
     """What a decoder is trained on and judged by.
@@ -91,14 +107,29 @@ class TrainingTokens:
         return found.hexdigest()
 
 
+def save_tokens(tokens: TrainingTokens, folder: str | PathLike[str]) -> None:
+    """Write the sequences as safetensors, the tokenizer beside them as transformers has it."""
+    tokens.tokenizer.save_pretrained(str(folder))
+    parts = {part: getattr(tokens, part).contiguous() for part in PARTS}
+    save_file(parts, Path(folder) / SEQUENCES, {"text": tokens.text})
+
+
+def load_tokens(folder: str | PathLike[str]) -> TrainingTokens:
+    """What `save_tokens` wrote."""
+    with safe_open(Path(folder) / SEQUENCES, "pt") as file:
+        parts = [file.get_tensor(part) for part in PARTS]
+        text = file.metadata()["text"]
+    return TrainingTokens(*parts, PreTrainedTokenizerFast.from_pretrained(str(folder)), text)
+
+
 def tokenise_split(
     split: Split,
     tokenizer: PreTrainedTokenizerFast,
     *,
     train: int,
-    validation: int = 128,
-    test: int = 1024,
-    tokens: int = 128,
+    validation: int = VALIDATION_SEQUENCES,
+    test: int = TEST_SEQUENCES,
+    tokens: int = TRAINING_TOKENS,
 ) -> TrainingTokens:
     """Cut each part into sequences of T tokens.
 

@@ -17,9 +17,9 @@ from transformers import PreTrainedModel, PrinterCallback, TrainingArguments, se
 from transformers.utils import logging
 
 from headalgebra.devices import compute_device
+from headalgebra.recipe import Recipe, checkpoint_steps
 from headalgebra.training.floors import Floors, ngram_floors
 from headalgebra.training.metrics import RowFile, metrics_table, replaced
-from headalgebra.training.recipe import Recipe, checkpoint_steps
 from headalgebra.training.tokens import TrainingTokens
 from headalgebra.training.trainer import DecoderTrainer, DivergedError, Penalty, Sequences, Series
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from headalgebra.defaults import TRAINING_BATCH, TRAINING_STEPS
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -31,8 +33,8 @@ class Recipe:
         Steps between two validations beside those of the checkpoints, or None.
     """
 
-    steps: int = 1952
-    batch: int = 8
+    steps: int = TRAINING_STEPS
+    batch: int = TRAINING_BATCH
     learning_rate: float = 3e-3
     warm_up: float = 0.05
     final: float = 0.1
