@@ -26,6 +26,8 @@ with job(snakemake):
     # Snakemake takes away what a failed job has written; what is here, a killed training goes on
     # from. Its folder is named by what it is, since the next run may ask for another.
     under_way = Path(params.under_way) / hashlib.sha256(written).hexdigest()[:16]
+    if under_way.exists():
+        print(f"goes on from what is in {under_way}")
     trained = train(
         builder_of(params.training, params.seed),
         load_tokens(snakemake.input.tokens),

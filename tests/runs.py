@@ -5,7 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,6 +16,57 @@ SMOKE = ("--config", "study=smoke")
 TARGETS = {"results", "weights", "tables", "figures", "claims"}
 OF_THIS_RUN = {"cost.csv", "feasibility.csv"}
 """Tables of times, which no two runs share."""
+
+
+LONG_TRAINING = """\
+source: train
+train:
+  {size: tiny, packages: [networkx], vocabulary: 512, tokens: 32, steps: 600, batch: 4,
+   checkpoints: 4, validation_sequences: 8, test_sequences: 64}
+revisions: [step0, step600]
+"""
+"""A model file; long enough to be killed on the way."""
+
+PATIENCE = 1200
+"""Seconds until what should happen has happened, on the slowest machine."""
+
+
+def until(met: Callable[[], object], what: str) -> None:
+    """Wait for it."""
+    end = time.monotonic() + PATIENCE
+    while not met():
+        assert time.monotonic() < end, f"{what}: not within {PATIENCE} s"
+        time.sleep(0.2)
+
+
+def processes_of(folder: Path, script: str) -> list[int]:
+    """The Python processes that run a rule's script in a folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                command = (process / "cmdline").read_bytes()
+                inside = (process / "cwd").readlink() == folder
+            except OSError:  # it has ended
+                continue
+            if inside and f"{script}.py".encode() in command:
+                found.append(int(process.name))
+    return found
+
+
+def rows_of_training(folder: Path) -> int:
+    """Steps that the trainings under way in a folder have written down."""
+    written = folder.glob("results/trained/.under_way/*/resumable/rows.jsonl")
+    return sum(path.read_bytes().count(b"\n") for path in written)
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    """Every file in a folder and in those inside it."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def snakemake(

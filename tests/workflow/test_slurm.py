@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,17 @@ import pandas as pd
 import pytest
 
 from demand import STAGES
-from runs import copy_of_repository, run, tables
+from runs import (
+    LONG_TRAINING,
+    PATIENCE,
+    bytes_of,
+    copy_of_repository,
+    processes_of,
+    rows_of_training,
+    run,
+    tables,
+    until,
+)
 
 START = 'eval "$(tests/two_node_slurm start FOLDER)"'
 SITE = os.environ.get("SNAKEMAKE_SLURM_PARTITIONS", "")
@@ -32,9 +42,6 @@ pytestmark = [
 ]
 
 RECIPE = Path(__file__).parents[1] / "two_node_slurm"
-PATIENCE = 1200
-"""Seconds until what should happen has happened, on the slowest machine."""
-
 PROFILE = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2")
 TINY = ("--config", "models=tiny-init", 'hydra=["text=short"]')
 TABLES = ("tables", "states", *TINY)
@@ -89,14 +96,6 @@ def slurm_jobs(folder: Path) -> list[SlurmJob]:
     return sorted(jobs, key=lambda job: job.job_id)
 
 
-def until(met: Callable[[], object], what: str) -> None:
-    """Wait for it."""
-    end = time.monotonic() + PATIENCE
-    while not met():
-        assert time.monotonic() < end, f"{what}: not within {PATIENCE} s"
-        time.sleep(0.2)
-
-
 def submit(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """A run through the profile, started."""
     environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
@@ -116,21 +115,6 @@ def through_slurm(folder: Path, *arguments: str) -> str:
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
     return said
-
-
-def processes_of(folder: Path, script: str) -> list[int]:
-    """The Python processes that run a rule's script in a folder."""
-    found = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                command = (process / "cmdline").read_bytes()
-                inside = (process / "cwd").readlink() == folder
-            except OSError:  # it has ended
-                continue
-            if inside and f"{script}.py".encode() in command:
-                found.append(int(process.name))
-    return found
 
 
 def completed(folder: Path) -> Counter[str]:
@@ -262,6 +246,25 @@ def test_lost_jobs_are_done_again_and_nothing_else(
     }
     # States are as large as the model; those of the job that was killed are gone as well.
     assert not list(checkout.glob("results/models/*/.states"))
+
+
+def test_a_cancelled_training_ends_in_the_same_bytes(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    trained = checkout / "results/trained/mine"
+    (checkout / "config/model/mine.yaml").write_text(LONG_TRAINING)
+    asked = ("training", "--config", "models=mine")
+    local = tmp_path_factory.mktemp("trained") / "run"
+    shutil.copytree(checkout, local, symlinks=True)
+    run(local, *asked)
+    process = submit(checkout, *asked)
+    until(lambda: rows_of_training(checkout) >= 100, "a training is under way")
+    (job,) = (job for job in slurm_jobs(checkout) if job.state == "RUNNING")
+    subprocess.run(["scancel", str(job.job_id)], check=True)
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, said
+    assert [job.state for job in slurm_jobs(checkout)] == ["CANCELLED", "COMPLETED"]
+    assert bytes_of(trained) == bytes_of(local / "results/trained/mine")
 
 
 def test_a_job_over_its_memory_gets_more(checkout: Path) -> None:
