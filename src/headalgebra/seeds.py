@@ -35,6 +35,7 @@ PURPOSES = (
     "initial_frames",
     "penalty_probes",
     "placebos",
+    "experiments_bootstrap",
 )
 """New ones go to the end: the place of a purpose is part of its seed."""
 

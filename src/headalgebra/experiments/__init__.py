@@ -1,0 +1,1 @@
+"""Experiments on decoders that are trained here: what is measured of a run, and compared."""
