@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("defaults", "columns", "rounding", "seeds", "checkpoints", "algebra", "tables"),
         *("text", "states", "dyson", "normality", "convolution", "geometry"),
     },
-    "experiments": {"seeds", "training"},
+    "experiments": {"columns", "seeds", "training"},
     "claims": {"columns", "seeds"},
     "plots": {"defaults", "algebra", "claims"},
     "": {"defaults", "checkpoints", "measurement"},
