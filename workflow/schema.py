@@ -427,13 +427,24 @@ class Experiment(Group):
     cells: bool = False
     """partial_rank: of means over the seeds of an arm, not of runs"""
     judged: kinds.Quantities | None = None
-    """arms that are judged; null: all but the control and placebos"""
+    """arms that are judged; null: all that are compared"""
     bound: FiniteFloat = 0.0
     """what the effect is held against"""
     side: Literal["above", "below"]
     """where the claim has it"""
     needs: Literal["all", "any"] = "all"
     """whether all rows or any must be there"""
+
+    @model_validator(mode="after")
+    def _has_what_it_compares_with(self) -> Self:
+        for key, comparison in (("placebo_of", "equal_loss"), ("against", "partial_rank")):
+            if bool(getattr(self, key)) != (self.comparison == comparison):
+                missing = self.comparison == comparison
+                why = f"{'missing, ' if missing else 'is '}for comparison {comparison}"
+                raise SchemaError((key, "comparison"), why)
+        if self.comparison in ("paired", "ratio") and self.control is None:
+            raise SchemaError(("control",), f"missing, for comparison {self.comparison}")
+        return self
 
 
 READING = ("sha256", "adapters", "ignore_config", "allow_pickle", "model_type")

@@ -135,13 +135,16 @@ def test_a_revision_that_is_no_checkpoint_is_refused(config: Path) -> None:
         ("arms: {a: {overlap: 0.5}}", "experiment.arms.a.overlap: is for soft head_windows"),
         ("arms: {a: {sise: tiny}}", "no key 'sise' in experiment.arms.a"),
         ("arms: {a: {}}\ncontrol: b", "experiment.control: 'b' is no arm; arms are a"),
-        ("arms: {a: {}}\nplacebo_of: {a: c}", "experiment.placebo_of: 'c' is no arm; arms are a"),
+        (
+            "arms: {a: {}}\nplacebo_of: {a: a}",
+            "experiment.placebo_of: is for comparison equal_loss",
+        ),
         ("arms: {a: {}}\njudged: [d]", "experiment.judged: 'd' is no arm; arms are a"),
         ("arms: {}", "experiment.arms: {} is not a mapping from names of arms"),
     ],
 )
 def test_a_fault_in_an_experiment_names_its_key(config: Path, written: str, told: str) -> None:
-    usual = "title: T\nclaim: c\nquantity: test_loss\ncomparison: paired\nside: below\n"
+    usual = "title: T\nclaim: c\nquantity: test_loss\ncomparison: mean\nside: below\n"
     (config / "experiment/mine.yaml").write_text(usual + written + "\n")
     message = refusal({"experiment": "mine"}, config)
     assert message.startswith(f"config/experiment/mine.yaml: {told}"), message

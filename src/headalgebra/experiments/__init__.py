@@ -2,5 +2,13 @@
 
 from headalgebra.experiments.comparison import compare, corrected
 from headalgebra.experiments.experiment import Experiment
+from headalgebra.experiments.losses import course_of_losses, training_row, with_tokens
 
-__all__ = ["Experiment", "compare", "corrected"]
+__all__ = [
+    "Experiment",
+    "compare",
+    "corrected",
+    "course_of_losses",
+    "training_row",
+    "with_tokens",
+]

@@ -117,9 +117,10 @@ def save_tokens(tokens: TrainingTokens, folder: str | PathLike[str]) -> None:
 def load_tokens(folder: str | PathLike[str]) -> TrainingTokens:
     """What `save_tokens` wrote."""
     with safe_open(Path(folder) / SEQUENCES, "pt") as file:
-        parts = [file.get_tensor(part) for part in PARTS]
+        train, validation, test = (file.get_tensor(part) for part in PARTS)
         text = file.metadata()["text"]
-    return TrainingTokens(*parts, PreTrainedTokenizerFast.from_pretrained(str(folder)), text)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(str(folder))
+    return TrainingTokens(train, validation, test, tokenizer, text)
 
 
 def tokenise_split(
