@@ -43,7 +43,6 @@ from headalgebra.plots.linf import (
     conditioning_by_depth,
     epsilon_by_depth,
     epsilon_by_size,
-    epsilon_over_training,
     gpt2_medium_intervals,
     jacobiator_by_precision,
     obstruction_by_depth,
@@ -360,46 +359,6 @@ def test_a_null_that_does_not_exist_is_not_in_the_legend():
     for missing, entries in (("layers", 6), ("none", 7)):
         figure = beside_chance_of("m", study["layers"], nulls[nulls["null"] != missing])
         assert len(figure.legends[0].get_texts()) == entries
-
-
-REVISIONS = {
-    "steps": ["step0", "step1", "step1000", "step143000"],
-    "names": ["early-run", "late-run", "final"],
-    "falling": ["step9", "step5", "step7"],
-    "single": ["step4"],
-}
-
-
-@pytest.mark.parametrize("kind", REVISIONS)
-def test_a_training_run_is_drawn_in_its_order(kind):
-    checkpoints = {revision: f"run.{revision}" for revision in REVISIONS[kind]}
-    layers = draw_study({model: (5, 4) for model in [*checkpoints.values(), "other"]})["layers"]
-    layers = layers.sample(frac=1, random_state=0)
-    figure = epsilon_over_training(layers, STYLE, checkpoints=checkpoints, title="run")
-    if kind in ("steps", "single"):
-        time = [float(revision.removeprefix("step")) for revision in checkpoints]
-    else:
-        time = list(range(len(checkpoints)))
-    of_run = layers.set_index(["model", "layer"])
-    for axes, column in zip(figure.axes, ("epsilon", "ratio"), strict=True):
-        lines = [line for line in axes.lines if line.get_marker() == "o"]
-        for layer, line in zip(range(5), lines, strict=True):
-            rows = of_run.loc[[(model, layer) for model in checkpoints.values()]]
-            expected = rows["epsilon"]
-            if column == "ratio":
-                expected = expected / rows["epsilon_null"]
-            assert drawn_as(line, np.array(time), expected.to_numpy())
-        assert axes.get_xlabel() == (
-            "training step" if kind in ("steps", "single") else "checkpoint"
-        )
-    assert find_collisions(figure) == []
-
-
-def test_a_training_run_without_one_of_its_checkpoints_is_refused():
-    layers = draw_study({"run.a": (3, 4)})["layers"]
-    checkpoints = {"a": "run.a", "b": "run.b"}
-    with pytest.raises(ValueError, match=r"^the table layers lacks run.b; give [^\n]*$"):
-        epsilon_over_training(layers, STYLE, checkpoints=checkpoints, title="run")
 
 
 def test_levels_are_the_tables_with_negative_actions_open(study, figures):

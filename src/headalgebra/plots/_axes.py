@@ -36,8 +36,8 @@ ZERO_LOOK: dict[str, Any] = {
 }
 
 
-def plot_positive(axes: Axes, x: Values, y: Values, **look: Any) -> None:
-    """A curve on a log axis: NaN is a gap, a zero a triangle on the lower edge."""
+def plot_positive(axes: Axes, x: Values, y: Values, *, edge: object = INK, **look: Any) -> None:
+    """A curve on a log axis: NaN is a gap, a zero a triangle on the lower edge, outlined so."""
     axes.plot(x, np.where(y > 0, y, np.nan), **look)
     zero = y == 0
     if zero.any():
@@ -47,7 +47,7 @@ def plot_positive(axes: Axes, x: Values, y: Values, **look: Any) -> None:
             transform=axes.get_xaxis_transform(),
             clip_on=False,
             zorder=4,
-            **ZERO_LOOK,
+            **(ZERO_LOOK | {"markeredgecolor": edge}),
         )
 
 

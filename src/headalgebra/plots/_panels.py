@@ -66,6 +66,14 @@ def label_outside(panels: Sequence[Axes], *, x: str, y: str) -> None:
         row, column = _place(axes)
         if (row, column - 1) not in places:
             axes.set_ylabel(y)
+    label_below(panels, x)
+
+
+def label_below(panels: Sequence[Axes], x: str) -> None:
+    """Name the x axis of the panels that have none below them."""
+    places = {_place(axes) for axes in panels}
+    for axes in panels:
+        row, column = _place(axes)
         if (row + 1, column) not in places:
             axes.set_xlabel(x)
 
@@ -105,7 +113,7 @@ def title_panel(
     ``series`` is keyed by the reason to give. It goes under the title, or where nothing is left
     to draw, in the middle of the panel.
     """
-    characters = int(panel_inches(axes) * 72 / CHARACTER_POINTS)
+    characters = _characters(panel_inches(axes))
     missing = [reason for reason, values in series.items() if np.isnan(values).all()]
     if len(missing) == len(series):
         lines = [line for reason in missing for line in _wrap(reason, int(0.8 * characters))]
@@ -120,6 +128,15 @@ def title_panel(
         missing = []
     head = [title, *remarks, *missing]
     axes.set_title("\n".join(line for text in head for line in _wrap(text, characters)))
+
+
+def wrapped(text: str, inches: float) -> str:
+    """The text in lines that fit in so many inches."""
+    return "\n".join(_wrap(text, _characters(inches)))
+
+
+def _characters(inches: float) -> int:
+    return int(inches * 72 / CHARACTER_POINTS)
 
 
 def _wrap(text: str, characters: int) -> list[str]:
@@ -157,7 +174,10 @@ def legend_below(figure: Figure, handles: Sequence[Artist], note: str = "") -> N
             title="\n".join(lines) or None,
         )
         if n_columns == 1 or legend.get_window_extent().width <= 0.98 * figure.bbox.width:
-            n_rows = -(-len(handles) // n_columns) + len(lines)
+            tallest = max(
+                (str(handle.get_label()).count("\n") + 1 for handle in handles), default=1
+            )
+            n_rows = -(-len(handles) // n_columns) * tallest + len(lines)
             figure.set_figheight(figure.get_figheight() + (n_rows - 1) * LEGEND_ROW)
             return
         legend.remove()

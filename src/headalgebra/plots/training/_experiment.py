@@ -1,0 +1,153 @@
+"""An experiment at a glance: the losses of its arms, and what the claim is judged by."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from headalgebra.plots._course import (
+    by_time,
+    curve_entries,
+    draw_mean,
+    interval_of_mean,
+)
+from headalgebra.plots._panels import legend_below, title_panel
+from headalgebra.plots._style import SIDE_BY_SIDE_FROM, FigureStyle, paper_style
+from headalgebra.plots._tables import numbers, require_columns
+from headalgebra.plots._training_axis import loss_axis, training_axis
+from headalgebra.plots.training._arms import Arms, arms_of, losses
+from headalgebra.plots.training._effects import draw_effects, effect_entries, row_labels
+from headalgebra.plots.training._scatter import draw_scatter
+
+EXPERIMENTS = (
+    *("experiment", "claim", "statistic", "arm", "control", "n", "effect", "low", "high"),
+    *("bound", "side", "needs", "diverged", "excluded", "above_floor"),
+)
+
+PANEL_HEIGHT = 2.3
+LINE_HEIGHT = 0.115
+"""Inches of a line of what stands beside a row."""
+
+
+@paper_style()
+def experiment(
+    trainings: pd.DataFrame,
+    training_values: pd.DataFrame,
+    experiments: pd.DataFrame,
+    *,
+    style: FigureStyle,
+    experiment: str,
+    title: str,
+    quantity: str,
+    comparison: str,
+    control: str | None,
+    cells: bool = False,
+) -> Figure:
+    """Losses over training by arm, and beside them what the claim is judged by.
+
+    That is a row an arm with its effect, or for rank correlations a panel for each.
+
+    Parameters
+    ----------
+    trainings
+        Columns ``experiment``, ``arm``, ``seed``, ``unigram``, ``bigram``, ``trigram`` and
+        ``diverged``.
+    training_values
+        Columns ``experiment``, ``arm``, ``seed``, ``step``, ``tokens``, ``layer``, ``quantity``
+        and ``value``.
+    experiments
+        Columns ``experiment``, ``claim``, ``statistic``, ``arm``, ``control``, ``n``,
+        ``effect``, ``low``, ``high``, ``bound``, ``side``, ``needs``, ``diverged``,
+        ``excluded`` and ``above_floor``.
+    style
+        How it looks.
+    experiment
+        Which one; rows of others are left out.
+    title
+        Title of the figure.
+    quantity
+        What is compared.
+    comparison
+        ``mean``, ``paired``, ``ratio``, ``equal_loss`` or ``partial_rank``.
+    control
+        The arm that others are compared with, if there is one.
+    cells
+        Whether a rank correlation is over means of the runs of an arm, and not over runs.
+
+    Raises
+    ------
+    ValueError
+        When a table lacks a column, or ``trainings`` the experiment or one of its arms.
+    """
+    require_columns(experiments, "experiments", EXPERIMENTS)
+    arms = arms_of(trainings, training_values, style, experiment=experiment, control=control)
+    judged = experiments[experiments["experiment"] == experiment]
+    ranked = comparison == "partial_rank"
+    if ranked:
+        judged = judged[judged["statistic"].astype(str).str.startswith(f"{quantity} ~ ")]
+    else:
+        judged = judged[judged["statistic"] == quantity]
+    if strange := sorted({*judged["arm"].dropna().astype(str)} - {"", *arms.curves}):
+        raise ValueError(
+            f"the table trainings lacks the arm {strange[0]} of {experiment}; give its runs"
+        )
+    n_right = max(len(judged), 1) if ranked else 1
+    lines = [] if ranked else [text.count("\n") + 1 for text in row_labels(judged, comparison)]
+    height = max(PANEL_HEIGHT, 0.7 + LINE_HEIGHT * len(lines) * (max(lines, default=0) + 0.5))
+    figure, (left, *right) = _panels(1 + n_right, style.width_inches, height)
+    figure.suptitle(title)
+    _draw_losses(left, arms)
+    entries: list[Artist] = curve_entries(arms.curves, arms.rows, style.width_inches)
+    if judged.empty:
+        title_panel(right[0], "", {"not compared": numbers(judged["effect"])})
+        right[0].set_axis_off()
+    elif ranked:
+        for axes, (_, row) in zip(right, judged.iterrows(), strict=True):
+            draw_scatter(axes, arms, row, cells=cells)
+    else:
+        draw_effects(right[0], arms, judged, quantity, comparison)
+        entries += effect_entries(judged, comparison)
+    legend_below(figure, entries, _above_floor(judged))
+    return figure
+
+
+def _above_floor(judged: pd.DataFrame) -> str:
+    """What keeps the experiment from being judged, if there is anything."""
+    above = judged["above_floor"].max()
+    if pd.isna(above) or above == 0:
+        return ""
+    runs = "1 run" if above == 1 else f"{above:g} runs"
+    return f"not judged: the test loss of {runs} is not below that of bigrams"
+
+
+def _panels(n_panels: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """So many panels beside one another, or below where the figure is narrow."""
+    beside = width >= SIDE_BY_SIDE_FROM
+    figure = Figure(
+        figsize=(width, (height if beside else height * n_panels) + 0.5),
+        layout=ConstrainedLayoutEngine(w_pad=0.08),
+    )
+    shape: Any = (1, n_panels) if beside else (n_panels, 1)
+    return figure, [*figure.subplots(*shape, squeeze=False).flat]
+
+
+def _draw_losses(axes: Axes, arms: Arms) -> None:
+    rows = losses(arms)
+    means = {
+        arm: interval_of_mean(by_time(of_arm), logarithms=False)
+        for arm, of_arm in rows.groupby("arm", sort=False)
+    }
+    if not means:
+        title_panel(axes, "", {"no losses": numbers(rows["value"])})
+        axes.set_axis_off()
+        return
+    training_axis(axes, numbers(rows["time"]))
+    loss_axis(axes, arms.floors, numbers(rows["value"]))
+    for index, (arm, curve) in enumerate(arms.curves.items()):
+        if arm in means:
+            draw_mean(axes, means[arm], curve.look, place=index / len(arms.curves))
+    axes.set_xlabel("tokens read in training")
+    axes.set_ylabel("validation loss, nats a token")
