@@ -380,7 +380,7 @@ def test_an_experiment_that_no_model_is_good_enough_for_says_so(tables):
     figure = draw(compare(tables, above_floor=2))
     said = figure.legends[0].get_title().get_text()
     assert said == "not judged: the test loss of 2 runs is not below that of bigrams"
-    assert figure.legends[0].get_title().get_text() != draw(compare(tables)).legends[0].get_title()
+    assert draw(compare(tables)).legends[0].get_title().get_text() in ("", "None")
 
 
 def test_at_equal_loss_each_arm_names_its_own_placebo_and_runs_are_not_drawn():
