@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def read_table(path: str) -> pd.DataFrame:
-    """A table of a study or of a model."""
+    """A table of a study or of a model, or that of the steps of a training."""
+    if Path(path).is_dir():
+        return pd.read_parquet(Path(path) / "metrics.parquet")
     return read_csv(path) if Path(path).suffix == ".csv" else pd.read_parquet(path)
 
 
@@ -32,7 +34,7 @@ with job(snakemake):
     tables = {
         name: read_table(source) if isinstance(source, str) else read_models(source, params.models)
         for name, source in snakemake.input.items()
-        if name not in ("code", "provenance")
+        if name not in ("code", "provenance") and source
     }
     # Not imported by name: the rule's inputs are the modules behind this figure, and no other's.
     package, _, name = params.plot.rpartition(".")

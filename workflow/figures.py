@@ -1,6 +1,6 @@
 """What a figure is made of, and which models it shows as what."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,22 +22,25 @@ class Figure:
         The function of `headalgebra.plots` that draws it.
     tables
         Where the tables lie that the function takes, by its parameters' names: one file, or one
-        for each model.
+        for each model; a function of wildcards where that decides, which may give none.
     settings
         The function's other parameters; a function of wildcards and input where they decide.
     counts
         Numbers of the analysis that the caption gives.
     per
         What there is one of for each figure.
+    experiments
+        Those that there is one of; None for all, where there is one for each.
     """
 
     title: str
     category: str
     plot: str
-    tables: Mapping[str, str | list[str]]
+    tables: Mapping[str, str | list[str] | Callable[..., str | list[str]]]
     settings: Mapping[str, Any] | Callable[..., Mapping[str, Any]]
     counts: Mapping[str, Any] = field(default_factory=dict)
     per: Literal["study", "model", "series", "experiment"] = "study"
+    experiments: Sequence[str] | None = None
 
     def stem(self, name: str) -> str:
         """The files' name without its ending, a wildcard where there are several."""

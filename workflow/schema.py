@@ -419,7 +419,7 @@ class Experiment(Group):
     quantity: kinds.Name
     """the one of its quantities that is judged"""
     comparison: Literal["mean", "paired", "ratio", "equal_loss", "partial_rank"]
-    """of means, of differences from the control, of ratios to it, of these at equal loss, or ranks"""
+    """of means, differences from a control, ratios to it, differences at equal loss, or ranks"""
     against: kinds.Quantities = []
     """partial_rank: what the quantity is held against"""
     given: kinds.Quantities = []

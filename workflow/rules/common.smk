@@ -77,6 +77,8 @@ WEIGHED = [
     if ("states" if stage in STAGES_OF_STATES else "algebra") in WINGS
 ]
 EXPERIMENT_TABLES = ("experiments", "trainings", "training_values") if STUDY.experiments else ()
+# Measures that follow a training from checkpoint to checkpoint.
+OF_THE_COURSE = ("training_course", "gradient_stability")
 # What decides the text that models read.
 TEXT_SOURCE = {key: STUDY.text[key] for key in ("corpus", "packages", "path")}
 TEXT_CONTENT = content_of(
@@ -432,23 +434,41 @@ def with_runs(table):
     return {name: paths.study_table(STUDY.study, name) for name in (table, "runs")}
 
 
-def training_run(series):
-    """How the figure of a training run is called, and its checkpoints by revision."""
+def experiment_figure(wildcards):
+    """What the figure of an experiment draws as what."""
+    described = STUDY.experiments[wildcards.experiment]
+    keys = ("title", "quantity", "comparison", "control", "cells")
+    return {"experiment": wildcards.experiment, **{key: described[key] for key in keys}}
+
+
+def metrics_of_series(wildcards):
+    """The folder of the training that a series is of; none where it was not trained here."""
+    return paths.TRAINED.format(run=wildcards.series) if wildcards.series in RUNS else []
+
+
+def training_run(wildcards, input):
+    """How the figure of a training run is called, its checkpoints by revision, and its floors."""
+    series = wildcards.series
     revisions = {name.removeprefix(f"{series}."): name for name in STUDY.series[series]}
-    return {"checkpoints": revisions, "title": series}
+    folder = metrics_of_series(wildcards)
+    ended = json.loads((Path(folder) / "result.json").read_text(encoding="utf-8")) if folder else {}
+    return {
+        "checkpoints": revisions,
+        "title": series,
+        "floors": ended.get("floors"),
+    }
 
 
 def files_of_figures(suffix):
     """The files of one kind of every figure: one, or one for each model or series."""
-    stems = [figure.stem(name) for name, figure in FIGURES.items()]
     return [
         path
-        for stem in stems
+        for name, figure in FIGURES.items()
         for path in expand(
-            paths.figure(STUDY.study, stem, suffix),
+            paths.figure(STUDY.study, figure.stem(name), suffix),
             model=ALONE,
             series=STUDY.series,
-            experiment=STUDY.experiments,
+            experiment=figure.experiments or list(STUDY.experiments),
         )
     ]
 

@@ -50,11 +50,15 @@ FIGURES = {
         per="model",
     ),
     "training": Figure(
-        title="ε over training",
+        title="Over training",
         category="Non-commutativity",
         plot="linf.epsilon_over_training",
-        tables=LAYERS_TABLE,
-        settings=lambda wildcards: training_run(wildcards.series),
+        tables={
+            **LAYERS_TABLE,
+            **({"dyson": paths.study_table(STUDY.study, "dyson")} if "states" in WINGS else {}),
+            "metrics": metrics_of_series,
+        },
+        settings=training_run,
         per="series",
     ),
     "singular_values": Figure(
@@ -126,6 +130,33 @@ if "algebra" not in WINGS:
     FIGURES = {}
 elif not any(gpt2_medium(STUDY.models).values()):
     del FIGURES["gpt2_medium"]
+
+
+EXPERIMENTS_TABLE = {table: paths.study_table(STUDY.study, table) for table in EXPERIMENT_TABLES}
+FOLLOWED = [name for name, it in STUDY.experiments.items() if it["measure"] in OF_THE_COURSE]
+
+if STUDY.experiments:
+    FIGURES["experiment"] = Figure(
+        title="Arms of an experiment",
+        category="Experiments",
+        plot="training.experiment",
+        tables=EXPERIMENTS_TABLE,
+        settings=experiment_figure,
+        per="experiment",
+    )
+if FOLLOWED:
+    FIGURES["course"] = Figure(
+        title="Algebra and depth over training",
+        category="Experiments",
+        plot="training.course_over_training",
+        tables={name: EXPERIMENTS_TABLE[name] for name in ("trainings", "training_values")},
+        settings=lambda wildcards: {
+            "experiment": wildcards.experiment,
+            "title": STUDY.experiments[wildcards.experiment]["title"],
+        },
+        per="experiment",
+        experiments=FOLLOWED,
+    )
 
 
 # How much each model reads.
