@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, set_seed
 
 import headalgebra
 from headalgebra.checkpoints import load_tokenizer
-from headalgebra.training import Trained, TrainingTokens, ngram_floors
+from headalgebra.training import Trained, TrainingTokens, ngram_floors, read_trained
 
 STEPS = (0, 1, 3, 8, 22, 60)
 
@@ -116,7 +117,16 @@ def test_what_has_ended_is_not_trained_again(tokens: TrainingTokens, whole: Trai
 
     before = contents(whole.folder)
     assert trained(tokens, whole.folder, build=build) == whole
+    assert read_trained(whole.folder) == whole
+    assert whole.tokens == tokens.digest
     assert contents(whole.folder) == before
+
+
+def test_what_has_not_ended_is_not_read(whole: Trained, tmp_path: Path) -> None:
+    shutil.copytree(whole.folder, tmp_path / "copy")
+    (tmp_path / "copy/result.json").unlink()
+    with pytest.raises(ValueError, match="copy: no training has ended there"):
+        read_trained(tmp_path / "copy")
 
 
 def test_a_folder_of_another_training_is_refused(tokens: TrainingTokens, whole: Trained) -> None:

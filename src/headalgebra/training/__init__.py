@@ -11,7 +11,8 @@ from headalgebra.training.tokens import (
     save_tokens,
     tokenise_split,
 )
-from headalgebra.training.training import Trained, train
+from headalgebra.training.trained import Trained, read_trained
+from headalgebra.training.training import train
 
 __all__ = [
     "SIZES",
@@ -25,6 +26,7 @@ __all__ = [
     "load_tokens",
     "make_tokenizer",
     "ngram_floors",
+    "read_trained",
     "save_tokens",
     "tokenise_split",
     "train",

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,39 +18,14 @@ from transformers.utils import logging
 
 from headalgebra.devices import compute_device
 from headalgebra.recipe import Recipe, checkpoint_steps
-from headalgebra.training.floors import Floors, ngram_floors
+from headalgebra.training.floors import ngram_floors
 from headalgebra.training.metrics import RowFile, metrics_table, replaced
 from headalgebra.training.tokens import TrainingTokens
+from headalgebra.training.trained import Trained, read_trained
 from headalgebra.training.trainer import DecoderTrainer, DivergedError, Penalty, Sequences, Series
 
 RESUMABLE_STATES = 20
 """Of a training, spread over it: a kill costs a twentieth at the most."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A training that has ended.
-
-    Attributes
-    ----------
-    folder
-        Where its checkpoints are, one folder each, named by its step, and ``metrics.parquet``.
-    checkpoints
-        Their steps.
-    diverged
-        The step at which the loss or a gradient was not finite, which ended it, or the last one if
-        the test loss is not; None if all were. Checkpoints have finite weights in any case.
-    test_loss
-        Mean cross-entropy of the next token on the test part, in nats; None if it diverged.
-    floors
-        What n-grams of the training sequences get on the same tokens.
-    """
-
-    folder: Path
-    checkpoints: tuple[int, ...]
-    diverged: int | None
-    test_loss: float | None
-    floors: Floors
 
 
 def train(
@@ -118,7 +93,7 @@ def train(
     with arguments.main_process_first(local=False):
         _check_settings(folder, settings)
         if (folder / "result.json").exists():
-            return _result(folder)
+            return read_trained(folder)
         start = _newest_whole(folder, rows)
     arguments.eval_on_start = start is None
     with _quiet():
@@ -146,8 +121,9 @@ def train(
         if arguments.should_save:
             floors = ngram_floors(tokens.train, tokens.test, len(tokens.tokenizer))
             kept = [it for it in checkpoints if (folder / str(it)).exists()]
-            _finish(folder, rows, Trained(folder, (*kept,), diverged, test_loss, floors))
-    return _result(folder)
+            ended = Trained(folder, (*kept,), diverged, test_loss, floors, tokens.digest)
+            _finish(folder, rows, ended)
+    return read_trained(folder)
 
 
 @contextmanager
@@ -284,17 +260,7 @@ def _finish(folder: Path, rows: RowFile, result: Trained) -> None:
     table.to_parquet(aside, index=False)
     aside.replace(folder / "metrics.parquet")
     content = asdict(result)
-    del content["folder"]
+    # The one is where it lies, the other is a setting.
+    del content["folder"], content["tokens"]
     replaced(folder / "result.json", (json.dumps(content, indent=1) + "\n").encode())
     shutil.rmtree(folder / "resumable")
-
-
-def _result(folder: Path) -> Trained:
-    content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    return Trained(
-        folder,
-        tuple(content["checkpoints"]),
-        content["diverged"],
-        content["test_loss"],
-        Floors(**content["floors"]),
-    )
