@@ -40,7 +40,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("defaults", "columns", "rounding", "seeds", "checkpoints", "algebra", "tables"),
         *("text", "states", "dyson", "normality", "convolution", "geometry"),
     },
-    "experiments": {"columns", "seeds", "training"},
+    "experiments": {
+        *("defaults", "columns", "devices", "seeds", "checkpoints", "algebra", "states", "dyson"),
+        *("training", "measurement"),
+    },
     "claims": {"columns", "seeds"},
     "plots": {"defaults", "algebra", "claims"},
     "": {"defaults", "checkpoints", "measurement"},
