@@ -79,6 +79,9 @@ WEIGHED = [
 EXPERIMENT_TABLES = ("experiments", "trainings", "training_values") if STUDY.experiments else ()
 # Measures that follow a training from checkpoint to checkpoint.
 OF_THE_COURSE = ("training_course", "gradient_stability")
+# The trainings, and what they are trained on.
+RUNS = runs_of(STUDY)
+CORPORA = corpora_of(RUNS)
 # What decides the text that models read.
 TEXT_SOURCE = {key: STUDY.text[key] for key in ("corpus", "packages", "path")}
 TEXT_CONTENT = content_of(
@@ -99,6 +102,7 @@ BENCHMARKS = [
         ("measure_states", model, paths.benchmark("measure_states", model))
         for model in (STUDY.models if "states" in WINGS else ())
     ),
+    *(("train_decoder", run, paths.benchmark("train_decoder", run)) for run in RUNS),
     *(
         (f"measure_{table}", "", paths.benchmark(f"measure_{table}", STUDY.study))
         for table in CONSTRUCTED_TABLES

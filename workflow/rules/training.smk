@@ -1,7 +1,3 @@
-RUNS = runs_of(STUDY)
-CORPORA = corpora_of(RUNS)
-
-
 wildcard_constraints:
     run="|".join(map(re.escape, RUNS)) or "(?!)",
     corpus="|".join(map(re.escape, CORPORA)) or "(?!)",
