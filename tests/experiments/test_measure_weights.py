@@ -33,9 +33,9 @@ def layer(seed: int, heads: int = 5) -> HeadOperators:
     return gaussian_heads(seed, heads, 12, 3)
 
 
-def dense_obstruction(operators: HeadOperators) -> float:
+def dense_obstruction(operators: HeadOperators, dimension: int) -> float:
     blocks = gram_blocks(operators)
-    basis, _, _ = decompose_basis(0, blocks)
+    basis, _, _ = decompose_basis(0, blocks, max_dim=dimension)
     return extract_dense(basis_elements(blocks.operators, basis.coefficients)).obstruction_rms
 
 
@@ -55,13 +55,17 @@ def test_numbers_are_those_of_the_table_of_layers(usual: Run) -> None:
         assert [numbers[name] for numbers in found] == pytest.approx([*column], rel=1e-9), name
 
 
-def test_the_obstruction_is_held_against_that_of_pooled_heads() -> None:
-    operators = layer(3)
+@pytest.mark.parametrize("dimension", [5, 4])
+def test_the_obstruction_is_held_against_that_of_pooled_heads(dimension: int) -> None:
+    """Whose basis is cut where that of the layer ends: two of its heads may be one."""
+    queries, keys = layer(3).queries.clone(), layer(3).keys.clone()
+    queries[dimension:], keys[dimension:] = 2 * queries[0], keys[0]
+    operators = HeadOperators.from_factors(queries, keys)
     drawn = [
-        dense_obstruction(pooled_factors(operators, np.random.default_rng(stream)))
+        dense_obstruction(pooled_factors(operators, np.random.default_rng(stream)), dimension)
         for stream in layer_seed(7, "pooled_null", 2).spawn(DRAWS)
     ]
-    expected = dense_obstruction(operators) / np.mean(drawn)
+    expected = dense_obstruction(operators, dimension) / np.mean(drawn)
     assert weight_numbers(operators, 2, 7)["obstruction_over_null"] == pytest.approx(expected)
     # The layer and the seed are part of the draw.
     for of_layer, seed in ((1, 7), (2, 8)):
