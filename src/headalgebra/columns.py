@@ -159,10 +159,13 @@ DRIFT = ("layer", "offset", "place", "median", "n", "note")
 
 TRAININGS = (
     *("experiment", "arm", "seed", "run", "size", "parameters", "tokens"),
-    *("test_loss", "unigram", "bigram", "trigram", "diverged"),
+    *("test_loss", "unigram", "bigram", "trigram"),
+    *("validation_unigram", "validation_bigram", "validation_trigram", "diverged"),
 )
 """Trainings of each arm of an experiment; losses in nats a token, ``tokens`` read.
 
+Beside the test loss is what n-grams of the training sequences get on the same tokens, and what they
+get on those of the validation.
 ``diverged`` is the step at which a loss was not finite, empty where all were.
 """
 

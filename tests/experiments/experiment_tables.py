@@ -42,6 +42,9 @@ def training(arm: str, seed: int, **changed: Any) -> dict[str, Any]:
         "unigram": 5.0,
         "bigram": 4.0,
         "trigram": 2.0,
+        "validation_unigram": 5.1,
+        "validation_bigram": 4.1,
+        "validation_trigram": 2.1,
         "diverged": None,
     } | changed
 

@@ -14,11 +14,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 from trained_runs import RECIPE, SHORT, SIZE, STEPS, VARIANTS, trained_run
 
 from headalgebra.experiments.measures import MEASURES, Value
-from headalgebra.experiments.measures import losses as measures_of_losses
 from headalgebra.experiments.measures.axes import excess_along_axes
 from headalgebra.experiments.measures.generalisation import entropy, training_loss
 from headalgebra.experiments.measures.losses import log_crossing
@@ -263,22 +261,14 @@ def test_a_crossing_at_the_start_has_no_tokens() -> None:
     assert log_crossing([8, 64], [3.0, 2.0], 2.0) is None
 
 
-def test_tokens_to_the_floor_are_read_off_the_validation(
-    usual: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tokens_to_the_floor_are_read_off_the_validation(usual: Run) -> None:
     rows = usual.metrics.dropna(subset="validation_loss")
     assert len(rows) > len(STEPS)
     losses = rows["validation_loss"].to_numpy()
     for floor, crossed in ((losses.min() - 1, False), ((losses[3] + losses[9]) / 2, True)):
-
-        def floors(train: Tensor, scored: Tensor, vocabulary: int, at: float = floor) -> Floors:
-            assert train is usual.tokens.train
-            assert scored is usual.tokens.validation
-            assert vocabulary == len(usual.tokens.tokenizer)
-            return Floors(unigram=9.0, bigram=float(at), trigram=0.0)
-
-        monkeypatch.setattr(measures_of_losses, "ngram_floors", floors)
-        found = measured("tokens_to_floor", usual)["log_tokens_to_floor", None, None]
+        floors = Floors(unigram=9.0, bigram=float(floor), trigram=0.0)
+        run = replace(usual, trained=replace(usual.trained, validation_floors=floors))
+        found = measured("tokens_to_floor", run)["log_tokens_to_floor", None, None]
         assert (found is not None) == crossed
         if found is not None:
             below = rows["tokens"][losses < floor].iloc[0]

@@ -54,7 +54,8 @@ def draw_tables(arms, n_seeds, *, diverged=(), extra=(), seed=0):
             run = {"experiment": "exp", "arm": arm, "seed": s, "run": f"{arm}/{s}"}
             lost = (arm, s) in diverged
             loss = np.nan if lost else 3.3 + 0.05 * k + 0.02 * rng.normal()
-            of_run = {"size": "tiny4", "parameters": 268_000, "tokens": 1_998_848, **FLOORS}
+            of_run = {"size": "tiny4", "parameters": 268_000, "tokens": 1_998_848}
+            of_run |= {f"validation_{name}": floor for name, floor in FLOORS.items()}
             trainings.append(
                 {**run, **of_run, "test_loss": loss, "diverged": 100 if lost else None}
             )
@@ -701,7 +702,7 @@ def test_an_arm_whose_runs_all_diverged_keeps_its_row():
 @pytest.mark.parametrize(
     ("table", "column"),
     [
-        *(("trainings", name) for name in ("seed", "diverged", "bigram")),
+        *(("trainings", name) for name in ("seed", "diverged", "validation_bigram")),
         *(("training_values", name) for name in ("tokens", "layer", "value")),
         *(("experiments", name) for name in ("effect", "above_floor", "side")),
     ],

@@ -169,6 +169,7 @@ def test_checkpoints_are_ordinary_folders(tokens: TrainingTokens, whole: Trained
     assert whole.test_loss == pytest.approx(tested, rel=1e-5)
     assert whole.test_loss < found.loc[0, "validation_loss"] - 1
     assert whole.floors == ngram_floors(tokens.train, tokens.test, 280)
+    assert whole.validation_floors == ngram_floors(tokens.train, tokens.validation, 280)
     assert whole.diverged is None
 
 

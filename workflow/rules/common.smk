@@ -459,7 +459,7 @@ def training_run(wildcards, input):
     return {
         "checkpoints": revisions,
         "title": series,
-        "floors": ended.get("floors"),
+        "floors": ended.get("validation_floors"),
     }
 
 

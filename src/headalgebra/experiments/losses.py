@@ -1,6 +1,7 @@
 """What a training wrote down of itself: its size, its losses, and where it ended."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -24,9 +25,8 @@ def training_row(trained: Trained, *, size: str) -> dict[str, Any]:
         "parameters": _parameters(trained),
         "tokens": int(_metrics(trained)["tokens"].iloc[-1]),
         "test_loss": trained.test_loss,
-        "unigram": trained.floors.unigram,
-        "bigram": trained.floors.bigram,
-        "trigram": trained.floors.trigram,
+        **asdict(trained.floors),
+        **{f"validation_{name}": it for name, it in asdict(trained.validation_floors).items()},
         "diverged": trained.diverged,
     }
 

@@ -23,8 +23,8 @@ class Trained:
         the test loss is not; None if all were. Checkpoints have finite weights in any case.
     test_loss
         Mean cross-entropy of the next token on the test part, in nats; None if it diverged.
-    floors
-        What n-grams of the training sequences get on the same tokens.
+    floors, validation_floors
+        What n-grams of the training sequences get on the tokens of the test, and of the validation.
     tokens
         Digest of what it read: :attr:`TrainingTokens.digest`.
     """
@@ -34,6 +34,7 @@ class Trained:
     diverged: int | None
     test_loss: float | None
     floors: Floors
+    validation_floors: Floors
     tokens: str
 
 
@@ -56,5 +57,6 @@ def read_trained(folder: str | PathLike[str]) -> Trained:
         content["diverged"],
         content["test_loss"],
         Floors(**content["floors"]),
+        Floors(**content["validation_floors"]),
         settings["tokens"],
     )

@@ -119,9 +119,14 @@ def train(
                 diverged, test_loss = recipe.steps, None
     with arguments.main_process_first(local=False):
         if arguments.should_save:
-            floors = ngram_floors(tokens.train, tokens.test, len(tokens.tokenizer))
+            floors, validation_floors = (
+                ngram_floors(tokens.train, scored, len(tokens.tokenizer))
+                for scored in (tokens.test, tokens.validation)
+            )
             kept = [it for it in checkpoints if (folder / str(it)).exists()]
-            ended = Trained(folder, (*kept,), diverged, test_loss, floors, tokens.digest)
+            ended = Trained(
+                folder, (*kept,), diverged, test_loss, floors, validation_floors, tokens.digest
+            )
             _finish(folder, rows, ended)
     return read_trained(folder)
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from headalgebra.experiments.measures.measure import Value
 from headalgebra.experiments.run import Run
-from headalgebra.training import ngram_floors
 
 
 def test_loss(run: Run) -> list[Value]:
@@ -21,8 +20,7 @@ def tokens_to_floor(run: Run) -> list[Value]:
     """
     rows = run.metrics.dropna(subset="validation_loss")
     tokens, losses = rows["tokens"].tolist(), rows["validation_loss"].tolist()
-    read = run.tokens
-    floor = ngram_floors(read.train, read.validation, len(read.tokenizer)).bigram
+    floor = run.trained.validation_floors.bigram
     return [Value.of("log_tokens_to_floor", log_crossing(tokens, losses, floor))]
 
 

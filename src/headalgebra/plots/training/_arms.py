@@ -9,9 +9,9 @@ from headalgebra.plots._course import LOSS, Curve
 from headalgebra.plots._style import FigureStyle
 from headalgebra.plots._tables import require_columns
 
-TRAININGS = ("experiment", "arm", "seed", "unigram", "bigram", "trigram", "diverged")
-VALUES = ("experiment", "arm", "seed", "step", "tokens", "layer", "quantity", "value")
 FLOORS = ("unigram", "bigram", "trigram")
+TRAININGS = ("experiment", "arm", "seed", "diverged", *(f"validation_{it}" for it in FLOORS))
+VALUES = ("experiment", "arm", "seed", "step", "tokens", "layer", "quantity", "value")
 
 MARKERS = "osD^XPp*<"
 """One an arm: their number and that of the palette's colours have no common factor."""
@@ -29,7 +29,7 @@ class Arms:
         Values of the runs that did not diverge, with columns ``run``, one a seed of an arm, and
         ``time``, tokens.
     floors
-        Losses of n-gram models, as means over runs.
+        Losses of n-gram models on the tokens of the validation, as means over runs.
     """
 
     curves: dict[str, Curve]
@@ -81,7 +81,7 @@ def arms_of(
             run=values["arm"].astype(str) + "/" + values["seed"].astype(str),
             time=values["tokens"].astype(float),
         ),
-        {name: float(runs[name].mean()) for name in FLOORS},
+        {name: float(runs[f"validation_{name}"].mean()) for name in FLOORS},
     )
 
 

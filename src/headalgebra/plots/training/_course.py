@@ -25,8 +25,9 @@ def course_over_training(
     Parameters
     ----------
     trainings
-        Columns ``experiment``, ``arm``, ``seed``, ``unigram``, ``bigram``, ``trigram`` and
-        ``diverged``; a run that diverged is counted and not drawn.
+        Columns ``experiment``, ``arm``, ``seed``, ``validation_unigram``,
+        ``validation_bigram``, ``validation_trigram`` and ``diverged``; a run that diverged is
+        counted and not drawn.
     training_values
         Columns ``experiment``, ``arm``, ``seed``, ``step``, ``tokens``, ``layer``, ``quantity``
         and ``value``. A quantity without numbers has no panel.

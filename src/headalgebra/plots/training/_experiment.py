@@ -53,8 +53,8 @@ def experiment(
     Parameters
     ----------
     trainings
-        Columns ``experiment``, ``arm``, ``seed``, ``unigram``, ``bigram``, ``trigram`` and
-        ``diverged``.
+        Columns ``experiment``, ``arm``, ``seed``, ``validation_unigram``,
+        ``validation_bigram``, ``validation_trigram`` and ``diverged``.
     training_values
         Columns ``experiment``, ``arm``, ``seed``, ``step``, ``tokens``, ``layer``, ``quantity``
         and ``value``.
