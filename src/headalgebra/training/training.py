@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -13,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PrinterCallback, TrainingArguments, set_seed
+from transformers import PreTrainedModel, PrinterCallback, set_seed
 from transformers.utils import logging
 
 from headalgebra.devices import compute_device
 from headalgebra.recipe import Recipe, checkpoint_steps
+from headalgebra.training.arguments import training_arguments
 from headalgebra.training.floors import ngram_floors
 from headalgebra.training.metrics import RowFile, metrics_table, replaced
 from headalgebra.training.tokens import TrainingTokens
@@ -88,7 +88,7 @@ def train(
         "undecayed": sorted(names),
         "penalty": None if penalty is None else penalty(model, 0).item(),
     }
-    arguments = _arguments(folder / "resumable", recipe, seed, on_cpu)
+    arguments = training_arguments(folder / "resumable", recipe, seed, on_cpu)
     rows = RowFile(folder / "resumable" / "rows.jsonl")
     with arguments.main_process_first(local=False):
         _check_settings(folder, settings)
@@ -167,47 +167,6 @@ def _check_vocabulary(model: PreTrainedModel, tokens: TrainingTokens) -> None:
             f"the model takes {model.config.max_position_embeddings} tokens at once, and the "
             f"sequences have {length}"
         )
-
-
-def _arguments(folder: Path, recipe: Recipe, seed: int, on_cpu: bool) -> TrainingArguments:
-    processes = int(os.environ.get("WORLD_SIZE", 1))
-    if recipe.batch % processes:
-        raise ValueError(
-            f"batch: {recipe.batch} sequences do not share out to {processes} processes"
-        )
-    made = TrainingArguments(
-        output_dir=str(folder),
-        seed=seed,
-        use_cpu=on_cpu,
-        max_steps=recipe.steps,
-        per_device_train_batch_size=recipe.batch // processes,
-        per_device_eval_batch_size=32,
-        optim="adamw_torch",
-        learning_rate=recipe.learning_rate,
-        adam_beta1=recipe.betas[0],
-        adam_beta2=recipe.betas[1],
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.clip,
-        warmup_steps=round(recipe.warm_up * recipe.steps),
-        lr_scheduler_type="cosine_with_min_lr",
-        lr_scheduler_kwargs={"min_lr_rate": recipe.final},
-        # What is saved and when, `Series` decides.
-        save_strategy="no",
-        eval_strategy="no",
-        logging_strategy="no",
-        save_total_limit=1,
-        prediction_loss_only=True,
-        logging_nan_inf_filter=False,
-        dataloader_pin_memory=not on_cpu,
-        report_to=[],
-        disable_tqdm=True,
-    )
-    if made.n_gpu > 1:
-        raise ValueError(
-            f"device: {made.n_gpu} GPUs are visible to one process; set CUDA_VISIBLE_DEVICES to "
-            "one of them, or start a process for each by torchrun"
-        )
-    return made
 
 
 def _digest(model: PreTrainedModel) -> str:
