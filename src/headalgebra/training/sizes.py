@@ -85,6 +85,34 @@ class Size:
             eos_token_id=0,
         )
 
+    def matched_feed_forward(self, head_width: int, *, instead_of: int, feed_forward: int) -> int:
+        """The feed-forward width at which heads of another width leave as many parameters.
+
+        A block of `llama` has ``d (4 H r + 3 f)`` parameters beside its gains, f being the
+        feed-forward width, so that f takes up ``4 H / 3`` for each axis that a head gives off. It
+        is whole, which leaves a block ``3 d / 2`` parameters off at the most.
+
+        Parameters
+        ----------
+        head_width
+            Of each head, r.
+        instead_of, feed_forward
+            The widths of heads and of the feed-forward part that go together with the wanted number
+            of parameters.
+
+        Raises
+        ------
+        ValueError
+            If the heads alone have as many.
+        """
+        matched = feed_forward + round(4 * self.heads * (instead_of - head_width) / 3)
+        if matched < 1:
+            raise ValueError(
+                f"head_width: heads of {head_width} axes have more parameters than heads of "
+                f"{instead_of} and a feed-forward part of {feed_forward}; take narrower heads"
+            )
+        return matched
+
 
 SIZES = {
     "tiny": Size(2, 2, 32),
