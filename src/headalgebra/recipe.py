@@ -1,13 +1,17 @@
 """How long and how fast a decoder is trained, and when it is looked at."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from headalgebra.defaults import TRAINING_BATCH, TRAINING_STEPS
+
+Optimiser = Literal["adamw", "sgd", "rotated"]
+Gains = Literal["learned", "fixed"]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """AdamW with a linear warm-up and a cosine after it; by default as small decoders learn best.
+    """A linear warm-up and a cosine after it; by default as small decoders learn best.
 
     Attributes
     ----------
@@ -22,15 +26,23 @@ class Recipe:
     final
         Share of it that is left in the end.
     betas
-        Of AdamW's running means.
+        Of AdamW's running means of the gradient and of its square; the first is SGD's momentum.
     weight_decay
-        Of matrices and embeddings alone.
+        Of matrices and embeddings alone. Times the learning rate it is what AdamW takes off a
+        weight in a step. SGD adds it to the gradient, so that by its momentum it takes off
+        1/(1 − momentum) times that.
     clip
         The gradient is scaled down to this norm where it is larger.
     checkpoints
         How many are kept beside that of the initialisation.
     validate_every
         Steps between two validations beside those of the checkpoints, or None.
+    optimiser
+        ``"adamw"``; ``"sgd"``, with momentum; or ``"rotated"``: AdamW in a random basis of the
+        residual stream (:class:`~headalgebra.training.optimisers.RotatedAdamW`).
+    gains
+        Of all norms: ``"learned"``, or ``"fixed"`` at 1. A learned gain multiplies axes of the
+        residual stream one by one, which picks them out whatever the optimiser.
     """
 
     steps: int = TRAINING_STEPS
@@ -43,6 +55,8 @@ class Recipe:
     clip: float = 1.0
     checkpoints: int = 24
     validate_every: int | None = None
+    optimiser: Optimiser = "adamw"
+    gains: Gains = "learned"
 
     def validated(self) -> set[int]:
         """The steps after which the validation loss is taken."""

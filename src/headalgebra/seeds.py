@@ -36,6 +36,7 @@ PURPOSES = (
     "penalty_probes",
     "placebos",
     "experiments_bootstrap",
+    "rotations",
 )
 """New ones go to the end: the place of a purpose is part of its seed."""
 

@@ -1,14 +1,11 @@
 """A training is the same bytes every time, killed or not, and what it writes down is so."""
 
 import json
-import os
 import pickle
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +14,7 @@ import pytest
 import small_trainings
 import torch
 from safetensors.torch import load_file
-from small_trainings import RECIPE, gpt2, llama, trained
+from small_trainings import RECIPE, contents, gpt2, killed, llama, trained
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel, set_seed
 
@@ -31,14 +28,6 @@ STEPS = (0, 1, 3, 8, 22, 60)
 @pytest.fixture(scope="session")
 def whole(tokens: TrainingTokens, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return trained(tokens, tmp_path_factory.mktemp("whole"))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def metrics(of: Trained) -> pd.DataFrame:
@@ -77,21 +66,47 @@ def test_another_seed_is_another_draw_and_another_order(
     assert not torch.equal(weights(one, 20)[name], weights(other, 20)[name])
 
 
+def test_every_time_through_the_sequences_is_in_an_order_of_its_own(
+    tokens: TrainingTokens, tmp_path: Path
+) -> None:
+    """Each is read once a time; the seed and the number of the time make the order."""
+    assert len(tokens.train.unique(dim=0)) == 80
+
+    def orders(seed: int, name: str) -> list[list[Tensor]]:
+        read: list[Tensor] = []
+
+        def build() -> PreTrainedModel:
+            model = gpt2()
+
+            def keep(module: torch.nn.Module, _: tuple[()], given: dict[str, Tensor]) -> None:
+                read.extend(given["input_ids"] if module.training else ())
+
+            model.register_forward_pre_hook(keep, with_kwargs=True)
+            return model
+
+        trained(tokens, tmp_path / name, build=build, seed=seed)
+        places = [[*map(bytes, it.numpy())] for it in (tokens.train, torch.stack(read))]
+        where = {row: place for place, row in enumerate(places[0])}
+        return [[where[row] for row in places[1][at : at + 80]] for at in (0, 80, 160)]
+
+    found = orders(0, "one")
+    for order in found:
+        assert sorted(order) == [*range(80)]
+    other = orders(1, "other")
+    for one, another in combinations([*found, other[2]], 2):
+        # Of two independent orders, 80 places have 1 in common on average.
+        assert sum(a == b for a, b in zip(one, another, strict=True)) < 10
+    assert orders(0, "again") == found
+    assert other[:2] == found[1:]
+
+
 @pytest.mark.parametrize("calls", [29, 1])
 def test_a_killed_training_goes_on_to_the_same_bytes(
     tokens: TrainingTokens, whole: Trained, tmp_path: Path, calls: int
 ) -> None:
     """Killed by signal 9 in the middle of a step, in a process of its own."""
-    stored, folder = tmp_path / "tokens", tmp_path / "run"
-    stored.write_bytes(pickle.dumps(tokens))
-    done = subprocess.run(
-        [sys.executable, small_trainings.__file__, str(stored), str(folder), str(calls)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    folder = tmp_path / "run"
+    killed(calls, tokens, folder)
     resumable = folder / "resumable"
     states = ["checkpoint-27"] if calls == 29 else []
     assert [it.name for it in resumable.glob("checkpoint-*")] == states

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.utils.data import Dataset
 from transformers import (
     PreTrainedModel,
@@ -73,6 +74,8 @@ class DecoderTrainer(Trainer):
         Added to the loss in training, not in validation.
     undecayed
         Names of parameters without weight decay, beside biases and the norms of torch.
+    optimiser
+        The class of the optimizer and its settings; None for the one that ``args`` names.
     """
 
     row: Row
@@ -86,9 +89,14 @@ class DecoderTrainer(Trainer):
         validation: Int64[Tensor, "v T"],
         penalty: Penalty | None,
         undecayed: Collection[str],
+        optimiser: tuple[type[Optimizer], dict[str, Any]] | None,
     ) -> None:
         super().__init__(
-            model, args, train_dataset=Sequences(train), eval_dataset=Sequences(validation)
+            model,
+            args,
+            train_dataset=Sequences(train),
+            eval_dataset=Sequences(validation),
+            optimizer_cls_and_kwargs=optimiser,
         )
         # Of a batch is the mean that the model gives. The other way, Trainer divides a sum over the
         # T − 1 tokens that GPT-2 predicts by T.

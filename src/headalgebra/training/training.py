@@ -20,6 +20,8 @@ from headalgebra.recipe import Recipe, checkpoint_steps
 from headalgebra.training.arguments import training_arguments
 from headalgebra.training.floors import ngram_floors
 from headalgebra.training.metrics import RowFile, metrics_table, replaced
+from headalgebra.training.optimisers import rotated_adamw
+from headalgebra.training.residual import fix_gains
 from headalgebra.training.tokens import TrainingTokens
 from headalgebra.training.trained import Trained, read_trained
 from headalgebra.training.trainer import DecoderTrainer, DivergedError, Penalty, Sequences, Series
@@ -58,7 +60,9 @@ def train(
     recipe
         By default `Recipe()`.
     seed
-        Of the initial weights and of the order of the sequences.
+        Of the initial weights, of the order of the sequences, and of the basis of a rotated
+        optimiser. The order of the n-th time through the sequences is drawn from the sum of seed
+        and n: the seed after this one has the same orders, a time earlier.
     penalty
         Given the model and the number of the step, what is added to the loss in training.
     undecayed
@@ -78,6 +82,8 @@ def train(
     set_seed(seed)
     model = build()
     _check_vocabulary(model, tokens)
+    if recipe.gains == "fixed":
+        fix_gains(model)
     names = set(undecayed(model)) if undecayed else set()
     if unknown := names - {name for name, _ in model.named_parameters()}:
         raise ValueError(f"undecayed: the model has no parameter {min(unknown)}")
@@ -89,6 +95,8 @@ def train(
         "penalty": None if penalty is None else penalty(model, 0).item(),
     }
     arguments = training_arguments(folder / "resumable", recipe, seed, on_cpu)
+    rotated = recipe.optimiser == "rotated"
+    optimiser = rotated_adamw(model, arguments, seed) if rotated else None
     rows = RowFile(folder / "resumable" / "rows.jsonl")
     with arguments.main_process_first(local=False):
         _check_settings(folder, settings)
@@ -97,7 +105,9 @@ def train(
         start = _newest_whole(folder, rows)
     arguments.eval_on_start = start is None
     with _quiet():
-        trainer = DecoderTrainer(model, arguments, tokens.train, tokens.validation, penalty, names)
+        trainer = DecoderTrainer(
+            model, arguments, tokens.train, tokens.validation, penalty, names, optimiser
+        )
         trainer.remove_callback(PrinterCallback)
         checkpoints = checkpoint_steps(recipe.steps, recipe.checkpoints)
         every = max(1, recipe.steps // RESUMABLE_STATES)
