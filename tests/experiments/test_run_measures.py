@@ -18,7 +18,7 @@ from trained_runs import RECIPE, SHORT, SIZE, STEPS, VARIANTS, trained_run
 
 from headalgebra.experiments.measures import MEASURES, Value
 from headalgebra.experiments.measures.axes import excess_along_axes
-from headalgebra.experiments.measures.generalisation import entropy, training_loss
+from headalgebra.experiments.measures.gap import entropy, training_loss
 from headalgebra.experiments.measures.losses import log_crossing
 from headalgebra.experiments.measures.measure import spearman
 from headalgebra.experiments.measures.weights import weight_numbers

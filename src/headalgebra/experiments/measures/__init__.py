@@ -6,11 +6,11 @@ from headalgebra.experiments.measures.course import (
     obstruction_course,
     training_course,
 )
-from headalgebra.experiments.measures.generalisation import generalisation
+from headalgebra.experiments.measures.gap import generalisation
 from headalgebra.experiments.measures.loops import wilson
 from headalgebra.experiments.measures.losses import test_loss, tokens_to_floor
 from headalgebra.experiments.measures.measure import Measure, Value
-from headalgebra.experiments.measures.normaliser import normaliser
+from headalgebra.experiments.measures.norms import normaliser
 from headalgebra.experiments.measures.reach import attention_reach
 from headalgebra.experiments.measures.stability import gradient_stability
 from headalgebra.experiments.measures.weights import COMMUTATORS, WEIGHTS
