@@ -27,7 +27,10 @@ def split_of(corpus: Settings) -> Split:
 
 def recipe_of(training: Settings) -> Recipe:
     """How long and how fast."""
-    keys = ("steps", "batch", "learning_rate", "checkpoints", "validate_every")
+    keys = (
+        *("steps", "batch", "learning_rate", "optimiser", "gains"),
+        *("checkpoints", "validate_every"),
+    )
     return Recipe(**{key: training[key] for key in keys})
 
 

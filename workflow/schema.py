@@ -345,6 +345,10 @@ class Training(Group):
     """sequences of each"""
     learning_rate: kinds.Positive = 3e-3
     """the largest, after a warm-up of a twentieth of the steps; it ends at a tenth of this"""
+    optimiser: Literal["adamw", "sgd", "rotated"] = "adamw"
+    """sgd: with momentum; rotated: AdamW in a random basis of the residual stream"""
+    gains: Literal["learned", "fixed"] = "learned"
+    """of norms; fixed: at 1"""
     checkpoints: kinds.Count = 24
     """kept beside the initialisation, at equal ratios of steps"""
     validate_every: kinds.Count | None = defaults.VALIDATE_EVERY

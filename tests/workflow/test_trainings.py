@@ -9,6 +9,7 @@ import yaml
 
 import demand_training
 from configuration import ConfigurationError, compose
+from headalgebra import recipe
 from headalgebra.recipe import Recipe, checkpoint_steps
 from headalgebra.training import SIZES
 from headalgebra.variants import variant
@@ -39,7 +40,9 @@ def test_what_a_file_may_say_is_what_the_library_has() -> None:
     assert get_args(field["head_windows"].annotation) == get_args(variant.HeadKind)
     assert get_args(get_args(field["normaliser"].annotation)[0]) == get_args(variant.Normaliser)
     assert get_args(get_args(field["mixing"].annotation)[0]) == get_args(variant.Mixing)
-    for key in ("steps", "batch", "learning_rate", "checkpoints"):
+    assert get_args(field["optimiser"].annotation) == get_args(recipe.Optimiser)
+    assert get_args(field["gains"].annotation) == get_args(recipe.Gains)
+    for key in ("steps", "batch", "learning_rate", "optimiser", "gains", "checkpoints"):
         assert field[key].default == Recipe.__dataclass_fields__[key].default
     shapes = {name: (it.layers, it.heads, it.width) for name, it in SIZES.items()}
     assert shapes == demand_training.SHAPES
