@@ -31,8 +31,9 @@ from headalgebra.claims.ledger import PAPERS
 from headalgebra.tables import read_csv
 from stage import write_csv
 
-CLAIMS = {claimed.id: claimed for claimed in PAPERS["linf"]}
-"""Those on weights; what models do on a text is in test_text_doubts."""
+CLAIMS = {claimed.id: claimed for claimed in PAPERS["linf"] if "experiments" not in claimed.reads}
+"""Those on weights; what models do on a text is in test_text_doubts, and the rest in
+test_experiments_claims."""
 
 ROWS = {"conditioning": (0, 3), "feasibility": (0, 1, 2, 3), "sampling": (0, 1, 2)}
 """The rows that are poisoned, where they are of several kinds: one of each."""

@@ -55,7 +55,7 @@ IDS = [
     *("dense-limit", "cost", "conditioning", "sampling"),
     *("eps-gpt2-medium", "eps-size", "jacobi-phase"),
     *("stability", "expressivity", "balance", "universality"),
-    *("regularise", "gauge"),
+    *("regularise", "phase-design", "gauge-init", "capacity", "gauge"),
 ]
 DYSON = [
     *("dyson-bidirectional", "dyson-local"),
@@ -68,7 +68,7 @@ GEOMETRY = [
     *("geometry-manifold", "geometry-nonlinear"),
     *("geometry-cosine", "geometry-geodesic", "geometry-sqrt-dk", "geometry-drift"),
     *("geometry-filter", "geometry-complexity"),
-    *("geometry-axes", "geometry-soft-heads", "geometry-grid"),
+    *("geometry-axes", "geometry-axes-optimiser", "geometry-soft-heads", "geometry-grid"),
     *("geometry-two-nulls", "geometry-rg", "geometry-symmetriser"),
 ]
 HOPF = [

@@ -228,7 +228,7 @@ def test_one_family_against_is_enough() -> None:
     assert up == pytest.approx(1)
 
 
-# ------ Phases, experiments
+# ------ Phases
 
 AGREE = ("m", "share of layers whose phase by ε and by projected Jacobiator agree")
 
@@ -243,12 +243,3 @@ def test_phases_that_agree_are_counted() -> None:
         assert numbers.loc[AGREE, "value"] == pytest.approx(agree)
     small = of_model(basis_dim=2, jacobi_projected_rms=NAN)
     assert AGREE not in evidence_of("jacobi-phase", small).index
-
-
-@pytest.mark.parametrize(
-    "id", ["stability", "expressivity", "balance", "universality", "regularise"]
-)
-def test_what_needs_experiments_says_which(id: str) -> None:
-    row = claim(id, of_model())
-    assert row["verdict"] == NOT_MEASURED
-    assert row["note"].startswith("no ")

@@ -39,8 +39,8 @@ class Claim:
         Tables and columns that it is judged by, beside which model and layer; the rule is shown no
         others. Where a number of theirs is not finite and ought to be, there is no verdict.
     quantities
-        Of tables with a row for each of many quantities or guards, those that it is judged by;
-        none named is all.
+        Of tables with a row for each of many quantities, guards or experiments, those that it is
+        judged by; none named is all.
     models
         Gives those of a study's models that it rests on.
     figures
@@ -84,19 +84,3 @@ class Claim:
         absent = study.without_rows(self.reads, models)
         notes = (finding.note, *(f"{model}: {why}" for model, why in absent.items()))
         return replace(finding, note="; ".join(filter(None, notes)))
-
-
-def awaiting_experiment(
-    id: str, *, title: str, section: str, statement: str, paper_value: str, missing: str
-) -> Claim:
-    """A claim that only experiments could test, and what is missing for them."""
-    return Claim(
-        id=id,
-        title=title,
-        section=section,
-        statement=statement,
-        paper_value=paper_value,
-        criterion="none here: no experiment of this kind",
-        rule=lambda _: not_measured(f"no {missing}"),
-        of_trained_models=False,
-    )

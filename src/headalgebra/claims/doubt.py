@@ -22,6 +22,7 @@ TEXTS = frozenset(
 ) | {
     *("dtype", "guard", "head", "kind", "method", "norm_placement", "note", "operator", "sequence"),
     *("moved", "norm", "permuted", "place"),
+    *("arm", "control", "experiment", "needs", "side", "statistic"),
 }
 """Columns that claims read and that hold no number."""
 
@@ -31,7 +32,12 @@ SHAPE = ["n_heads", "rank", "basis_dim", "classical"]
 PLACES = {"dyson": "order", "resummation": "m"}
 """What tells the rows of a model apart, where it is not the layer."""
 
-NAMES = {"guards": ("guard",), "geometry": ("quantity",), "axes": ("permuted", "moved")}
+NAMES = {
+    "guards": ("guard",),
+    "geometry": ("quantity",),
+    "axes": ("permuted", "moved"),
+    "experiments": ("experiment", "statistic", "arm"),
+}
 """What names rows that are of no layer."""
 
 MADE_HERE = {
@@ -157,6 +163,10 @@ NEEDS: dict[str, dict[str, Need]] = {
     "convolution": {"value": _whatever_the_text, "null": _none},
     "geometry": {"layer": _of_a_layer, "value": _measured_of_geometry, "null": _none},
     "axes": {"layer": _none, "mean": _permuted(1), "standard_error": _permuted(2)},
+    # Too few runs give no interval, and the claim says so; some rows are only shown.
+    "experiments": dict.fromkeys(
+        ("mean", "effect", "low", "high", "bound", "p_holm", "detectable"), _none
+    ),
     "drift": dict.fromkeys(("layer", "offset", "n"), _not_told) | {"median": _state_or_not_told},
 }
 """Which rows must have the numbers of a column; of a column that is not here, all of them."""
@@ -227,16 +237,19 @@ def _in_column(table: str, rows: pd.DataFrame, column: str, need: Need) -> Itera
             where = _in_words(table, of_model)
             yield f"{model}: {column} is not finite" + (f" {where}" if where else "")
     elif len(in_doubt):
-        made, place = MADE_HERE[table]
-        where = f"{place} = {_places(in_doubt[place])}"
-        yield f"{made}: {column} is not finite where {where}"
+        if table in MADE_HERE:
+            made, place = MADE_HERE[table]
+            where = f"where {place} = {_places(in_doubt[place])}"
+        else:
+            made, where = "decoders trained here", _in_words(table, in_doubt)
+        yield f"{made}: {column} is not finite {where}"
 
 
 def _in_words(table: str, rows: pd.DataFrame) -> str:
     """Where rows of a model are; empty where a table has one row of each model."""
     place = PLACES.get(table, "layer")
     if table in NAMES and (place not in rows or rows[place].isna().all()):
-        named = rows[list(NAMES[table])].astype(str).agg(" ".join, axis="columns")
+        named = rows[list(NAMES[table])].astype(str).agg(" ".join, axis="columns").str.strip()
         return f"({listed(list(named))})"
     if place not in rows:
         return ""

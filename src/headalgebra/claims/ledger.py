@@ -30,11 +30,13 @@ from headalgebra.claims.geometry import (
 from headalgebra.claims.hopf import abstract
 from headalgebra.claims.linf import (
     brackets,
+    design,
     extraction,
     non_commutativity,
     obstruction,
     phases,
     tower,
+    training,
 )
 from headalgebra.claims.study import Study, Thresholds
 
@@ -45,6 +47,8 @@ PAPERS = {
         *brackets.CLAIMS,
         *extraction.CLAIMS,
         *phases.CLAIMS,
+        *training.CLAIMS,
+        *design.CLAIMS,
         *tower.CLAIMS,
     ),
     "dyson": (
@@ -102,8 +106,8 @@ def ledger(
         ``layers``, ``sampling``, ``precision``, ``tower``, ``literal``, ``conditioning`` and
         ``feasibility``, and of what models do on a text ``runs``, ``guards``, ``states``,
         ``dyson``, ``resummation``, ``normality``, ``convolution``, ``geometry``, ``axes`` and
-        ``drift``, in the columns of :mod:`headalgebra.columns`. Claims on a table that is not
-        there are not measured.
+        ``drift``, and of decoders trained here ``experiments``, in the columns of
+        :mod:`headalgebra.columns`. Claims on a table that is not there are not measured.
     models
         The study's models in its order, in the columns of
         :data:`headalgebra.columns.DESCRIBED_MODELS`.

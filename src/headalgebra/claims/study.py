@@ -21,6 +21,9 @@ OF_RUNS = (
 )
 """Tables of what a model does on a text; one that could not be run is in none of them."""
 
+MEASURED_BY = {"experiments": "snakemake --cores all --config study=experiments"}
+"""What measures a table that most studies leave out."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
@@ -47,8 +50,8 @@ class Thresholds:
     identity_residual
         Relative residual up to which an identity holds.
     significance
-        Level of the permutation test of a rank correlation, and of the binomial test of an
-        interval's coverage.
+        Level of the permutation test of a rank correlation, of the binomial test of an interval's
+        coverage, and of the tests over trainings after Holm's correction.
     small_update
         Of |δx|/|x|, up to which an update is small.
     truncation_error
@@ -196,8 +199,8 @@ class Study:
         Parameters
         ----------
         quantities
-            Of tables with a row for each of many quantities or guards, those that are shown; all
-            where none is named.
+            Of tables with a row for each of many quantities, guards or experiments, those that are
+            shown; all where none is named.
         """
         kept = {"layers": (), **reads} if "layers" in self.tables else dict(reads)
         return replace(
@@ -225,7 +228,10 @@ class Study:
     def lacking(self, reads: Reads) -> str:
         """Tables that a claim is judged by and that the study has not, in words; empty if none."""
         absent = [f"{table}.csv" for table in reads if table not in self.tables]
-        return f"the study leaves out {listed(absent)}" if absent else ""
+        if not absent:
+            return ""
+        commands = [f"{MEASURED_BY[table]} measures it" for table in reads if table in MEASURED_BY]
+        return "; ".join((f"the study leaves out {listed(absent)}", *commands))
 
     def without_rows(self, reads: Reads, models: list[str]) -> dict[str, str]:
         """Why models have no part in tables of what they do on a text, by model."""
@@ -252,6 +258,17 @@ class Study:
                 rows = of_model[model]
                 place = PLACES.get(table, "layer")
                 yield model, rows.sort_values(place, kind="stable") if place in rows else rows
+
+    def comparisons(self, experiment: str) -> pd.DataFrame:
+        """The rows of an experiment on decoders trained here, which are of no model of the study.
+
+        Parameters
+        ----------
+        experiment
+            Its name, of the column in :data:`headalgebra.columns.EXPERIMENTS`.
+        """
+        table = self.tables["experiments"]
+        return table[table["experiment"] == experiment]
 
     def of_kind(self, column: str, kind: str) -> list[str]:
         """Models that count and, as they were run, are of a kind.
@@ -312,8 +329,8 @@ class Study:
 
 
 def of_quantities(rows: pd.DataFrame, quantities: Collection[str]) -> pd.DataFrame:
-    """The rows of these quantities or guards, where a table has a row for each; all of no names."""
-    for column in ("quantity", "guard"):
+    """The rows of these quantities, guards or experiments, where a table has such; of none, all."""
+    for column in ("quantity", "guard", "experiment"):
         if quantities and column in rows:
             return rows[rows[column].isin(list(quantities))]
     return rows

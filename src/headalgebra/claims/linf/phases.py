@@ -1,9 +1,9 @@
-"""Section 5: phases, GPT-2 Medium, sizes, and what training would show."""
+"""Section 5: phases, GPT-2 Medium and sizes."""
 
 import numpy as np
 import pandas as pd
 
-from headalgebra.claims.claim import Claim, awaiting_experiment
+from headalgebra.claims.claim import Claim
 from headalgebra.claims.finding import Evidence, Finding, not_measured
 from headalgebra.claims.linf.brackets import VANISHING_READS, vanishing
 from headalgebra.claims.linf.gpt2_medium import (
@@ -206,37 +206,5 @@ CLAIMS = (
         },
         figures=("jacobiator", "phase_diagram", "phases"),
         rule=jacobiator_by_phase,
-    ),
-    awaiting_experiment(
-        "stability",
-        title="Well-conditioned layers train more stably",
-        section="5",
-        statement="gradients are more stable in training where layers are well conditioned",
-        paper_value="a correlation",
-        missing="gradients of a training run: checkpoints hold weights alone",
-    ),
-    awaiting_experiment(
-        "expressivity",
-        title="Phase III is where behaviour is complex",
-        section="5",
-        statement="layers in phase III are those of long-range and complex behaviour",
-        paper_value="a coincidence",
-        missing="experiment that holds decoders' phases against where their attention looks",
-    ),
-    awaiting_experiment(
-        "balance",
-        title="Balanced phases generalise better",
-        section="5",
-        statement="models with their layers spread evenly over the phases generalise better",
-        paper_value="a tendency",
-        missing="trained models that differ in their phases alone, with their test losses",
-    ),
-    awaiting_experiment(
-        "universality",
-        title="Sparse and linear attention alike",
-        section="5",
-        statement="sparse and linear attention have the same strata",
-        paper_value="the same phases",
-        missing="model with sparse or linear attention",
     ),
 )

@@ -1,6 +1,6 @@
 """Section 6: the algebraic tower and gauge observables."""
 
-from headalgebra.claims.claim import Claim, awaiting_experiment
+from headalgebra.claims.claim import Claim
 from headalgebra.claims.finding import Finding
 from headalgebra.claims.rules import on_every_order
 from headalgebra.claims.statistics import RankCorrelation, numbers, rank_correlation
@@ -39,14 +39,6 @@ def growth(study: Study) -> Finding:
 
 
 CLAIMS = (
-    awaiting_experiment(
-        "regularise",
-        title="Penalising the obstruction",
-        section="6",
-        statement="a penalty on the obstruction in training leads to cleaner structure",
-        paper_value="a proposal",
-        missing="training run with such a penalty beside one without",
-    ),
     Claim(
         id="gauge",
         title="Gauge observables grow with depth",
