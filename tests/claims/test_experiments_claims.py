@@ -158,6 +158,7 @@ def test_every_claim_on_training_is_one_of_these() -> None:
     assert [id for id, made in CLAIMS.items() if "experiments" in made.reads] == list(DESIGNS)
     for id, design in DESIGNS.items():
         assert CLAIMS[id].quantities == (design.experiment,)
+        assert CLAIMS[id].figures == (f"experiment_{design.experiment}",)
         assert not CLAIMS[id].of_trained_models
         assert CLAIMS[id].criterion.format(**asdict(THRESHOLDS)).count("0.01") >= 1
     # What a rule reads, the table has.
@@ -395,13 +396,14 @@ def test_the_number_that_is_shown_is_the_one_that_decides(
 def test_runs_that_are_left_out_and_the_notes_of_rows_are_told() -> None:
     rows = rows_of(MADE_UP, needs="any")
     rows[0] |= {"diverged": 1, "excluded": 2, "note": "two never got there"}
-    rows[1] |= {"parameters": 1_290_000, "n": 7}
+    rows[1] |= {"parameters": 1_290_000, "n": 7, "note": "another note"}
     note = found_of(rows).note
     assert note == (
         "in decoders of 1.3 M parameters, 8 pairs of runs, 7 pairs of runs each; "
-        "a against z: 1 diverged, 2 left out otherwise; p after Holm's correction: "
+        "a against z: 1 diverged, 2 left out otherwise (two never got there); "
+        "p after Holm's correction: "
         "a against z 0.0001, b against z 0.0001, c against z 0.0001, d against z 0.0001; "
-        "a against z: two never got there"
+        "b against z: another note"
     )
 
 
@@ -510,7 +512,7 @@ def test_axes_without_excess_have_none_to_lose(far: tuple[float, float]) -> None
     effect = sum(far) / 2
     for usual, excess in ((0.5, True), (0.0, False), (-0.1, False)):
         found = judged(design.claim, rows_of(design, **ends | {"mean": usual + effect}))
-        told = "exceeds that along random directions by" in found["note"]
+        told = "exceeds that over axes turned at random by" in found["note"]
         assert told == (not excess)
         expected = REPRODUCED if effect > 0 else NOT_REPRODUCED
         assert found["verdict"] == (expected if excess else NOT_MEASURED)

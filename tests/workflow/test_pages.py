@@ -38,6 +38,8 @@ BY_HAND = {
         "0.596347362323194",
         # Percentages and quantiles of the normal law; the least p-value of 20 draws.
         *("95 %", "99 %", "2.5", "97.5", "1.96", "0.095"),
+        # Level and power of what is detectable.
+        *("5 %", "80 %"),
         # Sections of the geometry paper, and rounding in float64.
         *("3.1", "3.2", "3.3", "1e-13"),
         # Settings: guards, and the grid of t.

@@ -75,6 +75,7 @@ def settled_by(
         criterion=f"{criterion}; {LIES}",
         reads=READS,
         quantities=(experiment,),
+        figures=(f"experiment_{experiment}",),
         rule=lambda study: judge(study, experiment, effect),
         of_trained_models=False,
     )
@@ -150,13 +151,16 @@ def _runs_in_words(judged: Sequence[Comparison]) -> str:
     """What decoders it is, how many runs there are and are not, and the chances."""
     size = max(row.parameters for row in judged)
     runs = listed(list(dict.fromkeys(row.runs for row in judged)))
+    # The note of a row says why runs are not in it.
     lost = [
         f"{row.on}: {row.diverged} diverged, {row.excluded} left out otherwise"
+        + (f" ({row.note})" if row.note else "")
         for row in judged
         if row.diverged or row.excluded
     ]
     chances = listed([f"{row.on} {shown(row.p)}" for row in judged if not math.isnan(row.p)])
-    notes = [f"{row.on}: {row.note}" for row in judged if row.note]
+    other = [row for row in judged if not (row.diverged or row.excluded)]
+    notes = [f"{row.on}: {row.note}" for row in other if row.note]
     return "; ".join(
         filter(
             None,

@@ -126,8 +126,8 @@ def lost_with_the_optimiser(study: Study, experiment: str, effect: str) -> Findi
     if finding.deciding is None or min(usual) > 0:
         return finding
     nothing = (
-        "with the optimiser in the usual basis the kurtosis along axes exceeds that along random "
-        f"directions by {shown(min(usual))}: there is nothing to lose"
+        "with the optimiser in the usual basis the kurtosis over axes exceeds that over axes "
+        f"turned at random by {shown(min(usual))}: there is nothing to lose"
     )
     return not_measured("; ".join((nothing, finding.note)), finding.evidence)
 
@@ -163,19 +163,19 @@ CLAIMS = (
     ),
     settled_by(
         "axes-optimiser",
-        "difference in excess kurtosis of states along axes over that along random directions",
+        "difference in kurtosis of states over their axes, less that over axes turned at random",
         id="geometry-axes-optimiser",
         title="Heads make axes carry meaning",
         section="5.2",
         statement="that heads take blocks of axes is what makes training encode meaning in axes",
         paper_value="a strong incentive",
-        criterion="AdamW scales the steps of each axis by themselves, and is the other thing that "
-        "tells axes apart: if heads are the cause, states of decoders trained here keep the excess "
-        "of kurtosis along axes over that along random directions where AdamW steps in a basis of "
-        "the residual stream that is turned at random, and if it is AdamW, they lose it; the "
-        "difference from AdamW in the usual basis lies above 0; a loss is against the claim, and "
-        "no difference is for neither; not measured where with AdamW in the usual basis there is "
-        "no excess that could be lost",
+        criterion="AdamW, which scales the step of each axis by itself, tells axes apart as well: "
+        "states of decoders trained here lie along few axes where their kurtosis over the axes is "
+        "above that over axes turned at random; if heads are the cause, this excess stays where "
+        "AdamW steps in a basis of the residual stream that is turned at random, and if AdamW is, "
+        "it is lost; the excess less that with AdamW in the usual basis lies above 0; a loss is "
+        "against the claim, and no difference known is neither for it nor against it; not "
+        "measured where AdamW in the usual basis makes no excess",
         rule=lost_with_the_optimiser,
     ),
     settled_by(
