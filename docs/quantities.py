@@ -12,6 +12,7 @@ import pandas as pd
 from headalgebra.claims.linf.paper import JACOBIATOR_RANGE
 from headalgebra.claims.readme import findings_table
 from headalgebra.claims.wording import ROUNDING
+from kept_experiments import kept_experiments, with_experiments
 from study_tables import Tables, between, each, number
 
 ENCODER, ENCODER_INITIAL = "minilm", "minilm-init"
@@ -116,8 +117,13 @@ def closes_less_than_turned(study: Tables) -> str:
     return f"{(sides < 0).sum()} of {len(sides)}"
 
 
+def in_ledger(study: Tables) -> pd.DataFrame:
+    """The claims as the study has them, but for those that the experiments kept are about."""
+    return with_experiments(study["claims"], kept_experiments())
+
+
 NUMBERS: Mapping[str, Callable[[Tables], str]] = {
-    "findings": lambda s: f"\n\n{findings_table(s['claims'])}\n",
+    "findings": lambda s: f"\n\n{findings_table(in_ledger(s))}\n",
     "shape": shape,
     "decoder_shape": lambda s: shape(s, DECODER),
     "decoder_type": lambda s: of_decoder(s, "quantisation").iloc[0],

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from findings import MARKED, NUMBERS, ROOT, STATEMENTS, names, rewritten, write_pages
 from headalgebra.claims.readme import findings_table
 from headalgebra.claims.wording import ROUNDING
-from quantities import DECODER, DECODER_INITIAL, ENCODER, ENCODER_INITIAL
+from quantities import DECODER, DECODER_INITIAL, ENCODER, ENCODER_INITIAL, in_ledger
 from quantities_of_geometry import NUMBERS_OF_GEOMETRY
 from quantities_of_states import NUMBERS_OF_STATES
 from study_tables import Tables, between, number
@@ -393,7 +393,7 @@ def test_numbers_are_those_of_their_columns(study: Path) -> None:
     tables = Tables(study)
     elsewhere = {*NUMBERS_OF_STATES, *NUMBERS_OF_GEOMETRY}
     assert {name: NUMBERS[name](tables) for name in set(NUMBERS) - elsewhere} == {
-        "findings": f"\n\n{findings_table(tables['claims'])}\n",
+        "findings": f"\n\n{findings_table(in_ledger(tables))}\n",
         "shape": "6 layers, 12 heads and d = 384",
         "decoder_shape": "6 layers, 12 heads on 4 keys and d = 384",
         "decoder_type": "Q4_1",
