@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from transformers import GPT2Config, GPT2Model
 
 from demand import STAGES
 from headalgebra import columns
+from kept_experiments import kept_experiments
 from runs import ROOT, SMOKE, copy_of_repository, planned, run, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
@@ -36,17 +38,19 @@ JUDGED = {"judge_claims", "write_claims_page"}
 GATHERED = DRAWN | JUDGED | {"draw_layer_explorer", "gather_tables"}
 GATHERED_OF_STATES = DRAWN_OF_STATES | JUDGED | {"gather_state_tables"}
 PER_MODEL = {"draw_commutators", "draw_nulls", "draw_pseudospectra"}
-FIGURES = DRAWN | DRAWN_OF_STATES | PER_MODEL | {"draw_layer_explorer"}
+FIGURES = DRAWN | DRAWN_OF_STATES | PER_MODEL | {"draw_layer_explorer", "draw_experiment"}
 CONSTRUCTED = {"measure_conditioning", "measure_feasibility"}
 
 
 def with_cost(jobs: set[str]) -> set[str]:
     """The jobs, and the table of costs where one of them computes."""
-    computes = jobs & {*STAGES, *CONSTRUCTED, "extract_weights", "measure_states"}
+    computes = jobs & {*STAGES, *CONSTRUCTED, "extract_weights", "measure_states", "train_decoder"}
     return jobs | {"gather_cost"} if computes else jobs
 
 
 README = ROOT / "README.md"
+USUAL = ("softmax", "hard", None)
+"""Of attention, heads and norms."""
 
 
 def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
@@ -76,6 +80,9 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
         ("drift", columns.MODEL_DRIFT),
         ("conditioning", columns.CONDITIONING),
         ("feasibility", columns.FEASIBILITY),
+        ("trainings", columns.TRAININGS),
+        ("training_values", columns.TRAINING_VALUES),
+        ("experiments", columns.EXPERIMENTS),
         ("claims", columns.CLAIMS),
         ("evidence", columns.EVIDENCE),
         ("cost", columns.COST),
@@ -84,12 +91,13 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
         assert tuple(table.columns) == expected
         assert len(table)
     cost = pd.read_csv(smoke / "results/smoke/tables/cost.csv")
-    of_the_study = {"measure_conditioning", "measure_feasibility"}
+    of_the_study = {"measure_conditioning", "measure_feasibility", "train_decoder"}
     assert set(cost["rule"]) == {"extract_weights", *STAGES, "measure_states"} | of_the_study
     assert (cost[["jobs", "wall_s", "max_rss_mb"]] > 0).all().all()
     names = [rule.removeprefix("draw_") for rule in sorted(DRAWN)]
     per_model = [rule.removeprefix("draw_") for rule in sorted(PER_MODEL)]
     names += [f"{of}_{m}" for of in per_model for m in ("minilm", "tiny-init")]
+    names += ["experiment_variants"]
     for name in names:
         for suffix in ("svg", "png"):
             assert (smoke / f"results/smoke/figures/{name}.{suffix}").stat().st_size > 5_000
@@ -116,7 +124,9 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
     }
     assert (claims.loc[list(by_the_second), "verdict"] == "not measured").all()
     by_the_second |= dict.fromkeys(("dyson-collapse", "geometry-filter"), "not reproduced")
-    assert dict(shown) == claims["verdict"].to_dict() | by_the_second
+    # Nor does this study train what takes hours.
+    kept = {claim: dict(shown)[claim] for claim in kept_experiments()["claim"]}
+    assert dict(shown) == claims["verdict"].to_dict() | by_the_second | kept
     page = (smoke / "results/smoke/claims.html").read_text()
     assert 'href="#figure-epsilon"' in page and 'id="figure-epsilon"' in page
     assert len(page.encode()) < 1_400_000
@@ -126,6 +136,25 @@ def test_the_smoke_study_leaves_its_tables_and_figures(smoke: Path) -> None:
             recorded
         )
         assert (smoke / f"results/models/{model}/config.yaml").is_file()
+
+
+def test_every_kind_of_decoder_is_trained(smoke: Path) -> None:
+    trainings = pd.read_csv(smoke / "results/smoke/tables/trainings.csv")
+    assert list(trainings["arm"]) == list(
+        yaml.safe_load((ROOT / "config/experiment/variants.yaml").read_text())["arms"]
+    )
+    assert trainings["run"].is_unique
+    assert trainings["diverged"].isna().all()
+    # Nothing is learned in so few steps but how often tokens occur, by AdamW.
+    assert (trainings["test_loss"] < math.log(512)).all()
+    for run_name in trainings["run"]:
+        folder = smoke / f"results/trained/{run_name}"
+        config = json.loads((folder / "48/config.json").read_text())
+        provenance = json.loads((folder / "provenance.json").read_text())
+        unusual = {"attention", "head_windows", "normaliser"} & {
+            key for key, value in provenance["training"].items() if value not in USUAL
+        }
+        assert bool(unusual) == ("headalgebra_variant" in config)
 
 
 def test_nothing_changed_starts_no_job(smoke: Path) -> None:

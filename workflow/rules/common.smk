@@ -271,6 +271,11 @@ def one_gpu_for_training(wildcards):
     return int(ANALYSIS["device"] != "cpu" and demand_training.wants_gpu(training(wildcards)))
 
 
+def device_of_training(wildcards):
+    """Where it is trained: a GPU may be there that it did not ask for."""
+    return ANALYSIS["device"] if one_gpu_for_training(wildcards) else "cpu"
+
+
 def runs_of_experiments():
     """Experiment, arm, seed and name of each run, in the order of the tables."""
     return [

@@ -50,7 +50,7 @@ rule train_decoder:
         training=training,
         seed=seed_of_run,
         under_way=paths.UNDER_WAY,
-        device=ANALYSIS["device"],
+        device=device_of_training,
     script:
         "../../scripts/train_decoder.py"
 
