@@ -4,6 +4,7 @@ A stage takes them as inputs: editing a library module reruns the stages that us
 """
 
 import ast
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -41,12 +42,20 @@ def modules_behind(script: str, looked_up: str | None = None) -> list[str]:
 @cache
 def _imported(source: Path) -> frozenset[Path]:
     modules: set[Path] = set()
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+    for node in _statements(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             modules |= {path for alias in node.names if (path := _file(alias.name))}
         elif isinstance(node, ast.ImportFrom) and node.module:
             modules |= {path for alias in node.names if (path := _origin(node.module, alias.name))}
     return frozenset(modules)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement inside, however deep; expressions, most of a tree, import nothing."""
+    for block in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for inner in getattr(node, block, ()):
+            yield inner
+            yield from _statements(inner)
 
 
 @cache

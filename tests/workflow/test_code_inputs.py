@@ -1,9 +1,11 @@
 """A stage's inputs name the library modules behind its script."""
 
+import ast
 from pathlib import Path
 
 import pytest
 
+import code_inputs
 from code_inputs import SCRIPTS, modules_behind
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,3 +101,39 @@ def test_every_script_reads_and_every_input_exists() -> None:
     assert len(scripts) > 10
     for script in scripts:
         assert all((ROOT / module).is_file() for module in modules_behind(script))
+
+
+EVERYWHERE = """
+import a
+if b:
+    import c
+elif d:
+    import e
+else:
+    with f:
+        import g
+try:
+    import h
+except i:
+    import j
+else:
+    import k
+finally:
+    import l
+for m in n:
+    import o
+while p:
+    import q
+match r:
+    case s:
+        import t
+class u:
+    async def v(w):
+        import x
+"""
+
+
+def test_imports_are_found_wherever_a_statement_may_stand() -> None:
+    tree = ast.parse(EVERYWHERE)
+    found = [node for node in code_inputs._statements(tree) if isinstance(node, ast.Import)]
+    assert sorted(node.names[0].name for node in found) == [*"aceghjkloqtx"]
