@@ -31,6 +31,10 @@ PATIENCE = 1200
 """Seconds until what should happen has happened, on the slowest machine."""
 
 
+OF_COPIES = {"PYTHONDONTWRITEBYTECODE": ""}
+"""The library of a copy is compiled once, and not by every job that imports it."""
+
+
 def until(met: Callable[[], object], what: str) -> None:
     """Wait for it."""
     end = time.monotonic() + PATIENCE
@@ -73,7 +77,7 @@ def snakemake(
     folder: Path, *arguments: str, cores: int = 2, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """What Snakemake says and returns, run in a copy of the repository."""
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src"), **variables}
+    environment = {**os.environ, **OF_COPIES, "PYTHONPATH": str(folder / "src"), **variables}
     return subprocess.run(
         [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores), "--nocolor"],
         cwd=folder,

@@ -29,6 +29,9 @@ from headalgebra.geometry.axes import (
 from headalgebra.states import GuardError
 from headalgebra.states.structure import Stack, find_stack
 
+# In one process, so that what its fixtures make is made once.
+pytestmark = pytest.mark.xdist_group("axes")
+
 ONE_KEY = ("gpt_bigcode", "falcon")
 TERMS = ("deberta-v2", "deberta-v2, one term")
 LATENT = ("deepseek_v2", "deepseek_v2, queries at once", "deepseek_v3")

@@ -23,6 +23,9 @@ from headalgebra.states.kind import norm_placement
 from headalgebra.states.recording import live_blocks
 from heads import gaussian_heads
 
+# In one process, so that what its fixtures make is made once.
+pytestmark = pytest.mark.xdist_group("state stages")
+
 KINDS = {"gpt2": ("decoder", "pre"), "bert": ("encoder", "post")}
 
 

@@ -30,6 +30,9 @@ from headalgebra.plots.geometry._norms import FLOOR
 from headalgebra.plots.geometry._permuted import GROUPS
 from headalgebra.plots.geometry._rows import by_norm, of_stream
 
+# In one process, so that what its fixtures make is made once.
+pytestmark = pytest.mark.xdist_group("geometry figures")
+
 DEMO = {
     "minilm": ("encoder", 6, 4),
     "smollm2": ("decoder", 10, 3),

@@ -56,6 +56,9 @@ from headalgebra.plots.linf._phase_counts import runs
 from headalgebra.plots.linf._size import sizes
 from headalgebra.tables import phase_table
 
+# In one process, so that what its fixtures make is made once.
+pytestmark = pytest.mark.xdist_group("plots")
+
 ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 PHASE_ENDS = {"weak_below": 0.1, "topological_above": 1.0}
 KAPPA_BANDS = {"well_below": 100.0, "poor_from": 1000.0}

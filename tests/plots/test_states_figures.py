@@ -30,6 +30,9 @@ from headalgebra.plots.dyson._orders import FLOOR, guide
 from headalgebra.plots.dyson._resummation import METHODS
 from headalgebra.plots.hopf import convolution_by_head, gradient_by_layer
 
+# In one process, so that what its fixtures make is made once.
+pytestmark = pytest.mark.xdist_group("states figures")
+
 DEMO = {
     "minilm": ("encoder", 6, 4),
     "smollm2": ("decoder", 10, 3),

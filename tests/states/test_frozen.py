@@ -11,6 +11,9 @@ from tiny_models import BLUEPRINTS, model_type
 import state_table
 from headalgebra.states import FrozenBlock, GuardError, Recording, record
 
+# In one process, so that what its fixtures make is made once.
+pytestmark = pytest.mark.xdist_group("frozen")
+
 SEEING = ("clip_vision_model", "dinov2", "siglip_vision_model", "vit", "whisper")
 REFUSED = {
     "gemma3n_text": "blocks",

@@ -22,6 +22,9 @@ import headalgebra
 from headalgebra.checkpoints import load_tokenizer
 from headalgebra.training import Trained, TrainingTokens, ngram_floors, read_trained
 
+# In one process, so that what its fixtures make is made once.
+pytestmark = pytest.mark.xdist_group("training")
+
 STEPS = (0, 1, 3, 8, 22, 60)
 
 

@@ -18,6 +18,7 @@ import pytest
 from demand import STAGES
 from runs import (
     LONG_TRAINING,
+    OF_COPIES,
     PATIENCE,
     bytes_of,
     copy_of_repository,
@@ -98,7 +99,7 @@ def slurm_jobs(folder: Path) -> list[SlurmJob]:
 
 def submit(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """A run through the profile, started."""
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
+    environment = {**os.environ, **OF_COPIES, "PYTHONPATH": str(folder / "src")}
     return subprocess.Popen(
         [sys.executable, "-m", "snakemake", *PROFILE, *arguments, "--nocolor"],
         cwd=folder,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from runs import LONG_TRAINING, bytes_of, processes_of, rows_of_training, run, until
+from runs import LONG_TRAINING, OF_COPIES, bytes_of, processes_of, rows_of_training, run, until
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -43,7 +43,7 @@ def test_a_killed_training_ends_in_the_same_bytes(checkout: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "snakemake", "training", "--cores", "1", *MINE],
         cwd=checkout,
-        env={**os.environ, "PYTHONPATH": str(checkout / "src")},
+        env={**os.environ, **OF_COPIES, "PYTHONPATH": str(checkout / "src")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -40,6 +40,9 @@ from heads import (
     words_of,
 )
 
+# In one process, so that what its fixtures make is made once.
+pytestmark = pytest.mark.xdist_group("sampled")
+
 N_SEEDS, N_PROBES, N_DRAWN = 250, 16, 400
 
 # Four standard deviations below 95 % of the seeds.
