@@ -54,7 +54,9 @@ def keep(study: Path, command: str, hours: float, kept: Path = KEPT) -> list[Pat
 
 def described(trainings: pd.DataFrame, results: Path) -> dict[str, object]:
     """Digests of what runs read and of their last weights, and the packages that trained them."""
-    runs, packages, corpora = {}, {}, {}
+    runs: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    corpora: dict[str, object] = {}
     for run in trainings["run"]:
         trained = read_trained(results / f"trained/{run}")
         weights = trained.folder / str(trained.checkpoints[-1]) / "model.safetensors"
