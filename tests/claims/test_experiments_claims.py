@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
 
 import pandas as pd
 import pytest
@@ -328,7 +330,7 @@ def test_a_claim_and_its_mirror_image_have_one_verdict(rows: list[dict[str, obje
 
 @given(judged_rows(), st.randoms())
 def test_order_rows_without_a_bound_and_other_experiments_change_no_verdict(
-    rows: list[dict[str, object]], random
+    rows: list[dict[str, object]], random: Random
 ) -> None:
     expected = found_of(rows)
     shown_only = [
@@ -438,7 +440,7 @@ def test_a_number_that_is_missing_leaves_no_verdict_that_takes_it(column: str) -
         assert judged("stability", rows)["verdict"] == NOT_MEASURED
 
 
-def test_the_table_comes_back_from_its_file(tmp_path) -> None:
+def test_the_table_comes_back_from_its_file(tmp_path: Path) -> None:
     rows = [one for design in DESIGNS.values() for one in rows_of(design)]
     rows += rows_of(MADE_UP, **dict.fromkeys(("bound", "low", "high", "effect", "p_holm"), NAN))
     tables = table_of(rows)
@@ -519,15 +521,18 @@ def test_axes_without_excess_have_none_to_lose(far: tuple[float, float]) -> None
 
 
 def test_a_claim_is_made_of_what_it_is_told() -> None:
-    told = {
-        "id": "an-id",
-        "title": "a title",
-        "section": "7",
-        "statement": "a statement",
-        "paper_value": "a value",
-    }
-    made = settled_by("made-up", "an effect", criterion="it lies below 0", **told)
-    assert {name: getattr(made, name) for name in told} == told
+    made = settled_by(
+        "made-up",
+        "an effect",
+        id="an-id",
+        title="a title",
+        section="7",
+        statement="a statement",
+        paper_value="a value",
+        criterion="it lies below 0",
+    )
+    assert (made.id, made.title, made.section) == ("an-id", "a title", "7")
+    assert (made.statement, made.paper_value) == ("a statement", "a value")
     assert made.criterion.startswith("it lies below 0; a number lies there where")
     assert made.rests_on.startswith("experiments.csv: ") and made.rests_on.endswith("of made-up")
     found = made.judge(Study(table_of(rows_of(MADE_UP)), TRAINED, THRESHOLDS, 0))
