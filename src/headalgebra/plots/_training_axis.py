@@ -121,7 +121,7 @@ def loss_axis(axes: Axes, floors: Mapping[str, float], losses: Values) -> None:
     """The y axis of losses with those of n-gram models across it, each named on its line."""
     shown = {name: floors[name] for name in FLOOR_LINES if np.isfinite(floors.get(name, np.nan))}
     every = np.concatenate([losses[np.isfinite(losses)], [*shown.values()]])
-    margin = max(0.06 * float(np.ptp(every)), 0.05)
+    margin = max(0.08 * float(np.ptp(every)), 0.05)
     low, high = every.min() - margin, every.max() + 1.6 * margin
     axes.set_ylim(low, high)
     figure = axes.figure
@@ -146,8 +146,13 @@ def loss_axis(axes: Axes, floors: Mapping[str, float], losses: Values) -> None:
 
 
 def spread(heights: Values, gap: float) -> Values:
-    """Increasing heights, moved up where they are less than a gap above the one before."""
+    """Increasing heights, moved up where they are less than a gap above the one before.
+
+    But the lowest goes down by the gap where the next is so near: under its own line.
+    """
     moved = heights.copy()
+    if len(moved) > 1 and moved[1] - moved[0] < gap:
+        moved[0] -= gap
     for index in range(1, len(moved)):
         moved[index] = max(moved[index], moved[index - 1] + gap)
     return moved
