@@ -11,7 +11,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from runs import LONG_TRAINING, OF_COPIES, bytes_of, processes_of, rows_of_training, run, until
+from runs import (
+    LONG_TRAINING,
+    OF_COPIES,
+    bytes_of,
+    planned,
+    processes_of,
+    rows_of_training,
+    run,
+    until,
+)
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -29,6 +38,8 @@ def checkout(smoke: Path) -> Iterator[Path]:
 
 def test_a_killed_training_ends_in_the_same_bytes(checkout: Path) -> None:
     trained = checkout / "results/trained/mine"
+    jobs = planned(checkout, *MINE)
+    assert (jobs["train_decoder"], jobs["extract_weights"], jobs["draw_training"]) == (1, 2, 1)
     run(checkout, "epsilon", *MINE)
     epsilon = [
         pd.read_parquet(checkout / f"results/models/mine.{step}/epsilon.parquet")["epsilon"]

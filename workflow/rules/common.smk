@@ -460,6 +460,9 @@ def training_run(wildcards, input):
     series = wildcards.series
     revisions = {name.removeprefix(f"{series}."): name for name in STUDY.series[series]}
     folder = metrics_of_series(wildcards)
+    if folder:
+        # Names the input where it is not there yet: Snakemake asks again once it is.
+        Path(folder).stat()
     ended = json.loads((Path(folder) / "result.json").read_text(encoding="utf-8")) if folder else {}
     return {
         "checkpoints": revisions,
