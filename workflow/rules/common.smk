@@ -111,6 +111,8 @@ BENCHMARKS = [
 INITIALISED = {"initialised": of_source(STUDY.models.values(), "init")}
 # Of a training run there are many checkpoints: one figure for all of them.
 ALONE = [m for m in STUDY.models if not any(m in series for series in STUDY.series.values())]
+# What there is to read before anything is trained.
+STORED = [name for name, model in STUDY.models.items() if model["train"] is None]
 SPLIT_MODELS = sorted({span.model for span in SPANS.values() if span.layers})
 
 

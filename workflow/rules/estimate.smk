@@ -11,7 +11,7 @@ localrules:
 rule outline_checkpoints:
     input:
         code=modules_behind("outline_checkpoints"),
-        checkpoints=[path for model in STUDY.models for path in checkpoint_files(model)],
+        checkpoints=[path for model in STORED for path in checkpoint_files(model)],
     output:
         outlines=paths.outlines(STUDY.study),
     log:
@@ -19,9 +19,9 @@ rule outline_checkpoints:
     conda:
         "../../envs/environment.yaml"
     params:
-        sources=[checkpoint_source(model) for model in STUDY.models],
+        sources=[checkpoint_source(model) for model in STORED],
         seed=ANALYSIS["seed"],
-        content=[content_of(checkpoint_files(model)) for model in STUDY.models],
+        content=[content_of(checkpoint_files(model)) for model in STORED],
     script:
         "../../scripts/outline_checkpoints.py"
 
