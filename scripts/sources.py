@@ -47,7 +47,7 @@ def open_source(source: Mapping[str, Any], seed: int) -> Checkpoint:
     match source:
         case {"source": "hub", "id": id_, "revision": revision}:
             return open_hub(id_, revision, **stored)
-        case {"source": "path", "path": path}:
+        case {"source": "path" | "train", "path": path}:
             return open_folder(path, **stored)
         case {"source": "package", "package": package, "folder": folder}:
             return open_package(package, folder or ".", **stored)
