@@ -164,12 +164,15 @@ class _Handler(BaseHTTPRequestHandler):
         content = content[: hub.cut_after.get(name)]
         if hub.cut_every is not None and status == 206:
             content, self.close_connection = content[: hub.cut_every], True
+        # Before it is sent: who has it may look at once how much that was.
+        with hub.lock:
+            hub.sent[name] += len(content) * of_a_file
         try:
             self.wfile.write(content)
         except ConnectionError:  # nobody waits for what was not asked for
+            with hub.lock:
+                hub.sent[name] -= len(content) * of_a_file
             return None
-        with hub.lock:
-            hub.sent[name] += len(content) * of_a_file
         if name in hub.cut_after:
             self.wfile.flush()
             self.close_connection = True

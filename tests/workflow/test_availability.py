@@ -23,7 +23,7 @@ def study_of(model: dict[str, Any], series: bool = False) -> Configuration:
     name = "mine.main" if series else "mine"
     model = SOURCE | model
     series_of = {"mine": [name]} if series else {}
-    return Configuration("custom", "", [], {name: model}, series_of, "", {}, {}, {})
+    return Configuration("custom", "", [], {name: model}, series_of, {}, "", {}, {}, {})
 
 
 def refusal(model: dict[str, Any]) -> str:
@@ -96,7 +96,7 @@ for id, revision, source, *file in (line.split() for line in sys.argv[1:]):
     model = {"source": source, "id": id, "revision": None if revision == "-" else revision}
     model |= {"file": file[0] if file else None, "tokenizer": None}
     try:
-        refuse_absent(Configuration("", "", [], {"m.1": model}, {"m": ["m.1"]}, "", {}, {}, {}))
+        refuse_absent(Configuration("", "", [], {"m.1": model}, {"m": ["m.1"]}, {}, "", {}, {}, {}))
         print("there")
     except ValueError as error:
         print(error)

@@ -55,6 +55,8 @@ def test_a_script_names_what_it_uses_and_no_sibling(script: str, used: str, unus
 
 
 CONSTRUCTED = {"measure_conditioning", "measure_feasibility"}
+RUN = "measure_run"
+TRAINED = {"gather_training_tokens", "train_decoder"}
 FACTORED = {
     *("decompose_basis", "measure_epsilon", "extract_linf_dense", "extract_linf_sampled"),
     *("measure_precision", "measure_associator", "verify_coherence", "measure_nulls"),
@@ -65,18 +67,18 @@ FACTORED = {
 @pytest.mark.parametrize(
     ("module", "scripts"),
     [
-        ("algebra/commutators.py", {"measure_epsilon", "measure_nulls", "measure_tower"}),
+        ("algebra/commutators.py", {"measure_epsilon", "measure_nulls", "measure_tower", RUN}),
         ("algebra/linf/dense.py", {"extract_linf_dense", *CONSTRUCTED}),
         ("algebra/linf/sampled.py", {"extract_linf_sampled", *CONSTRUCTED}),
-        ("algebra/coherence/two_term.py", {"verify_coherence", "measure_nulls"}),
-        ("algebra/nulls/_draws.py", {"measure_nulls"}),
-        ("algebra/tower/lie.py", {"measure_tower"}),
-        ("algebra/gram.py", FACTORED | CONSTRUCTED),
+        ("algebra/coherence/two_term.py", {"verify_coherence", "measure_nulls", RUN}),
+        ("algebra/nulls/_draws.py", {"measure_nulls", RUN}),
+        ("algebra/tower/lie.py", {"measure_tower", RUN}),
+        ("algebra/gram.py", FACTORED | CONSTRUCTED | {RUN}),
         (
             "checkpoints/_families/bert.py",
-            {"extract_weights", "outline_checkpoints", "fetch_model", "measure_states"},
+            {"extract_weights", "outline_checkpoints", "fetch_model", "measure_states", RUN},
         ),
-        ("text/_prose.py", {"gather_text", "measure_states"}),
+        ("text/_prose.py", {"gather_text", "measure_states", *TRAINED, RUN}),
     ],
 )
 def test_a_module_is_behind_the_scripts_that_use_it_and_no_other(

@@ -21,7 +21,7 @@ from snakemake.cli import parse_config
 import reference
 from configuration import RESERVED, UNLIKE_WEIGHTS, Configuration, ConfigurationError, compose
 from headalgebra import defaults
-from schema import READING, SOURCES, Analysis, Figures, Model, Text, plain
+from schema import READING, SOURCES, Analysis, Experiment, Figures, Model, Text, Training, plain
 from typed import as_typed
 
 SHIPPED = Path(__file__).parents[2] / "config"
@@ -249,7 +249,11 @@ def test_the_librarys_defaults_are_those_of_an_analysis() -> None:
     keys = analysis | analysis["phases"] | analysis["conditioning"] | analysis["claims"]
     keys |= analysis["states"]
     constants = {name.lower(): value for name, value in vars(defaults).items() if name.isupper()}
-    keys |= plain(Text())
+    # Those of trainings and experiments are named after what they are of.
+    keys |= plain(Text()) | {f"training_{key}": it for key, it in plain(Training()).items()}
+    keys["training_seeds"] = Experiment.model_fields["seeds"].default
+    own = ("validation_sequences", "test_sequences", "validate_every")
+    keys |= {key: plain(Training())[key] for key in own}
     assert constants.keys() - keys.keys() == {
         *("borel_nodes", "certified_within", "converged_below", "departure_probes"),
         *(
@@ -264,7 +268,8 @@ def test_the_librarys_defaults_are_those_of_an_analysis() -> None:
         *("pseudospectral_decades", "rank_share", "ridge_folds", "tokens_per_dimension"),
         "words_held",
     }
-    constants["packages"] = list(constants["packages"])
+    for packages in ("packages", "training_packages"):
+        constants[packages] = list(constants[packages])
     assert {
         name: keys[name] for name in constants.keys() & keys.keys()
     }.items() <= constants.items()
@@ -389,8 +394,8 @@ ANALYSIS_FAULTS = [
 OWN = "belongs to another source; source"
 READ = ", ".join(READING)
 MODEL_FAULTS = [
-    ("", "source: missing; it must be one of hub, path, package, init"),
-    ("source: git", "source: 'git' is not one of hub, path, package, init"),
+    ("", "source: missing; it must be one of hub, path, package, init, train"),
+    ("source: git", "source: 'git' is not one of hub, path, package, init, train"),
     (
         "source: hub\nid: a/b",
         "revision: source hub takes either revision or revisions",
@@ -685,7 +690,9 @@ def test_unreadable_file(config: Path, content: bytes) -> None:
 
 # ------ The command line
 
-NO_ARGUMENT = 'no such key; keys are study, models and, for all settings, hydra=["key=value"]'
+NO_ARGUMENT = (
+    'no such key; keys are study, models, experiment and, for all settings, hydra=["key=value"]'
+)
 BOTH = (
     "--config study=… models=…: choose one; other models in a study are given as"
     ' hydra=["study.models=[a,b]"]'
@@ -781,12 +788,13 @@ OVERRIDE_FAULTS = [
     ),
     (
         "anlysis.probes=64",
-        "no key 'anlysis' in the configuration; keys are study, model, text, analysis, figures; did"
-        " you mean 'analysis'?",
+        "no key 'anlysis' in the configuration; keys are study, model, text, experiment, analysis, "
+        "figures; did you mean 'analysis'?",
     ),
     (
         "hydra.searchpath=[x]",
-        "no key 'hydra' in the configuration; keys are study, model, text, analysis, figures",
+        "no key 'hydra' in the configuration; keys are study, model, text, experiment, analysis, "
+        "figures",
     ),
     ("analysis.probes=16,64", "gives several values; a list is written [a,b]"),
     ("~analysis.probes", "'~' and '@' have no use here; write key=value"),
