@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from claim_studies import NAN, THRESHOLDS, TRAINED, Tables, claim, evidence_of
 from headalgebra import columns
 from headalgebra.claims.doubt import TEXTS
-from headalgebra.claims.experiments import READS, by_experiment, settled_by
+from headalgebra.claims.experiments import LEVEL, READS, by_experiment, settled_by
 from headalgebra.claims.finding import NOT_MEASURED, NOT_REPRODUCED, REPRODUCED, Finding
 from headalgebra.claims.ledger import CLAIMS
 from headalgebra.claims.study import Study
@@ -162,7 +162,7 @@ def test_every_claim_on_training_is_one_of_these() -> None:
         assert CLAIMS[id].quantities == (design.experiment,)
         assert CLAIMS[id].figures == (f"experiment_{design.experiment}",)
         assert not CLAIMS[id].of_trained_models
-        assert CLAIMS[id].criterion.format(**asdict(THRESHOLDS)).count("0.01") >= 1
+        assert CLAIMS[id].criterion.format(**asdict(THRESHOLDS)).count("below 0.05 and none") == 1
     # What a rule reads, the table has.
     assert set(READS["experiments"]) <= set(columns.EXPERIMENTS)
 
@@ -243,7 +243,7 @@ def test_nothing_is_said_without_the_experiment_and_the_note_tells_how_to_make_i
 @pytest.mark.parametrize(
     ("other", "told"),
     [
-        ({"p_holm": 0.04}, ": p after Holm's correction is 0.04"),
+        ({"p_holm": 0.06}, ": p after Holm's correction is 0.06"),
         ({"p_holm": NAN}, ": p after Holm's correction is nan"),
         ({"diverged": 2}, ": 2 of its runs diverged, and the others are a choice"),
         ({"low": NAN, "high": NAN}, " give no interval"),
@@ -293,7 +293,7 @@ def judged_rows(draw: st.DrawFn) -> list[dict[str, object]]:
 def is_for(found: dict[str, object]) -> bool:
     low, high, bound, p = (float(str(found[name])) for name in ("low", "high", "bound", "p_holm"))
     beyond = low > bound if found["side"] == "above" else high < bound
-    return beyond and p < THRESHOLDS.significance and found["diverged"] == 0
+    return beyond and p < LEVEL and found["diverged"] == 0
 
 
 def is_against(found: dict[str, object]) -> bool:

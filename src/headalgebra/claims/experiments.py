@@ -31,9 +31,12 @@ READS: Reads = {
     )
 }
 
+LEVEL = 0.05
+"""Of a test after the correction: that of the intervals beside it."""
+
 LIES = (
     "a number lies there where its 95 % interval does, its p after Holm's correction over all "
-    "experiments is below {significance:g} and none of its runs diverged; an interval wholly on "
+    f"experiments is below {LEVEL:g} and none of its runs diverged; an interval wholly on "
     "the other side is against the claim, any other decides nothing; judged only if all decoders "
     "that are held against beat the loss of bigrams"
 )
@@ -121,15 +124,14 @@ def on_comparisons(
             f"what such a one does says nothing; {told}",
             evidence,
         )
-    significance = study.thresholds.significance
-    holding, refuting = [row.holds(significance) for row in judged], [row.refutes for row in judged]
+    holding, refuting = [row.holds(LEVEL) for row in judged], [row.refutes for row in judged]
     needs_all = all(row.needs_all for row in judged)
     if all(holding) if needs_all else any(holding):
         verdict = REPRODUCED
     elif any(refuting) if needs_all else all(refuting):
         verdict = NOT_REPRODUCED
     else:
-        reasons = [why for row in judged if (why := row.undecided(significance))]
+        reasons = [why for row in judged if (why := row.undecided(LEVEL))]
         return not_measured("; ".join((*reasons, told)), evidence)
     return Finding(
         verdict=verdict, deciding=_deciding(judged, effect), evidence=tuple(evidence), note=told
