@@ -122,8 +122,16 @@ def in_ledger(study: Tables) -> pd.DataFrame:
     return with_experiments(study["claims"], kept_experiments())
 
 
+def judged(study: Tables, verdict: str) -> int:
+    """How many claims have a verdict."""
+    return int((in_ledger(study)["verdict"] == verdict).sum())
+
+
 NUMBERS: Mapping[str, Callable[[Tables], str]] = {
     "findings": lambda s: f"\n\n{findings_table(in_ledger(s))}\n",
+    "claims": lambda s: str(len(in_ledger(s))),
+    "forbidden": lambda s: str(judged(s, "contradicted by an identity")),
+    "forced": lambda s: str(judged(s, "true of anything")),
     "shape": shape,
     "decoder_shape": lambda s: shape(s, DECODER),
     "decoder_type": lambda s: of_decoder(s, "quantisation").iloc[0],
