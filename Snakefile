@@ -9,6 +9,10 @@ report: "workflow/report/study.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/folders.smk"
+include: "workflow/rules/sources.smk"
+include: "workflow/rules/resources.smk"
+include: "workflow/rules/drawings.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/estimate.smk"
 include: "workflow/rules/weights.smk"
@@ -18,7 +22,10 @@ include: "workflow/rules/linf.smk"
 include: "workflow/rules/coherence.smk"
 include: "workflow/rules/states.smk"
 include: "workflow/rules/stages.smk"
+include: "workflow/rules/small.smk"
+include: "workflow/rules/configuration.smk"
 include: "workflow/rules/experiments.smk"
+include: "workflow/rules/constructed.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
@@ -27,7 +34,7 @@ include: "workflow/rules/claims.smk"
 rule results:
     default_target: True
     input:
-        rules.weights.input,
+        read_of_models,
         rules.tables.input,
         rules.states.input,
         rules.experiments.input,

@@ -1,19 +1,22 @@
-"""A figure: tables in, one function of `headalgebra.plots`, SVG and PNG out."""
+"""The figures of a study: tables in, one function of `headalgebra.plots` each, SVG and PNG out."""
 
+import json
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from headalgebra.plots import FigureStyle, write_figure
+from headalgebra.plots import FigureStyle, NothingToShow, write_figure
 from headalgebra.tables import read_csv
-from stage import aside, job
+from stage import aside, job, progress
 
 if TYPE_CHECKING:
     snakemake: Any
 
 
+@cache
 def read_table(path: str) -> pd.DataFrame:
     """A table of a study or of a model, or that of the steps of a training."""
     if Path(path).is_dir():
@@ -28,17 +31,37 @@ def read_models(paths: list[str], models: list[str]) -> pd.DataFrame:
     )
 
 
+def draw(name: str, drawing: dict[str, Any], folder: Path) -> None:
+    """Write the two files of one figure."""
+    tables = {
+        # Plots may change what they are given, and others are given the same.
+        name: read_table(source).copy()
+        if isinstance(source, str)
+        else read_models(source, drawing["models"])
+        for name, source in drawing["tables"].items()
+    }
+    # Not imported by name: what is drawn is described by the rule.
+    package, _, plot = drawing["plot"].rpartition(".")
+    function = getattr(import_module(f"headalgebra.plots.{package}"), plot)
+    figure = function(**tables, style=style, **drawing["settings"])
+    write_figure(figure, folder / f"{name}.svg", folder / f"{name}.png", style.dpi)
+
+
 with job(snakemake):
     params = snakemake.params
     style = FigureStyle(**params.style, quantised=params.quantised)
-    tables = {
-        name: read_table(source) if isinstance(source, str) else read_models(source, params.models)
-        for name, source in snakemake.input.items()
-        if name not in ("code", "provenance") and source
-    }
-    # Not imported by name: the rule's inputs are the modules behind this figure, and no other's.
-    package, _, name = params.plot.rpartition(".")
-    plot = getattr(import_module(f"headalgebra.plots.{package}"), name)
-    figure = plot(**tables, style=style, **params.settings)
-    with aside(snakemake.output.svg) as svg, aside(snakemake.output.png) as png:
-        write_figure(figure, svg, png, style.dpi)
+    listing: dict[str, dict[str, Any]] = {"drawn": {}, "left_out": {}}
+    with aside(snakemake.output.figures) as folder:
+        folder.mkdir()
+        for name in progress([*params.drawings], "figures", "figure"):
+            drawing = params.drawings[name]
+            described = {key: drawing[key] for key in ("title", "category", "subject")}
+            try:
+                draw(name, drawing, folder)
+            except NothingToShow as reason:
+                listing["left_out"][name] = described | {"reason": str(reason)}
+                print(f"{name} is not drawn: {reason}")
+                continue
+            listing["drawn"][name] = described | {"caption": params.captions[name]}
+    with aside(snakemake.output.listing) as partial:
+        partial.write_text(json.dumps(listing, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -1,6 +1,7 @@
 """The study's tables, from the stages of its models."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from headalgebra import columns
 from headalgebra.tables import layer_table, phase_table, sampling_table, stack, tower_table
-from stage import job, write_csv
+from stage import aside, job, write_csv
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -17,6 +18,9 @@ STAGES = (
     *("basis", "epsilon", "linf_dense", "linf_sampled", "sampling", "precision", "literal"),
     *("associator", "coherence", "nulls", "tower", "gauge"),
 )
+
+CONSTRUCTED = ("conditioning", "feasibility")
+"""Of layers that are in no model, measured once for all studies."""
 
 with job(snakemake):
     layers, sampling, tower = [], [], []
@@ -40,3 +44,6 @@ with job(snakemake):
     write_csv(output.literal, stack(as_measured["literal"]), columns.MODEL_LITERAL)
     write_csv(output.associator, stack(as_measured["associator"]), columns.MODEL_ASSOCIATOR)
     write_csv(output.nulls, stack(as_measured["nulls"]), columns.MODEL_NULLS)
+    for table in CONSTRUCTED:
+        with aside(output[table]) as partial:
+            shutil.copyfile(snakemake.input[table], partial)

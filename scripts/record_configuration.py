@@ -1,4 +1,4 @@
-"""Write the resolved configuration beside a model's results."""
+"""What was computed with what, written beside the results."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,8 @@ from stage import aside, job
 if TYPE_CHECKING:
     snakemake: Any
 
-with job(snakemake), aside(snakemake.output[0]) as partial:
-    resolved = {"analysis": snakemake.params.analysis, "model": snakemake.params.model}
-    partial.write_text(yaml.safe_dump(resolved, sort_keys=True))
+with job(snakemake):
+    for path, configuration in snakemake.params.configurations.items():
+        with aside(path) as partial:
+            written = yaml.safe_dump(configuration, sort_keys=True, allow_unicode=True)
+            partial.write_text(written, encoding="utf-8")

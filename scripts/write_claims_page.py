@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     snakemake: Any
 
 with job(snakemake):
-    figures = {Path(path).stem: Path(path).read_bytes() for path in snakemake.input.figures}
+    drawn = sorted(Path(snakemake.input.figures).glob("*.png"))
+    figures = {path.stem: path.read_bytes() for path in drawn}
     page = claims_page(
         read_csv(snakemake.input.claims),
         read_csv(snakemake.input.evidence),

@@ -120,10 +120,25 @@ def copy_of_repository(target: Path) -> Path:
     return target
 
 
+def folder_of(folder: Path, model: str, file: str) -> Path:
+    """The one folder of a model's results that has a file of this name."""
+    found = [*folder.glob(f"results/models/{model}/{file}")]
+    found += folder.glob(f"results/models/{model}@*/{file}")
+    assert len(found) == 1, found
+    return found[0].parent
+
+
+def study_of(folder: Path, name: str) -> Path:
+    """The one folder of a study's results, whatever digest it has."""
+    found = [*folder.glob(f"results/{name}"), *folder.glob(f"results/{name}@*")]
+    assert len(found) == 1, found
+    return found[0]
+
+
 def tables(folder: Path, study: str = "smoke") -> dict[str, bytes]:
     """The tables of a study that are the same whenever they are computed."""
     return {
         path.name: path.read_bytes()
-        for path in folder.glob(f"results/{study}/tables/*.csv")
+        for path in study_of(folder, study).glob("tables/*.csv")
         if path.name not in OF_THIS_RUN
     }

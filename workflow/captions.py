@@ -6,12 +6,36 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from jinja2 import StrictUndefined, Template
+
+from paths import ROOT
+
 DIGITS = 12
 """Of a SHA-256 digest, enough to tell files apart."""
 
 MOST_DIGESTS = 3
 
 CONFIG = "config.json"
+
+TEMPLATES = ROOT / "workflow/report"
+
+
+def caption(kind: str, counts: Mapping[str, Any], subject: Mapping[str, str | None]) -> str:
+    """What a figure of a kind shows.
+
+    Parameters
+    ----------
+    kind
+        The template's name.
+    counts
+        Numbers of the analysis that it gives.
+    subject
+        The model, series or experiment that it is of, by which of these it is.
+    """
+    template = Template(
+        (TEMPLATES / f"{kind}.rst").read_text(encoding="utf-8"), undefined=StrictUndefined
+    )
+    return template.render(counts=counts, **subject).strip() + "\n"
 
 
 def read_provenance(paths: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -14,19 +14,19 @@ SCRIPTS = ROOT / "scripts"
 LIBRARY = ROOT / "src"
 
 
-def modules_behind(script: str, looked_up: str | None = None) -> list[str]:
+def modules_behind(script: str, *looked_up: str) -> list[str]:
     """Paths of every project module a script uses, itself left out.
 
     They are relative where Snakemake works in the repository, and whole where it works elsewhere.
 
     A name that a package re-exports counts as the module it comes from: what else the package
-    holds is not used by taking that name. `looked_up` is such a name, dotted, that the script is
+    holds is not used by taking that name. `looked_up` are such names, dotted, that the script is
     given and does not import.
     """
     found: set[Path] = set()
     pending = [SCRIPTS / f"{script}.py"]
-    if looked_up is not None:
-        package, _, name = looked_up.rpartition(".")
+    for dotted in looked_up:
+        package, _, name = dotted.rpartition(".")
         if (origin := _origin(package, name)) is None or origin == _file(package):
             raise ValueError(f"{package} does not re-export {name}")
         found.add(origin)
@@ -35,8 +35,17 @@ def modules_behind(script: str, looked_up: str | None = None) -> list[str]:
         for module in _imported(pending.pop()) - found:
             found.add(module)
             pending.append(module)
-    here = Path.cwd() == ROOT
-    return sorted(str(module.relative_to(ROOT) if here else module) for module in found)
+    return sorted(map(seen_from_here, found))
+
+
+def script_file(script: str) -> str:
+    """The path of a script that another one runs."""
+    return seen_from_here(SCRIPTS / f"{script}.py")
+
+
+def seen_from_here(file: Path) -> str:
+    """Its path, relative where Snakemake works in the repository."""
+    return str(file.relative_to(ROOT) if Path.cwd() == ROOT else file)
 
 
 @cache

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from addresses import Differences, addressed, differing
 from headalgebra.recipe import checkpoint_steps
 from kinds import NAME, NAME_ALLOWED
 from reading import SchemaError, close_match, read, shown, unknown_key
@@ -38,12 +39,14 @@ from schema import (
     plain,
 )
 
-ARGUMENTS = ("study", "models", "experiment", "hydra")
+ARGUMENTS = ("study", "models", "experiment", "name", "hydra")
 OF_FILES = ("model.", "experiment.")
 """Overrides of each file of a group that is in use."""
 CHOOSES = {"analysis": "analysis", "text": "text", "study.text": "text"}
 """Groups of which an override with this key chooses a file."""
-RESERVED = ("models", "texts", "logs", "benchmarks", "trained", "corpora", "runs")
+RESERVED = (
+    *("models", "texts", "logs", "benchmarks", "trained", "corpora", "runs", "constructed"),
+)
 """Folders of results that belong to no study."""
 
 
@@ -58,10 +61,12 @@ class ConfigurationError(ValueError):
 class Configuration:
     """What one run computes: plain Python values, resolved, every mapping by sorted keys.
 
-    `models` has a `Model` for each name, in the study's order; a file with `revisions` is one for
-    each of them, named ``<file>.<revision>``, and `series` has these names by the file's. A model's
-    `tokenizer` is what the file it names says of its source. `experiments` has an `Experiment` for
-    each name, its arms as whole trainings.
+    `study` names the folder of the results: the study, or the models or experiments that were named
+    in its place, and a digest where settings differ from those of the files. `models` has a `Model`
+    for each name, in the study's order; a file with `revisions` is one for each of them, named
+    ``<file>.<revision>``, and `series` has these names by the file's. A model's `tokenizer` is what
+    the file it names says of its source. `experiments` has an `Experiment` for each name, its arms
+    as whole trainings.
     """
 
     study: str
@@ -74,6 +79,7 @@ class Configuration:
     text: dict[str, Any]
     analysis: dict[str, Any]
     figures: dict[str, Any]
+    differences: Differences
 
 
 def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
@@ -87,11 +93,106 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
     for key in user:
         if key not in ARGUMENTS:
             why = (
-                "no such key; keys are study, models, experiment and, for all settings, "
+                "no such key; keys are study, models, experiment, name and, for all settings, "
                 'hydra=["key=value"]'
             )
             raise ConfigurationError(f"--config {key}", why + close_match(key, ARGUMENTS))
     folder = _Folder(Path(config_dir).absolute())
+    found = _read(user, folder)
+    file_of = {name: file for file, names in found.series.items() for name in names}
+    files = list(dict.fromkeys(file_of.get(name, name) for name in found.models))
+    name = _folder_name(user, found.study, folder)
+    named = {key: value for key, value in user.items() if key != "hydra"}
+    usual_text = _usual_choices(folder)["text"]
+    if "hydra" not in user and found.text_name == usual_text:
+        return replace(found, study=name)
+    asked = {"models": files} if files else {"experiment": list(found.experiments)}
+    shipped = _read(asked | {"hydra": [f"text='{usual_text}'"]}, folder)
+    alike = {name: _as_shipped(model, file_of, shipped) for name, model in found.models.items()}
+    differences = Differences(
+        differing(found.analysis, shipped.analysis),
+        differing(_text(found), _text(shipped)),
+        {it: differing(_weights(found.models[it]), _weights(alike[it])) for it in alike},
+        {
+            it: differing(found.models[it]["tokenizer"] or {}, alike[it]["tokenizer"] or {})
+            for it in alike
+        },
+    )
+    if "hydra" in user:
+        try:
+            of_files = _addressed_part(_read(named, folder))
+        except ConfigurationError:
+            # Without the overrides it is no study: all that it is, they make it.
+            of_files = {}
+        name = addressed(name, differing(_addressed_part(found), of_files))
+    return replace(found, study=name, differences=differences)
+
+
+def _weights(model: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a model decides its weights."""
+    return {key: value for key, value in model.items() if key not in UNLIKE_WEIGHTS}
+
+
+def _text(study: Configuration) -> dict[str, Any]:
+    return {"name": study.text_name, **study.text}
+
+
+def _addressed_part(study: Configuration) -> dict[str, Any]:
+    """What decides a study's tables: neither colours, nor threads and memory."""
+    return {
+        "analysis": study.analysis,
+        "text": _text(study),
+        "wings": study.wings,
+        "models": {
+            name: {key: value for key, value in model.items() if key not in OF_JOBS}
+            for name, model in study.models.items()
+        },
+        "experiments": study.experiments,
+    }
+
+
+def _as_shipped(
+    model: Mapping[str, Any], file_of: Mapping[str, str], shipped: Configuration
+) -> Mapping[str, Any]:
+    """The model as its file has it."""
+    name = model["name"]
+    if name in shipped.models:
+        return shipped.models[name]
+    # A checkpoint that an override names, of a file that names others or none.
+    file = file_of[name]
+    other = shipped.series.get(file, [file])[0]
+    return shipped.models[other] | {"name": name, "revision": model["revision"]}
+
+
+LONGEST_NAME = 100
+"""Letters of the folder of a study that is named by its models."""
+
+
+def _folder_name(user: Mapping[str, Any], study: str, folder: "_Folder") -> str:
+    """The folder of a study before what its settings add to it."""
+    if "name" not in user:
+        if "models" not in user:
+            return study
+        names = sorted(_names("models", user["models"]))
+        joined = "+".join(names)
+        if len(joined) > LONGEST_NAME:
+            return addressed(f"{len(names)}-models", {"models": names}).replace("@", "-")
+        where, name = f"--config models={joined}", joined
+    else:
+        where, name = f"--config name={user['name']}", _name("name", user["name"])
+        if "models" not in user and "experiment" not in user:
+            why = "names the results of models=… or experiment=…; a study has its own name"
+            raise ConfigurationError(where, why)
+        if not re.fullmatch(NAME, name):
+            raise ConfigurationError(where, f"'{name}' is not {NAME_ALLOWED}")
+    if name in (*RESERVED, *folder.names("study"), *folder.names("experiment")):
+        why = f"its results would lie in results/{name}/, which is taken; give another name=…"
+        raise ConfigurationError(where, why)
+    return name
+
+
+def _read(user: Mapping[str, Any], folder: "_Folder") -> Configuration:
+    """The configuration, its results named by the study alone."""
     overrides = _overrides(user["hydra"]) if "hydra" in user else []
     settings = [override for override in overrides if override.key not in CHOOSES]
     choices = _choices(user, overrides, folder)
@@ -154,6 +255,7 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
         plain(text),
         plain(analysis),
         plain(figures),
+        Differences(),
     )
 
 
@@ -231,7 +333,10 @@ def _check_arms(experiment: Mapping[str, Any]) -> None:
                 raise SchemaError((path, "experiment.arms"), f"{path}: {why}")
 
 
-UNLIKE_WEIGHTS = ("threads", "layers_per_job", "resources", "trained", "organisation", "tokenizer")
+OF_JOBS = ("threads", "layers_per_job", "one_job", "resources")
+"""Keys of a model that decide how it is computed, and no number."""
+
+UNLIKE_WEIGHTS = (*OF_JOBS, "trained", "organisation", "tokenizer")
 """Keys of a model that decide nothing of its weights or its tokenizer."""
 
 
@@ -275,16 +380,19 @@ class _Folder:
     def file(self, group: str, name: str) -> str:
         return f"{self.path.name}/{group}/{name}.yaml"
 
+    def names(self, group: str) -> list[str]:
+        """The files of a group."""
+        return sorted(file.stem for file in self.path.glob(f"{group}/*.yaml"))
+
     def objection(self, group: str, name: str) -> str | None:
         """Why `name` cannot be the name of a file of the group."""
-        names = sorted(file.stem for file in self.path.glob(f"{group}/*.yaml"))
+        names = self.names(group)
         if name not in names:
             has = ", ".join(names) or "no files"
             return f"no such {group}; {self.path.name}/{group}/ has {has}{close_match(name, names)}"
         if not re.fullmatch(NAME, name):
             return f"'{name}' is not {NAME_ALLOWED}; rename the file"
-        studies = [file.stem for file in self.path.glob("study/*.yaml")]
-        taken = {"study": RESERVED, "experiment": (*RESERVED, *studies)}
+        taken = {"study": RESERVED, "experiment": (*RESERVED, *self.names("study"))}
         if name in taken.get(group, ()):
             return f"rename the {group}; its results would lie in results/{name}/, which is taken"
         return None
@@ -316,20 +424,28 @@ class _Folder:
                 read(GROUPS[group], content, group)
 
 
-def _choices(
-    user: Mapping[str, Any], overrides: Iterable["_Override"], folder: _Folder
-) -> dict[str, str]:
-    """The file of each group that is in use."""
+def _usual_choices(folder: _Folder) -> dict[str, str]:
+    """The file of each group that config.yaml names."""
     content = folder.load(folder.main)
     try:
         main = read(Main, content | ({"figures": {}} if "${" in repr(content) else {}), "")
     except SchemaError as fault:
         raise ConfigurationError(folder.main, fault) from None
-    chosen = {
-        group: (name, f"{folder.main}: defaults: {group}: {name}")
+    return {
+        group: name
         for default in main.defaults
         if isinstance(default, dict)
         for group, name in default.items()
+    }
+
+
+def _choices(
+    user: Mapping[str, Any], overrides: Iterable["_Override"], folder: _Folder
+) -> dict[str, str]:
+    """The file of each group that is in use."""
+    chosen = {
+        group: (name, f"{folder.main}: defaults: {group}: {name}")
+        for group, name in _usual_choices(folder).items()
     }
     if "study" in user and "models" in user:
         why = 'choose one; other models in a study are given as hydra=["study.models=[a,b]"]'

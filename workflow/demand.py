@@ -27,6 +27,10 @@ START_MINUTES = 15
 START_SECONDS = 5
 """The same from a disk that has them in memory."""
 
+SMALL_MB = 3000
+SMALL_MINUTES = 60
+"""What the job of all stages of a small model asks for: most of it is Python's own."""
+
 START_MB = 900
 """Snakemake, Python, torch and the buffers of fixed size that the stages work in."""
 

@@ -1,10 +1,15 @@
 """What a figure is made of, and which models it shows as what."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from headalgebra.claims.linf.gpt2_medium import IDS, SHAPE
+
+KINDS = ("svg", "png")
+"""Of files, of each figure."""
 
 SHAPES = ("family", "n_layers", "n_heads", "d_model")
 """What a model's record has in common with its architecture's before training."""
@@ -22,9 +27,10 @@ class Figure:
         The function of `headalgebra.plots` that draws it.
     tables
         Where the tables lie that the function takes, by its parameters' names: one file, or one
-        for each model; a function of wildcards where that decides, which may give none.
+        for each model; a function of the subject where that decides, which may give none.
     settings
-        The function's other parameters; a function of wildcards and input where they decide.
+        The function's other parameters; a function of the subject and of the models' records where
+        they decide.
     counts
         Numbers of the analysis that the caption gives.
     per
@@ -36,15 +42,27 @@ class Figure:
     title: str
     category: str
     plot: str
-    tables: Mapping[str, str | list[str] | Callable[..., str | list[str]]]
-    settings: Mapping[str, Any] | Callable[..., Mapping[str, Any]]
+    tables: Mapping[str, str | list[str] | Callable[[Any], str | list[str]]]
+    settings: Mapping[str, Any] | Callable[[Any, Mapping[str, Any]], Mapping[str, Any]]
     counts: Mapping[str, Any] = field(default_factory=dict)
     per: Literal["study", "model", "series", "experiment"] = "study"
     experiments: Sequence[str] | None = None
 
-    def stem(self, name: str) -> str:
-        """The files' name without its ending, a wildcard where there are several."""
-        return name if self.per == "study" else f"{name}_{{{self.per}}}"
+    def settings_of(self, subject: str | None, records: Mapping[str, Any]) -> dict[str, Any]:
+        """The function's other parameters, of one figure."""
+        settings = self.settings
+        return dict(settings(subject, records) if callable(settings) else settings)
+
+
+def forget_if_incomplete(listing: str, folder: str) -> None:
+    """Delete the list of figures where one of them is gone, so that they are drawn again."""
+    try:
+        listed = json.loads(Path(listing).read_text(encoding="utf-8"))["drawn"]
+    except (OSError, ValueError, KeyError):
+        listed = []
+    files = [Path(folder) / f"{name}.{kind}" for name in listed for kind in KINDS]
+    if not all(file.is_file() for file in files):
+        Path(listing).unlink(missing_ok=True)
 
 
 def gpt2_medium(models: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -43,14 +43,29 @@ def study_table(study: str, table: str) -> str:
     return f"{RESULTS}/{study}/tables/{table}.csv"
 
 
+def study_configuration(study: str) -> str:
+    """What a study was computed with."""
+    return f"{RESULTS}/{study}/config.yaml"
+
+
+def constructed_table(rule: str, folder: str) -> str:
+    """The table of a rule that measures constructed layers, which no study has a part in."""
+    return f"{RESULTS}/{folder}/{rule.removeprefix('measure_')}.csv"
+
+
 def outlines(study: str) -> str:
     """What the models of a study are and would fetch, before their weights are there."""
     return f"{RESULTS}/{study}/outlines.json"
 
 
-def figure(study: str, name: str, suffix: str) -> str:
-    """One figure of a study, as svg or png."""
-    return f"{RESULTS}/{study}/figures/{name}.{suffix}"
+def figures(study: str) -> str:
+    """The folder of the figures of a study, each as svg and as png."""
+    return f"{RESULTS}/{study}/figures"
+
+
+def listing(study: str) -> str:
+    """Which figures were drawn, what each shows, and why others were left out."""
+    return f"{RESULTS}/{study}/figures.json"
 
 
 def page(study: str, name: str) -> str:

@@ -523,6 +523,8 @@ class Model(Group):
     """of a job; another number may change last digits"""
     layers_per_job: kinds.Count | None = None
     """split stages into jobs of so many layers; needs layers"""
+    one_job: bool | None = None
+    """all stages in one job; null: where the weights are known to be of less than 32 MB"""
     resources: Resources = Resources()
 
     @model_validator(mode="after")
@@ -556,6 +558,9 @@ class Model(Group):
         if self.layers_per_job and not self.layers:
             why = "needs layers; write layers: 0-<number of layers - 1>"
             raise SchemaError(("layers_per_job", "layers"), why)
+        if self.layers_per_job and self.one_job:
+            why = "one job has all layers; delete layers_per_job"
+            raise SchemaError(("one_job", "layers_per_job"), why)
         return self
 
 

@@ -16,7 +16,7 @@ class Stage:
     outputs
         Where its files lie, by the names that the script knows them by.
     settings
-        The leaves of the analysis that it depends on.
+        What of the analysis it depends on, by key.
     basis, coefficients
         Whether it takes the table of bases, and their coefficients in the heads.
     gpu
@@ -30,7 +30,12 @@ class Stage:
     gpu: bool = False
 
     @property
-    def inputs(self) -> dict[str, str]:
+    def follows_basis(self) -> bool:
+        """Whether it takes anything of the basis stage."""
+        return self.basis or self.coefficients
+
+    @property
+    def taken_of_basis(self) -> dict[str, str]:
         """What it takes of the basis stage."""
         taken = {}
         if self.basis:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,24 @@ OF_TOKENS = (
 Settings = Mapping[str, Any]
 
 
-def runs_of(study: Configuration) -> dict[str, tuple[Settings, int | None]]:
-    """Every training of a study by its name: its settings, and its seed.
+def runs_of(
+    study: Configuration, folder_of: Callable[[str, Settings], str]
+) -> dict[str, tuple[Settings, int | None]]:
+    """Every training of a study by its folder: its settings, and its seed.
 
-    That of a model's file has the file's name, and the seed of the analysis, None here. Those of
-    experiments are named by what they are, so that experiments share them.
+    That of a model's file has the seed of the analysis, None here. Those of experiments are named
+    by what they are, so that experiments share them.
+
+    Parameters
+    ----------
+    study
+        The study.
+    folder_of
+        The folder of a training that a model's file describes, by the file's name and the model.
     """
     file_of = {name: file for file, names in study.series.items() for name in names}
     runs: dict[str, tuple[Settings, int | None]] = {
-        file_of.get(name, name): (model["train"], None)
+        folder_of(file_of.get(name, name), model): (model["train"], None)
         for name, model in study.models.items()
         if model["train"] is not None
     }
@@ -69,6 +78,11 @@ def corpora_of(runs: Mapping[str, tuple[Settings, int | None]]) -> dict[str, dic
 def corpus_name(training: Settings) -> str:
     """Kind of the texts, and digest of what decides their tokens."""
     return f"{training['corpus']}-{_digest(tokens_of(training))}"
+
+
+def text_name(source: Mapping[str, Any]) -> str:
+    """The file of a text that models read: kind, and digest of what it is taken from."""
+    return f"{source['corpus']}-{_digest(source)}"
 
 
 def texts_of(path: str | None) -> list[str]:

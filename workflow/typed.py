@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-NAMES = ("study", "models", "experiment")
+NAMES = ("study", "models", "experiment", "name")
 
 
 def as_typed(user: Mapping[str, Any], arguments: Iterable[str] | None) -> dict[str, Any]:

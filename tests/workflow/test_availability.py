@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from addresses import Differences
 from availability import refuse_absent
 from configuration import Configuration, ConfigurationError
 from runs import ROOT
@@ -23,7 +24,8 @@ def study_of(model: dict[str, Any], series: bool = False) -> Configuration:
     name = "mine.main" if series else "mine"
     model = SOURCE | model
     series_of = {"mine": [name]} if series else {}
-    return Configuration("custom", "", [], {name: model}, series_of, {}, "", {}, {}, {})
+    rest = ({}, {}, {}, Differences())
+    return Configuration("mine", "", [], {name: model}, series_of, {}, "", *rest)
 
 
 def refusal(model: dict[str, Any]) -> str:

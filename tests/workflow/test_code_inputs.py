@@ -89,13 +89,13 @@ def test_a_module_is_behind_the_scripts_that_use_it_and_no_other(
 
 
 def test_a_figure_depends_on_its_own_module_and_no_other_figures() -> None:
-    behind = modules_behind("draw_figure", "headalgebra.plots.linf.tower_by_depth")
+    behind = modules_behind("draw_figures", "headalgebra.plots.linf.tower_by_depth")
     plots = {Path(path).name for path in behind if "/plots/" in path}
     assert plots == {"_tower.py", "_axes.py", "_panels.py", "_tables.py", "_style.py", "_write.py"}
     with pytest.raises(
         ValueError, match=r"^headalgebra.plots.linf does not re-export no_such_plot$"
     ):
-        modules_behind("draw_figure", "headalgebra.plots.linf.no_such_plot")
+        modules_behind("draw_figures", "headalgebra.plots.linf.no_such_plot")
 
 
 def test_every_script_reads_and_every_input_exists() -> None:

@@ -855,7 +855,7 @@ def test_overrides_that_exclude_each_other() -> None:
 def test_models_in_every_form(argument: str) -> None:
     """A string with commas and lists give the same ad-hoc study."""
     composed = compose(parse_config([argument]), SHIPPED)
-    assert (composed.study, list(composed.models)) == ("custom", ["gpt2", "bert-base"])
+    assert (composed.study, list(composed.models)) == ("bert-base+gpt2", ["gpt2", "bert-base"])
 
 
 # What Python or YAML take for a number, a truth value or nothing.

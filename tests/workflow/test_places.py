@@ -41,6 +41,7 @@ def test_results_land_where_snakemake_works(tmp_path: Path) -> None:
             [
                 *(sys.executable, "-m", "snakemake", "--cores", "1", "--nocolor"),
                 *("-s", str(repository / "Snakefile"), "--config", "models=tiny"),
+                'hydra=["model.one_job=false"]',
                 *("--", *arguments),
             ],
             cwd=work,

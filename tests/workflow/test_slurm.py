@@ -44,7 +44,8 @@ pytestmark = [
 
 RECIPE = Path(__file__).parents[1] / "two_node_slurm"
 PROFILE = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2")
-TINY = ("--config", "models=tiny-init", 'hydra=["text=short"]')
+# A job for each stage, as large models have it.
+TINY = ("--config", "models=tiny-init", 'hydra=["text=short","model.one_job=false"]')
 TABLES = ("tables", "states", *TINY)
 """Of both wings, of a model that every stage takes seconds for."""
 
@@ -140,7 +141,7 @@ def expected(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     folder = tmp_path_factory.mktemp("local") / "run"
     shutil.copytree(weights, folder, symlinks=True)
     run(folder, *TABLES)
-    return tables(folder, "custom")
+    return tables(folder, "tiny-init")
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_a_model_is_the_same_and_its_dense_work_alone_has_the_gpu(
     checkout: Path, expected: dict[str, bytes]
 ) -> None:
     through_slurm(checkout, *TABLES)
-    assert tables(checkout, "custom") == expected
+    assert tables(checkout, "tiny-init") == expected
     jobs = slurm_jobs(checkout)
     basis = pd.read_parquet(checkout / "results/models/tiny-init/basis.parquet")
     assert set(basis["route"]) == {"dense"}
@@ -237,7 +238,7 @@ def test_lost_jobs_are_done_again_and_nothing_else(
 
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
-    assert tables(checkout, "custom") == expected
+    assert tables(checkout, "tiny-init") == expected
     assert set(completed(checkout).values()) == {1}
     lost = {job.rule: job.state for job in slurm_jobs(checkout) if job.state != "COMPLETED"}
     assert lost == {
@@ -323,7 +324,7 @@ def test_what_the_guide_says_of_a_killed_run(checkout: Path, expected: dict[str,
     said, _ = unlock.communicate(timeout=PATIENCE)
     assert unlock.returncode == 0, said
     through_slurm(checkout, *TABLES)
-    assert tables(checkout, "custom") == expected
+    assert tables(checkout, "tiny-init") == expected
     assert not partial_outputs(checkout)
     for rule, times in finished.items():
         assert completed(checkout)[rule] == times, f"{rule} was finished and done again"

@@ -24,7 +24,7 @@ from runs import (
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
-MINE = ("--config", "models=mine")
+MINE = ("--config", "models=mine", 'hydra=["text=short","model.one_job=false"]')
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def checkout(smoke: Path) -> Iterator[Path]:
 def test_a_killed_training_ends_in_the_same_bytes(checkout: Path) -> None:
     trained = checkout / "results/trained/mine"
     jobs = planned(checkout, *MINE)
-    assert (jobs["train_decoder"], jobs["extract_weights"], jobs["draw_training"]) == (1, 2, 1)
+    assert (jobs["train_decoder"], jobs["extract_weights"], jobs["draw_figures"]) == (1, 2, 1)
     run(checkout, "epsilon", *MINE)
     epsilon = [
         pd.read_parquet(checkout / f"results/models/mine.{step}/epsilon.parquet")["epsilon"]

@@ -1,7 +1,7 @@
 rule basis:
     input:
-        of_every_model(paths.model_table("basis")),
-        of_every_model(paths.model_table("singular_values")),
+        tables_of_models("basis"),
+        tables_of_models("singular_values"),
 
 
 STAGES["decompose_basis"] = Stage(

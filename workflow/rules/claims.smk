@@ -1,61 +1,12 @@
 rule claims:
     input:
-        [
-            paths.study_table(STUDY.study, table)
-            for table in (*CONSTRUCTED_TABLES, "claims", "evidence")
-        ],
+        [paths.study_table(STUDY.study, table) for table in ("claims", "evidence")],
         paths.page(STUDY.study, "claims"),
 
 
 localrules:
     judge_claims,
     write_claims_page,
-
-
-# Layers made to have a known answer, or a size that the paper speaks of: no model has a part in them.
-CONSTRUCTED = {
-    "conditioning": {
-        "settings": analysis(
-            "balance_above",
-            "conditioning",
-            "gram_floor",
-            "probes",
-            "rank_cutoff",
-            "seed",
-        ),
-        "mem_mb": 2000,
-    },
-    "feasibility": {
-        "settings": analysis("balance_above", "gram_floor", "probes", "rank_cutoff", "seed"),
-        "mem_mb": 4000,
-    },
-}
-
-for table, constructed in CONSTRUCTED.items():
-
-    rule:
-        name:
-            f"measure_{table}"
-        input:
-            code=modules_behind(f"measure_{table}"),
-        output:
-            paths.study_table(STUDY.study, table),
-        log:
-            paths.log(f"measure_{table}", STUDY.study),
-        benchmark:
-            paths.benchmark(f"measure_{table}", STUDY.study)
-        conda:
-            "../../envs/environment.yaml"
-        threads: 1
-        resources:
-            mem_mb=lambda wildcards, attempt, mem_mb=constructed["mem_mb"]: attempt * mem_mb,
-            runtime=lambda wildcards, attempt: attempt * 20,
-            gpu=0,
-        params:
-            table=table,
-            settings=constructed["settings"],
-        script:
-            "../../scripts/measure_{params.table}.py"
 
 
 # Tables that no claim rests on.
@@ -70,7 +21,7 @@ rule judge_claims:
             if table not in DRAWN_ONLY
         },
         code=modules_behind("judge_claims"),
-        provenance=of_every_model(paths.PROVENANCE),
+        provenance=weights_of_models,
     output:
         claims=paths.study_table(STUDY.study, "claims"),
         evidence=paths.study_table(STUDY.study, "evidence"),
@@ -93,7 +44,8 @@ rule write_claims_page:
         code=modules_behind("write_claims_page"),
         claims=paths.study_table(STUDY.study, "claims"),
         evidence=paths.study_table(STUDY.study, "evidence"),
-        figures=files_of_figures("png"),
+        figures=paths.figures(STUDY.study),
+        listing=paths.listing(STUDY.study),
     output:
         page=report(
             paths.page(STUDY.study, "claims"),
@@ -107,6 +59,5 @@ rule write_claims_page:
         "../../envs/environment.yaml"
     params:
         title=STUDY.title,
-        figures=[Path(svg).name for svg in files_of_figures("svg")],
     script:
         "../../scripts/write_claims_page.py"

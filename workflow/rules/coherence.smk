@@ -1,10 +1,10 @@
 rule coherence:
     input:
-        of_every_model(paths.model_table("coherence")),
-        of_every_model(paths.model_table("nulls")),
-        of_every_model(paths.model_table("tower")),
-        of_every_model(paths.model_table("gauge")),
-        of_every_model(paths.model_table("spectra")),
+        tables_of_models("coherence"),
+        tables_of_models("nulls"),
+        tables_of_models("tower"),
+        tables_of_models("gauge"),
+        tables_of_models("spectra"),
 
 
 STAGES["verify_coherence"] = Stage(

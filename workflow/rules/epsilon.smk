@@ -1,7 +1,7 @@
 rule epsilon:
     input:
-        of_every_model(paths.model_table("epsilon")),
-        of_every_model(paths.model_table("pairs")),
+        tables_of_models("epsilon"),
+        tables_of_models("pairs"),
 
 
 STAGES["measure_epsilon"] = Stage(

@@ -39,14 +39,14 @@ FIGURES = {
         category="Phases",
         plot="linf.epsilon_by_size",
         tables=LAYERS_TABLE,
-        settings=lambda wildcards, input: {"families": families(input.provenance), **INITIALISED},
+        settings=families,
     ),
     "commutators": Figure(
         title="Pairs of heads",
         category="Non-commutativity",
         plot="linf.commutator_maps",
-        tables={"pairs": paths.model_table("pairs")},
-        settings=lambda wildcards: {"model": wildcards.model},
+        tables={"pairs": table_of_model("pairs")},
+        settings=of_its_model,
         per="model",
     ),
     "training": Figure(
@@ -56,7 +56,7 @@ FIGURES = {
         tables={
             **LAYERS_TABLE,
             **({"dyson": paths.study_table(STUDY.study, "dyson")} if "states" in WINGS else {}),
-            "metrics": metrics_of_series,
+            "metrics": training_of_series,
         },
         settings=training_run,
         per="series",
@@ -67,7 +67,7 @@ FIGURES = {
         plot="linf.singular_values",
         tables={
             **LAYERS_TABLE,
-            "singular_values": of_every_model(paths.model_table("singular_values")),
+            "singular_values": table_of_all_models("singular_values"),
         },
         settings={**CONDITIONING, **INITIALISED},
     ),
@@ -120,8 +120,8 @@ FIGURES = {
         title="Beside five nulls",
         category="Chance",
         plot="linf.beside_chance",
-        tables={table: paths.model_table(table) for table in ("epsilon", "coherence", "nulls")},
-        settings=lambda wildcards: {"model": wildcards.model},
+        tables={table: table_of_model(table) for table in ("epsilon", "coherence", "nulls")},
+        settings=of_its_model,
         counts=analysis("null_draws"),
         per="model",
     ),
@@ -150,10 +150,7 @@ if FOLLOWED:
         category="Experiments",
         plot="training.course_over_training",
         tables={name: EXPERIMENTS_TABLE[name] for name in ("trainings", "training_values")},
-        settings=lambda wildcards: {
-            "experiment": wildcards.experiment,
-            "title": STUDY.experiments[wildcards.experiment]["title"],
-        },
+        settings=course_figure,
         per="experiment",
         experiments=FOLLOWED,
     )
@@ -199,8 +196,7 @@ if "states" in WINGS:
             title="Pseudospectra of two heads",
             category="States",
             plot="dyson.pseudospectra",
-            # A list, of one: the table of a model does not name it.
-            tables={"pseudospectra": [paths.model_table("pseudospectra")]},
+            tables={"pseudospectra": table_of_model("pseudospectra")},
             settings={},
             per="model",
         ),
@@ -285,62 +281,48 @@ if "states" in WINGS:
     }
 
 
+# Of files that were lost Snakemake sees none, since it knows the folder alone.
+if workflow.is_main_process:
+    forget_if_incomplete(paths.listing(STUDY.study), paths.figures(STUDY.study))
+
+
 rule figures:
     input:
-        files_of_figures("svg"),
-        files_of_figures("png"),
-        [paths.page(STUDY.study, "layers")] if "algebra" in WINGS else [],
+        paths.listing(STUDY.study),
 
 
-for name, figure in FIGURES.items():
-
-    rule:
-        name:
-            f"draw_{name}"
-        input:
-            **figure.tables,
-            code=modules_behind("draw_figure", f"headalgebra.plots.{figure.plot}"),
-            provenance=provenance_shown,
-        output:
-            **report_figure(name, figure),
-        log:
-            log_of_figure(name, figure),
-        localrule: True
-        conda:
-            "../../envs/environment.yaml"
-        params:
-            style=STUDY.figures,
-            quantised=quantised,
-            plot=figure.plot,
-            models=models_shown,
-            settings=figure.settings,
-            counts=figure.counts,
-            provenance=provenance_caption,
-        script:
-            "../../scripts/draw_figure.py"
+localrules:
+    draw_figures,
 
 
-rule draw_layer_explorer:
+rule draw_figures:
     input:
-        code=modules_behind("draw_layer_explorer"),
-        layers=paths.study_table(STUDY.study, "layers"),
-        provenance=provenance_shown,
+        code=modules_behind(
+            "draw_figures", *(f"headalgebra.plots.{it.plot}" for it in FIGURES.values())
+        ),
+        tables=tables_of_drawings,
+        provenance=weights_of_models,
     output:
-        page=report(
-            paths.page(STUDY.study, "layers"),
-            caption="../report/layers.rst",
-            category="Phases",
-            labels={"figure": "Layers, interactive", "models": "the study's"},
+        listing=paths.listing(STUDY.study),
+        figures=report(
+            directory(paths.figures(STUDY.study)),
+            patterns=["{figure}.svg"],
+            caption="../report/figure.rst",
+            category=lambda wildcards: figure_named(wildcards).category,
+            labels=lambda wildcards: {
+                "figure": figure_named(wildcards).title,
+                "file": wildcards.figure,
+            },
         ),
     log:
-        paths.log("draw_layer_explorer", STUDY.study),
-    localrule: True
+        paths.log("draw_figures", STUDY.study),
     conda:
         "../../envs/environment.yaml"
     params:
         style=STUDY.figures,
         quantised=quantised,
-        title=STUDY.title,
+        drawings=described_drawings,
+        captions=captions,
         provenance=provenance_caption,
     script:
-        "../../scripts/draw_layer_explorer.py"
+        "../../scripts/draw_figures.py"

@@ -1,11 +1,11 @@
 rule linf:
     input:
-        of_every_model(paths.model_table("linf_dense")),
-        of_every_model(paths.model_table("literal")),
-        of_every_model(paths.model_table("linf_sampled")),
-        of_every_model(paths.model_table("sampling")),
-        of_every_model(paths.model_table("precision")),
-        of_every_model(paths.model_table("associator")),
+        tables_of_models("linf_dense"),
+        tables_of_models("literal"),
+        tables_of_models("linf_sampled"),
+        tables_of_models("sampling"),
+        tables_of_models("precision"),
+        tables_of_models("associator"),
 
 
 STAGES["extract_linf_dense"] = Stage(

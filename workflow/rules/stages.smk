@@ -5,7 +5,7 @@ for name, stage in STAGES.items():
         name:
             name
         input:
-            **stage.inputs,
+            **{name: of_basis(path) for name, path in stage.taken_of_basis.items()},
             code=modules_behind(name),
             factors=factors,
             provenance=provenance,

@@ -36,7 +36,7 @@ rule fetch_model:
     conda:
         "../../envs/environment.yaml"
     params:
-        source=lambda wildcards: checkpoint_source(wildcards.model),
+        source=lambda wildcards: checkpoint_source(model_of(wildcards)),
     script:
         "../../scripts/fetch_model.py"
 
@@ -46,8 +46,8 @@ rule measure_states:
         fetched_of_hub,
         trained_here,
         code=modules_behind("measure_states"),
-        text=paths.TEXT.format(text=STUDY.text_name),
-        described=paths.TEXT_DESCRIBED.format(text=STUDY.text_name),
+        text=paths.TEXT.format(text=TEXT),
+        described=paths.TEXT_DESCRIBED.format(text=TEXT),
         provenance=provenance,
     output:
         **{table: paths.model_table(table) for table in MEASURED_STATES},
@@ -56,6 +56,8 @@ rule measure_states:
         paths.log("measure_states", "{model}"),
     benchmark:
         paths.benchmark("measure_states", "{model}")
+    wildcard_constraints:
+        model=one_of(LARGE),
     # The longest job of a model: begun first, so that the others fill the time beside it.
     priority: 10
     conda:
@@ -67,18 +69,12 @@ rule measure_states:
         gpu=one_gpu_for_states,
         gpu_model=gpu_model_for_states,
     params:
-        source=lambda wildcards: checkpoint_source(wildcards.model),
-        tokenizer=lambda wildcards: tokenizer_source(wildcards.model),
+        settings=settings_of_stage("measure_states"),
+        **READING,
+        source=lambda wildcards: checkpoint_source(model_of(wildcards)),
+        tokenizer=lambda wildcards: tokenizer_source(model_of(wildcards)),
         weights_seed=seed_of_weights,
-        content=lambda wildcards: content_of(checkpoint_files(wildcards.model)),
-        text=STUDY.text_name,
-        sequences=STUDY.text["sequences"],
-        tokens=STUDY.text["tokens"],
-        settings=analysis(
-            "device",
-            "seed",
-            *(f"states.{key}" for key in ANALYSIS["states"]),
-        ),
+        content=lambda wildcards: content_of(checkpoint_files(model_of(wildcards))),
     script:
         "../../scripts/measure_states.py"
 
@@ -91,9 +87,9 @@ STAGES["measure_normality"] = Stage(
 
 rule gather_state_tables:
     input:
-        **{table: of_every_model(paths.model_table(table)) for table in MEASURED_STATES},
+        **{table: tables_of_models(table) for table in MEASURED_STATES},
         code=modules_behind("gather_state_tables"),
-        head_normality=of_every_model(paths.model_table("head_normality")),
+        head_normality=tables_of_models("head_normality"),
     output:
         **{table: paths.study_table(STUDY.study, table) for table in STATES_TABLES},
     log:

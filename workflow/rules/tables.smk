@@ -1,6 +1,6 @@
 rule tables:
     input:
-        [paths.study_table(STUDY.study, table) for table in ALGEBRA_TABLES],
+        [paths.study_table(STUDY.study, it) for it in (*ALGEBRA_TABLES, *CONSTRUCTED_TABLES)],
 
 
 localrules:
@@ -18,7 +18,7 @@ rule join_spans:
     log:
         paths.log("join_spans.{table}", "{model}"),
     wildcard_constraints:
-        model="|".join(map(re.escape, SPLIT_MODELS)) or "(?!)",
+        model=one_of(SPLIT_MODELS),
         # Not those of the job that runs a whole model.
         table=rf"(?!(?:{'|'.join(MEASURED_STATES)})\.)\w+",
     conda:
@@ -29,21 +29,23 @@ rule join_spans:
 
 rule gather_tables:
     input:
+        **{it: constructed(it, paths.constructed_table) for it in CONSTRUCTED},
         code=modules_behind("gather_tables"),
-        provenance=of_every_model(paths.PROVENANCE),
-        basis=of_every_model(paths.model_table("basis")),
-        epsilon=of_every_model(paths.model_table("epsilon")),
-        linf_dense=of_every_model(paths.model_table("linf_dense")),
-        linf_sampled=of_every_model(paths.model_table("linf_sampled")),
-        sampling=of_every_model(paths.model_table("sampling")),
-        precision=of_every_model(paths.model_table("precision")),
-        literal=of_every_model(paths.model_table("literal")),
-        associator=of_every_model(paths.model_table("associator")),
-        coherence=of_every_model(paths.model_table("coherence")),
-        nulls=of_every_model(paths.model_table("nulls")),
-        tower=of_every_model(paths.model_table("tower")),
-        gauge=of_every_model(paths.model_table("gauge")),
+        provenance=weights_of_models,
+        basis=tables_of_models("basis"),
+        epsilon=tables_of_models("epsilon"),
+        linf_dense=tables_of_models("linf_dense"),
+        linf_sampled=tables_of_models("linf_sampled"),
+        sampling=tables_of_models("sampling"),
+        precision=tables_of_models("precision"),
+        literal=tables_of_models("literal"),
+        associator=tables_of_models("associator"),
+        coherence=tables_of_models("coherence"),
+        nulls=tables_of_models("nulls"),
+        tower=tables_of_models("tower"),
+        gauge=tables_of_models("gauge"),
     output:
+        **{table: paths.study_table(STUDY.study, table) for table in CONSTRUCTED},
         layers=paths.study_table(STUDY.study, "layers"),
         phases=paths.study_table(STUDY.study, "phases"),
         sampling=paths.study_table(STUDY.study, "sampling"),
@@ -66,7 +68,7 @@ rule gather_tables:
 rule gather_cost:
     input:
         code=modules_behind("gather_cost"),
-        benchmarks=[path for _, _, path in BENCHMARKS],
+        benchmarks=lambda wildcards: [path for _, _, path in benchmarks()],
     output:
         cost=paths.study_table(STUDY.study, "cost"),
     log:
@@ -74,6 +76,6 @@ rule gather_cost:
     conda:
         "../../envs/environment.yaml"
     params:
-        jobs=[(rule, model) for rule, model, _ in BENCHMARKS],
+        jobs=lambda wildcards: [(rule, model) for rule, model, _ in benchmarks()],
     script:
         "../../scripts/gather_cost.py"

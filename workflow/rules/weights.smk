@@ -1,31 +1,10 @@
 rule weights:
     input:
-        of_every_model(paths.PROVENANCE),
-        of_every_model(paths.CONFIGURATION),
-        [
-            paths.FETCHED.format(model=name)
-            for name, model in STUDY.models.items()
-            if model["source"] == "hub" and "states" in WINGS
-        ],
+        read_of_models,
 
 
 localrules:
-    record_configuration,
     extract_weights,
-
-
-rule record_configuration:
-    output:
-        paths.CONFIGURATION,
-    log:
-        paths.log("record_configuration", "{model}"),
-    conda:
-        "../../envs/environment.yaml"
-    params:
-        model=lambda wildcards: STUDY.models[wildcards.model],
-        analysis=ANALYSIS,
-    script:
-        "../../scripts/record_configuration.py"
 
 
 rule extract_weights:
@@ -39,12 +18,14 @@ rule extract_weights:
         paths.log("extract_weights", "{model}"),
     benchmark:
         paths.benchmark("extract_weights", "{model}")
+    wildcard_constraints:
+        model=one_of(LARGE),
     conda:
         "../../envs/environment.yaml"
     threads: model_threads
     params:
-        source=lambda wildcards: checkpoint_source(wildcards.model),
+        source=lambda wildcards: checkpoint_source(model_of(wildcards)),
         seed=seed_of_weights,
-        content=lambda wildcards: content_of(checkpoint_files(wildcards.model)),
+        content=lambda wildcards: content_of(checkpoint_files(model_of(wildcards))),
     script:
         "../../scripts/extract_weights.py"

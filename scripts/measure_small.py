@@ -1,0 +1,58 @@
+"""All stages of a small model in one job: each is its own script, run here one after another.
+
+Of so small a model the starts would take longer than the stages.
+"""
+
+import runpy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+
+class Named(dict[str, Any]):
+    """Files or parameters of a stage by their names, as Snakemake gives them."""
+
+    def __getattr__(self, name: str) -> Any:
+        """What has this name."""
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+@dataclass
+class StageJob:
+    """What the script of a stage is told of its job."""
+
+    rule: str
+    input: Named
+    output: Named
+    params: Named
+    log: list[str]
+    wildcards: Named
+    threads: int
+
+
+outputs, params = Named(snakemake.output.items()), snakemake.params
+name = snakemake.wildcards.model
+for stage, described in params.stages.items():
+    job = StageJob(
+        rule=stage,
+        # Whatever an earlier stage left, under the name that this one knows it by.
+        input=Named({**outputs, **snakemake.input}),
+        output=Named({known: outputs[file] for known, file in described["outputs"].items()}),
+        params=Named(
+            **{key: value for key, value in params.items() if key != "stages"},
+            seed=params.weights_seed,
+            layers=None,
+            settings=described["settings"],
+        ),
+        log=[snakemake.log[stage]],
+        wildcards=Named(model=name, span=name),
+        threads=snakemake.threads,
+    )
+    script = Path(__file__).resolve().parent / f"{stage}.py"
+    runpy.run_path(str(script), {"snakemake": job})

@@ -1,0 +1,144 @@
+# Which figures there are, and what each is drawn from.
+
+
+def provenance_caption(wildcards, input):
+    """What a caption says of its models; known once they are read."""
+    return provenance_lines(read_provenance(input.provenance))
+
+
+def quantised(wildcards, input):
+    """How a GGUF file has the weights of the models that are from one."""
+    return quantisations(read_provenance(input.provenance))
+
+
+def table_of_model(table):
+    """Where a table of the model lies that a figure is of."""
+    return lambda model: of_model(paths.model_table(table), model, stage_of_table(table))
+
+
+def table_of_all_models(table):
+    """The same of every model of the study, for a figure of all of them."""
+    return lambda subject: tables_of_models(table)(None)
+
+
+def families(subject, records):
+    """The family of each model: the architecture that was read, and who made the model."""
+    found = {
+        model: " of ".join(filter(None, (record["family"], STUDY.models[model]["organisation"])))
+        for model, record in records.items()
+    }
+    return {"families": found, **INITIALISED}
+
+
+def beside_initialisation(**settings):
+    """Settings of a figure that has a trained model beside its architecture at initialisation."""
+    return lambda subject, records: {
+        "initialisations": before_training(records, INITIALISED["initialised"]),
+        **INITIALISED,
+        **settings,
+    }
+
+
+def of_its_model(subject, records):
+    """Settings of a figure of one model."""
+    return {"model": subject}
+
+
+def bounds(*keys):
+    """Those of the claims' bounds that a figure draws as lines."""
+    return {key: ANALYSIS["claims"][key] for key in keys}
+
+
+def with_runs(table):
+    """A table of what models did with the text, and that of how each was run."""
+    return {name: paths.study_table(STUDY.study, name) for name in (table, "runs")}
+
+
+def experiment_figure(experiment, records):
+    """What the figure of an experiment draws as what."""
+    described = STUDY.experiments[experiment]
+    keys = ("title", "quantity", "comparison", "control", "cells")
+    return {"experiment": experiment, **{key: described[key] for key in keys}}
+
+
+def course_figure(experiment, records):
+    """What the figure of an experiment's trainings is called."""
+    return {"experiment": experiment, "title": STUDY.experiments[experiment]["title"]}
+
+
+def training_of_series(series):
+    """The folder of the training that a series is of; none where it was not trained here."""
+    first = STUDY.models[STUDY.series[series][0]]
+    return paths.TRAINED.format(run=run_of_model(first)) if first["train"] else []
+
+
+def training_run(series, records):
+    """How the figure of a training run is called, its checkpoints by revision, and its floors."""
+    revisions = {name.removeprefix(f"{series}."): name for name in STUDY.series[series]}
+    folder = training_of_series(series)
+    if folder:
+        # Names the input where it is not there yet: Snakemake asks again once it is.
+        Path(folder).stat()
+    ended = json.loads((Path(folder) / "result.json").read_text(encoding="utf-8")) if folder else {}
+    return {
+        "checkpoints": revisions,
+        "title": series,
+        "floors": ended.get("validation_floors"),
+    }
+
+
+def drawings():
+    """Every figure of the study: the name of its files, what it is made of, and its subject."""
+    for name, figure in FIGURES.items():
+        subjects = {
+            "study": [None],
+            "model": ALONE,
+            "series": STUDY.series,
+            "experiment": figure.experiments or STUDY.experiments,
+        }
+        for subject in subjects[figure.per]:
+            yield name if subject is None else f"{name}_{subject}", figure, subject
+
+
+def tables_of_drawing(figure, subject):
+    """Where the tables lie that a figure is drawn from, by what its function calls them."""
+    found = {it: at(subject) if callable(at) else at for it, at in figure.tables.items()}
+    return {it: at for it, at in found.items() if at}
+
+
+def tables_of_drawings(wildcards):
+    """All of these, each once."""
+    found = [tables_of_drawing(figure, subject).values() for _, figure, subject in drawings()]
+    files = [path for at in found for it in at for path in ([it] if isinstance(it, str) else it)]
+    return list(dict.fromkeys(files))
+
+
+def described_drawings(wildcards, input):
+    """What is drawn, and how; known once the models are read."""
+    records = read_provenance(input.provenance)
+    return {
+        name: {
+            "title": figure.title,
+            "category": figure.category,
+            "subject": subject,
+            "plot": figure.plot,
+            "models": list(STUDY.models),
+            "tables": tables_of_drawing(figure, subject),
+            "settings": figure.settings_of(subject, records),
+        }
+        for name, figure, subject in drawings()
+    }
+
+
+def captions(wildcards, input):
+    """What each figure shows, in reStructuredText; the models are the same for all."""
+    kinds = {id(figure): name for name, figure in FIGURES.items()}
+    return {
+        name: caption(kinds[id(figure)], figure.counts, {figure.per: subject})
+        for name, figure, subject in drawings()
+    }
+
+
+def figure_named(wildcards):
+    """What there is to be said of one of the files of figures."""
+    return next(figure for name, figure, _ in drawings() if name == wildcards.figure)

@@ -1,0 +1,196 @@
+# Where what each stage leaves of each model lies.
+
+
+def folder(model, stage):
+    """The folder of what a stage gives of a model: its name, and a digest of what differs."""
+    settings, differences = STUDY.models[model], STUDY.differences
+    if model in SMALL:
+        keys = {key for each in STAGES.values() for key in each.settings}
+        if "states" in WINGS:
+            return addressed(model, differences.of_reading(settings, keys.union(OF_STATES)))
+        return addressed(model, differences.of_stage(settings, keys))
+    if stage == "extract_weights":
+        return addressed(model, differences.of_weights(settings))
+    keys = keys_of_stage(stage)
+    if stage == "measure_states":
+        return addressed(model, differences.of_reading(settings, keys))
+    return addressed(model, differences.of_stage(settings, keys))
+
+
+def keys_of_stage(stage):
+    """Keys of the analysis that a stage of a model depends on, and those before it."""
+    if stage == "extract_weights":
+        return []
+    if stage == "measure_states":
+        return [*OF_STATES]
+    before = STAGES["decompose_basis"].settings if STAGES[stage].follows_basis else ()
+    return [*STAGES[stage].settings, *before]
+
+
+def folder_of_run(name, settings):
+    """The same of a training that a model's file describes."""
+    return addressed(name, STUDY.differences.of_training(settings))
+
+
+# The trainings, and what they are trained on.
+RUNS = runs_of(STUDY, folder_of_run)
+CORPORA = corpora_of(RUNS)
+
+
+def stage_of_table(table):
+    """The stage that gives a table of a model."""
+    if table in MEASURED_STATES:
+        return "measure_states"
+    return next(name for name, stage in STAGES.items() if table in stage.outputs)
+
+
+def of_model(path, model, stage):
+    """A file that a stage leaves of a model."""
+    return path.format(model=folder(model, stage))
+
+
+def of_models(path, stage):
+    """The same of each model."""
+    return [of_model(path, model, stage) for model in STUDY.models]
+
+
+def tables_of_models(*names):
+    """Tables of each model; known once every stage is described."""
+
+    def tables(wildcards):
+        return [
+            path
+            for name in names
+            for path in of_models(paths.model_table(name), stage_of_table(name))
+        ]
+
+    return tables
+
+
+def weights_of_models(wildcards):
+    """What the weights of each model were read from."""
+    return of_models(paths.PROVENANCE, "extract_weights")
+
+
+def folders_of_models():
+    """Every folder of results of the models, each with its model and the stages in it."""
+    found = {}
+    for model in STUDY.models:
+        for stage in ("extract_weights", *stages_of_models()):
+            found.setdefault(folder(model, stage), (model, []))[1].append(stage)
+    return found
+
+
+def stages_of_models():
+    """The stages that each model of the study goes through, once its weights are read."""
+    return [*WEIGHED, *(["measure_states"] if "states" in WINGS else [])]
+
+
+def stages_of_small_model():
+    """The stages in the order in which one job goes through them."""
+    return ["extract_weights", *stages_of_models()]
+
+
+def outputs_of_stage(stage):
+    """Where the files of a stage of a small model lie, by the names its script knows them by."""
+    if stage == "extract_weights":
+        return {"factors": paths.FACTORS, "provenance": paths.PROVENANCE}
+    if stage == "measure_states":
+        return {
+            **{table: paths.model_table(table) for table in MEASURED_STATES},
+            "provenance": paths.READ_TEXT,
+        }
+    return {name: path.replace("{span}", "{model}") for name, path in STAGES[stage].outputs.items()}
+
+
+def name_of_output(stage, name):
+    """The name of such a file among those of all stages."""
+    return "read_text" if (stage, name) == ("measure_states", "provenance") else name
+
+
+def outputs_of_small_model():
+    """All that the job of a small model leaves."""
+    return {
+        name_of_output(stage, name): directory(path) if path == paths.FACTORS else path
+        for stage in stages_of_small_model()
+        for name, path in outputs_of_stage(stage).items()
+    }
+
+
+def benchmarks():
+    """Rule, model and benchmark of every job that computes."""
+    for model in STUDY.models:
+        if model in SMALL:
+            name = folder(model, "measure_small")
+            yield "measure_small", model, paths.benchmark("measure_small", name)
+            continue
+        for stage in ("extract_weights", *stages_of_models()):
+            name = folder(model, stage)
+            inside = [it for it, span in SPANS.items() if span.model == model]
+            for span in inside if stage in STAGES else [model]:
+                yield stage, model, paths.benchmark(stage, name + span.removeprefix(model))
+    for run in RUNS:
+        yield "train_decoder", run, paths.benchmark("train_decoder", run)
+    for table in CONSTRUCTED_TABLES:
+        yield f"measure_{table}", "", constructed(table, paths.benchmark)
+
+
+def model_of(wildcards):
+    """The model a job belongs to, whether it is the whole of it or a span of layers."""
+    return plain(getattr(wildcards, "model", None) or wildcards.span).partition("/")[0]
+
+
+def factors(wildcards):
+    model = model_of(wildcards)
+    return paths.FACTORS.format(model=folder(model, "extract_weights"))
+
+
+def provenance(wildcards):
+    model = model_of(wildcards)
+    return paths.PROVENANCE.format(model=folder(model, "extract_weights"))
+
+
+def of_basis(path):
+    """A file of the basis stage, of the layers that a job works on."""
+
+    def found(wildcards):
+        model = model_of(wildcards)
+        layers = plain(wildcards.span).removeprefix(model)
+        return path.format(span=folder(model, "decompose_basis") + layers)
+
+    return found
+
+
+def layers(wildcards):
+    return SPANS[plain(wildcards.span)].layers
+
+
+def model_threads(wildcards):
+    return STUDY.models[model_of(wildcards)]["threads"]
+
+
+def fetched_of_hub(wildcards):
+    """That a model of the hub is whole on this machine; jobs need no network then."""
+    model = model_of(wildcards)
+    return [fetched(model)] if STUDY.models[model]["source"] == "hub" else []
+
+
+def fetched(model):
+    """That all files of a model of the hub are here."""
+    return paths.FETCHED.format(model=folder(model, "extract_weights"))
+
+
+def spans_of_table(wildcards):
+    """One table of every span of a split model."""
+    model = model_of(wildcards)
+    return [
+        paths.span_table(wildcards.table).format(span=wildcards.model + name.removeprefix(model))
+        for name, span in SPANS.items()
+        if span.model == model
+    ]
+
+
+def constructed(table, path):
+    """A file of what is measured of constructed layers."""
+    differences = STUDY.differences.of_analysis(CONSTRUCTED[table]["keys"])
+    return path(f"measure_{table}", addressed("constructed", differences))
