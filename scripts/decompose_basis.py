@@ -31,6 +31,7 @@ with job(snakemake):
         conditioned.append(row)
         singular_values += values
         coefficients[str(layer)] = basis.coefficients
+        print(f"layer {layer}: {row['basis_dim']} elements, route {row['route']}")
     output = snakemake.output
     with aside(output.coefficients) as partial:
         save_file(coefficients, partial)

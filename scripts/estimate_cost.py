@@ -1,14 +1,13 @@
 """What a study would fetch, keep and compute."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from headalgebra import columns
-from stage import job, write_csv
+from stage import job, tell, write_csv
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -49,4 +48,4 @@ with job(snakemake):
     counts = ["fetched_bytes", "kept_numbers"]
     rows[counts] = rows[counts].astype("Int64")
     write_csv(snakemake.output.estimate, rows, columns.ESTIMATE)
-    print(summary(rows), file=sys.stderr)
+    tell(summary(rows))

@@ -25,16 +25,21 @@ with job(snakemake):
     checkpoint = open_source(source, seed)
     sizes = sizes_of(checkpoint)
     layers = sizes["layers"]
+    shown = {name: size for name, size in sizes.items() if name != "layers"}
+    print(", ".join(f"{name} {size}" for name, size in shown.items()))
     dtype = source["dtype"] or str(checkpoint.dtype).removeprefix("torch.")
     with aside(snakemake.output.factors) as folder:
         folder.mkdir()
-        for layer in progress(layers, f"extract_weights {source['name']}"):
+        for layer in progress(layers):
             # Given no name: it would keep this layer while the next one is read.
             save_factors(
                 folder / f"{layer:03d}.safetensors",
                 checkpoint.read_layer(layer, source["dtype"]),
                 {"family": checkpoint.family, "layer": str(layer)},
             )
+    print(f"revision {checkpoint.revision}, {dtype}")
+    if checkpoint.provenance.note:
+        print(checkpoint.provenance.note)
     provenance = {
         **sizes,
         # Known now without reading anything twice.

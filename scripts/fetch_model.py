@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from headalgebra.checkpoints import CheckpointError, fetch_model, load_tokenizer
 from sources import open_source
-from stage import aside, job
+from stage import aside, job, tell
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -19,6 +19,6 @@ with job(snakemake):
     except CheckpointError as refused:
         # The model keeps what its weights alone tell; why it is not run is told where it would be.
         note = str(refused)
-        print(note)
+        tell(note)
     with aside(snakemake.output.fetched) as partial:
         partial.write_text(json.dumps({"note": note}) + "\n", encoding="utf-8")

@@ -23,6 +23,7 @@ def corpus_of(text: Mapping[str, Any]) -> Corpus:
 
 with job(snakemake):
     corpus = corpus_of(snakemake.params.text)
+    print(f"{corpus.name}: {len(corpus.text)} characters of {len(corpus.origins)} origins")
     with aside(snakemake.output.text) as partial:
         partial.write_text(corpus.text, encoding="utf-8", newline="\n")
     described = {"name": corpus.name, "origins": corpus.origins, "sha256": corpus.digest}

@@ -43,7 +43,7 @@ def gram_blocks_by_layer(snakemake: Any, layers: Sequence[int]) -> Iterator[tupl
     """Gram blocks of each layer, on the threads the rule was given."""
     torch.set_num_threads(snakemake.threads)
     balance_above = snakemake.params.settings["balance_above"]
-    for layer in progress(layers, f"{snakemake.rule} {snakemake.wildcards.span}"):
+    for layer in progress(layers):
         path = factors_file(snakemake.input.factors, layer)
         # Nothing here keeps what is yielded, nor what it was made of.
         yield layer, gram_blocks(operators_in(path), balance_above=balance_above)

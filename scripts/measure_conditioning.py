@@ -16,7 +16,7 @@ with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     settings = snakemake.params.settings
     rows = []
-    for case in progress(list(constructed_cases()), snakemake.rule):
+    for case in progress(list(constructed_cases()), "case"):
         rows.append(
             measure_conditioning(
                 case,

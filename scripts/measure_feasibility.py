@@ -16,7 +16,7 @@ with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     settings = snakemake.params.settings
     rows = []
-    for route, n in progress(RUNS, snakemake.rule):
+    for route, n in progress(RUNS, "size"):
         rows.append(
             measure_feasibility(
                 route,

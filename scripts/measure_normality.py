@@ -17,7 +17,7 @@ with job(snakemake):
     factors = snakemake.input.factors
     layers = layers_of(factors, snakemake.params.layers)
     rows = []
-    for layer in progress(layers, f"measure_normality {snakemake.wildcards.span}"):
+    for layer in progress(layers):
         rows += measure_normality(layer, operators_in(factors_file(factors, layer)))
     departures = [
         (row["value"], row["layer"], int(row["operator"].removeprefix("head ")))

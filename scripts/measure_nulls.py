@@ -37,7 +37,7 @@ with job(snakemake):
     )
     rows = []
     layers = layers_of(snakemake.input.factors, snakemake.params.layers)
-    for layer in progress(layers, f"{snakemake.rule} {snakemake.wildcards.span}"):
+    for layer in progress(layers):
         rows += measure_nulls(
             layer,
             model,

@@ -29,7 +29,7 @@ from headalgebra.states import Guard, GuardError, Recording, record
 from headalgebra.text import Corpus, TextError, Tokens, tokenise
 from layers import origin
 from sources import open_source
-from stage import aside, job, progress, scratch, write_table
+from stage import aside, job, progress, scratch, tell, write_table
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -135,7 +135,7 @@ def measure(recording: Recording, read: Read) -> tuple[dict[str, list[dict[str, 
     }
     tables: dict[str, list[dict[str, Any]]] = {part: [] for part in parts}
     notes = []
-    for part in progress([*parts], f"measure_states {snakemake.wildcards.model}", "table"):
+    for part in progress([*parts], "table"):
         start = perf_counter()
         try:
             tables[part] = parts[part]()
@@ -145,6 +145,7 @@ def measure(recording: Recording, read: Read) -> tuple[dict[str, list[dict[str, 
             # What the others found stays.
             print_exc(file=sys.stdout)
             notes.append(f"no {part}: {failure}")
+            tell(notes[-1])
         print(f"{part}: {len(tables[part])} rows, {perf_counter() - start:.1f} s")
     return tables, "; ".join(notes)
 
@@ -171,8 +172,10 @@ with job(snakemake):
             print(f"{recording.n_blocks} blocks recorded, {perf_counter() - start:.1f} s")
         except (CheckpointError, TextError) as refused:
             run = refused_row(str(refused))
+            tell(f"not run: {refused}")
         except GuardError as refused:
             run, guards = refused_row(str(refused)), (refused.failed,)
+            tell(f"not run: {refused}")
         else:
             guards = recording.guards
             for guard in guards:

@@ -1,44 +1,122 @@
 """What every script does around its stage: log, progress, outputs written aside and renamed."""
 
 import json
+import os
 import shutil
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any, TypeVar
+from time import perf_counter
+from typing import Any, TextIO, TypeVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from headalgebra.columns import FLOAT_FORMAT
 
 Item = TypeVar("Item")
 
+TOLD = "| "
+"""What begins a line of a log that the terminal shows too (snakemake_logger_plugin_headalgebra)."""
+SECONDS_BETWEEN = 3.0
+"""Between two lines of a log that say how far a stage is."""
+
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
-    """Send what the stage prints, and a traceback if it fails, to the rule's log.
+    """Write to the rule's log what the stage takes, prints and leaves, and how long it was at it.
 
-    The terminal gets the progress bars, and one line saying what went wrong.
+    Nothing is written to the terminal, since jobs that run at once would write into one another's
+    lines. What a user has to see is told by `tell`; of a failure, that is one line.
     """
     log_file = Path(snakemake.log[0])
-    with log_file.open("w", buffering=1, encoding="utf-8") as log, redirect_stdout(log):
+    with log_file.open("w", buffering=1, encoding="utf-8") as log, _written_to(log):
+        start = perf_counter()
+        threads = f"{snakemake.threads} thread{'s' if snakemake.threads > 1 else ''}"
+        print(" ".join([snakemake.rule, *dict(snakemake.wildcards.items()).values()]), end="")
+        print(f", {threads}, process {os.getpid()}")
+        _print_files("in", snakemake.input)
         try:
             yield
         except Exception as error:
-            traceback.print_exc(file=log)
+            traceback.print_exc()
+            print(f"failed after {perf_counter() - start:.1f} s")
             first_line = (str(error) or type(error).__name__).splitlines()[0]
-            print(f"{snakemake.rule}: {first_line}", file=sys.stderr)
+            tell(f"{snakemake.rule}: {first_line}")
             raise SystemExit(1) from None
+        except KeyboardInterrupt:
+            print(f"interrupted after {perf_counter() - start:.1f} s")
+            raise SystemExit(130) from None
+        _print_files("out", snakemake.output)
+        print(f"done in {perf_counter() - start:.1f} s")
 
 
-def progress(items: Sequence[Item], doing: str, unit: str = "layer") -> Iterable[Item]:
-    """The items, with a progress bar on the terminal once they take more than a few seconds."""
-    return tqdm(items, desc=doing, unit=unit, delay=3, mininterval=1, dynamic_ncols=True)
+@contextmanager
+def _written_to(log: TextIO) -> Iterator[None]:
+    """Output goes to the log, that of compiled libraries and of processes begun here too."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    terminal = {number: os.dup(number) for number in (1, 2)}
+    try:
+        for number in terminal:
+            os.dup2(log.fileno(), number)
+        with redirect_stdout(log), redirect_stderr(log):
+            yield
+    finally:
+        for number, kept in terminal.items():
+            os.dup2(kept, number)
+            os.close(kept)
+
+
+def tell(said: str) -> None:
+    """Print what the terminal shows too, once the job has ended."""
+    for line in said.splitlines():
+        print(f"{TOLD}{line}")
+
+
+def progress(items: Sequence[Item], unit: str = "layer") -> Iterator[Item]:
+    """The items; every few seconds the log says which of them it is at, and the bar shows that."""
+    start = said = perf_counter()
+    for number, item in enumerate(items, 1):
+        now = perf_counter()
+        if now - said >= SECONDS_BETWEEN:
+            print(f"{unit} {number} of {len(items)}, {now - start:.0f} s")
+            said = now
+        yield item
+    plural = "" if len(items) == 1 else "s"
+    print(f"{len(items)} {unit}{plural} in {perf_counter() - start:.1f} s")
+
+
+def _print_files(kind: str, files: Any) -> None:
+    """What a stage takes or leaves, by name; of many files under one name how many."""
+    named = {
+        name: [value] if isinstance(value, str) else list(value) for name, value in files.items()
+    }
+    every = {path for paths in named.values() for path in paths}
+    unnamed = [path for path in files if isinstance(path, str) and path not in every]
+    for name, paths in [*named.items(), ("", unnamed)]:
+        if paths:
+            shown = paths[0] if len(paths) == 1 else f"{len(paths)} files"
+            print(f"{kind:>3}  {name:<16} {shown}, {_size(paths)}")
+
+
+def _size(paths: Iterable[str]) -> str:
+    """The size of files and folders, as a person says it."""
+    size = sum(_bytes(Path(path)) for path in paths)
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size} bytes"
+
+
+def _bytes(path: Path) -> int:
+    if path.is_dir():
+        return sum(inside.stat().st_size for inside in path.rglob("*") if inside.is_file())
+    return path.stat().st_size if path.exists() else 0
 
 
 @contextmanager
@@ -97,6 +175,7 @@ def write_table(
     metadata = {**table.schema.metadata, b"headalgebra": json.dumps(origin or {}).encode()}
     with aside(path) as partial:
         pq.write_table(table.replace_schema_metadata(metadata), partial)
+    _print_rows(path, table.num_rows, [row.get("note") for row in rows])
 
 
 def write_csv(path: str, table: pd.DataFrame, columns: Sequence[str]) -> None:
@@ -105,3 +184,12 @@ def write_csv(path: str, table: pd.DataFrame, columns: Sequence[str]) -> None:
         table[list(columns)].to_csv(
             partial, index=False, float_format=FLOAT_FORMAT, lineterminator="\n"
         )
+    _print_rows(path, len(table), table["note"].tolist() if "note" in columns else [])
+
+
+def _print_rows(path: str, rows: int, notes: Iterable[Any]) -> None:
+    """How many rows a table has, and what most of its notes say."""
+    print(f"{Path(path).name}: {rows} row{'' if rows == 1 else 's'}")
+    said = Counter(note for note in notes if isinstance(note, str) and note)
+    for note, times in said.most_common(5):
+        print(f"     note of {times} row{'s' if times > 1 else ''}: {note}")

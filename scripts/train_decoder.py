@@ -11,7 +11,7 @@ import torch
 from decoders import builder_of, penalty_of, recipe_of
 from headalgebra.training import load_tokens, train
 from headalgebra.variants.models import without_decay
-from stage import aside, job
+from stage import aside, job, tell
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -40,7 +40,7 @@ with job(snakemake):
     )
     print(f"{len(trained.checkpoints)} checkpoints, test loss {trained.test_loss}")
     if trained.diverged is not None:
-        print(f"diverged at step {trained.diverged}")
+        tell(f"diverged at step {trained.diverged}")
     provenance = {
         **settings,
         "threads": snakemake.threads,

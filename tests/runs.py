@@ -11,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("Snakefile", "config", "workflow", "scripts", "src", "envs", "slurm", "pyproject.toml")
+PARTS = (
+    *("Snakefile", "config", "workflow", "scripts", "src", "envs", "slurm", "profiles"),
+    "pyproject.toml",
+)
 SMOKE = ("--config", "study=smoke")
 TARGETS = {"results", "weights", "tables", "figures", "claims"}
 OF_THIS_RUN = {"cost.csv", "feasibility.csv"}
@@ -93,6 +96,12 @@ def run(folder: Path, *arguments: str, cores: int = 2, **variables: str) -> str:
     done = snakemake(folder, *arguments, cores=cores, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def complaints(failed: subprocess.CompletedProcess[str]) -> list[str]:
+    """Lines of standard error, but for Snakemake's own on the profile that it uses."""
+    lines = [line for line in failed.stderr.splitlines() if line.strip()]
+    return [line for line in lines if not line.startswith("Using workflow specific profile")]
 
 
 def planned(folder: Path, *arguments: str) -> Counter[str]:

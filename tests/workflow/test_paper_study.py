@@ -11,7 +11,7 @@ from demand import STAGES
 from headalgebra import columns
 from headalgebra.checkpoints import open_folder
 from headalgebra.claims.finding import VERDICTS
-from runs import copy_of_repository, planned, run, snakemake, study_of
+from runs import complaints, copy_of_repository, planned, run, snakemake, study_of
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -81,13 +81,13 @@ def test_the_estimate_is_of_the_files_that_a_run_opens_and_of_its_jobs(
     }
     stages = estimate[estimate["rule"] != "extract_weights"]
     assert (stages["cpu_s"] >= 5 * stages["jobs"]).all()
-    total = [line for line in said.splitlines() if line.startswith("total")][-1]
+    total = [line for line in said.splitlines() if line.strip().startswith("total")][-1]
     assert float(total.split()[2]) == pytest.approx(sum(opened.values()) / 1e9, rel=1e-2)
 
 
 def test_an_estimate_without_hub_or_cache_is_one_line(paper: Path, tmp_path: Path) -> None:
     failed = snakemake(paper, "estimate", *PAPER, "--forceall", **cached(tmp_path))
     assert failed.returncode != 0
-    (line,) = (line for line in failed.stderr.splitlines() if line.strip())
+    (line,) = complaints(failed)
     assert line.startswith("config/model/gpt2.yaml: model.id: HF_HUB_OFFLINE is set")
     assert "openai-community/gpt2 at main" in line and "HF_HOME" in line

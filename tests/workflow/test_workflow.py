@@ -19,7 +19,7 @@ from transformers import GPT2Config, GPT2Model
 from demand import STAGES
 from headalgebra import columns
 from kept_experiments import kept_experiments
-from runs import ROOT, SMOKE, copy_of_repository, folder_of, planned, run, snakemake
+from runs import ROOT, SMOKE, complaints, copy_of_repository, folder_of, planned, run, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -272,6 +272,7 @@ def test_a_gpu_is_asked_for_where_there_is_dense_work_that_may_use_it(
     log = run(
         stages_apart,
         "--dry-run",
+        "-p",
         "--forcerun",
         "extract_linf_dense",
         *STAGES_APART[:2],
@@ -392,19 +393,17 @@ def test_each_bad_checkpoint_stops_with_one_line_and_the_rest_stays(tmp_path: Pa
         HF_HOME=str(tmp_path / "cache"),
     )
     assert failed.returncode != 0
-    complaints = [
-        line for line in failed.stderr.splitlines() if line.startswith("extract_weights:")
-    ]
-    assert len(complaints) == len(expected), failed.stderr
+    lines = [line for line in complaints(failed) if line.startswith("extract_weights:")]
+    assert len(lines) == len(expected), failed.stderr
     for name, words in expected.items():
-        assert sum(words in line for line in complaints) >= 1, (name, complaints)
+        assert sum(words in line for line in lines) >= 1, (name, lines)
         log = (folder / f"results/logs/{name}/extract_weights.log").read_text()
         assert "Traceback" in log
         assert not (folder / f"results/models/{name}/factors").exists()
     assert (folder / "results/models/tiny-init/basis.parquet").is_file()
     # Mended and run again, only what failed runs.
     path_model(folder, "wrongdigest")
-    log = run(folder, "basis", "--config", "models=wrongdigest,tiny-init")
+    log = run(folder, "basis", "-p", "--config", "models=wrongdigest,tiny-init")
     assert "model=tiny-init" not in log
     assert (folder / "results/models/wrongdigest/basis.parquet").is_file()
 
@@ -569,7 +568,7 @@ def test_a_wrong_setting_stops_before_any_job(
     folder = copy_of_repository(tmp_path)
     failed = snakemake(folder, "--config", *arguments)
     assert failed.returncode != 0
-    lines = [line for line in failed.stderr.splitlines() if line.strip()]
+    lines = complaints(failed)
     assert len(lines) == 1, failed.stderr
     assert all(word in lines[0] for word in words), lines[0]
     assert not (folder / "results").exists()
