@@ -22,7 +22,7 @@ HIDDEN = re.compile(
     r"Conda environments: ignored|Select jobs to execute|Elapsed time:|Complete log\(s\):|"
     r"Shutting down, this might|Exiting because a job execution failed|"
     r"Removing output files of failed job|Job \d+ has been submitted with SLURM jobid|"
-    r"Adding .* \([\d.]+ \w+\)\.|Loading script code for rule|None$)"
+    r"Auto-selected partition|Adding .* \([\d.]+ \w+\)\.|Loading script code for rule|None$)"
 )
 NOTHING = "Nothing to be done"
 INTERRUPTED = "Terminating processes on user request"

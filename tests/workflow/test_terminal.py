@@ -164,6 +164,7 @@ def test_what_snakemake_says_of_itself_is_hidden_and_all_else_is_shown(begin: Be
     run = begin()
     for said in (
         *("Building DAG of jobs...", "Select jobs to execute...", "Using shell: /bin/bash"),
+        "Auto-selected partition 'cpu' for job epsilon with score 0.000",
         *("Adding phases.svg (48.32 KB).", "Loading script code for rule draw_phases"),
     ):
         run.event(None, said)
@@ -273,12 +274,14 @@ def test_what_kills_a_job_is_shown_and_so_is_what_a_cluster_says(begin: Begin) -
 
 def test_a_job_that_succeeds_when_it_is_tried_again_has_not_failed(begin: Begin) -> None:
     run = begin()
-    run.plan(a=1)
+    run.plan(a=1, b=1)
     run.begin(1, "a")
     run.fail(1, "a", "a.log")
     run.begin(1, "a")
     run.finish(1)
-    assert run.close().splitlines()[-1] == "1 job done in 0 s"
+    run.begin(2, "b")
+    run.fail(2, "b", "b.log")
+    assert "1 failed (b); 1 of 2 jobs done" in run.close().splitlines()[-1]
 
 
 def test_what_was_interrupted_has_not_failed(begin: Begin) -> None:
