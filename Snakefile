@@ -41,3 +41,5 @@ rule results:
         rules.figures.input,
         rules.gather_cost.output,
         rules.claims.input,
+    message:
+        "everything of the study"

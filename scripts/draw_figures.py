@@ -24,11 +24,9 @@ def read_table(path: str) -> pd.DataFrame:
     return read_csv(path) if Path(path).suffix == ".csv" else pd.read_parquet(path)
 
 
-def read_models(paths: list[str], models: list[str]) -> pd.DataFrame:
-    """One table of all models from one of each."""
-    return pd.concat(
-        read_table(path).assign(model=model) for model, path in zip(models, paths, strict=True)
-    )
+def read_models(paths: dict[str, str]) -> pd.DataFrame:
+    """One table of several models from one of each."""
+    return pd.concat(read_table(path).assign(model=model) for model, path in paths.items())
 
 
 def draw(name: str, drawing: dict[str, Any], folder: Path) -> None:
@@ -37,7 +35,7 @@ def draw(name: str, drawing: dict[str, Any], folder: Path) -> None:
         # Plots may change what they are given, and others are given the same.
         name: read_table(source).copy()
         if isinstance(source, str)
-        else read_models(source, drawing["models"])
+        else read_models(source)
         for name, source in drawing["tables"].items()
     }
     # Not imported by name: what is drawn is described by the rule.
@@ -53,7 +51,7 @@ with job(snakemake):
     listing: dict[str, dict[str, Any]] = {"drawn": {}, "left_out": {}}
     with aside(snakemake.output.figures) as folder:
         folder.mkdir()
-        for name in progress([*params.drawings], "figures", "figure"):
+        for name in progress([*params.drawings], "figure"):
             drawing = params.drawings[name]
             described = {key: drawing[key] for key in ("title", "category", "subject")}
             try:

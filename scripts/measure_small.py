@@ -12,46 +12,38 @@ if TYPE_CHECKING:
     snakemake: Any
 
 
-class Named(dict[str, Any]):
-    """Files or parameters of a stage by their names, as Snakemake gives them."""
-
-    def __getattr__(self, name: str) -> Any:
-        """What has this name."""
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-
 @dataclass
 class StageJob:
     """What the script of a stage is told of its job."""
 
     rule: str
-    input: Named
-    output: Named
-    params: Named
+    input: Any
+    output: Any
+    params: Any
     log: list[str]
-    wildcards: Named
+    wildcards: Any
     threads: int
 
 
-outputs, params = Named(snakemake.output.items()), snakemake.params
+def named(items: dict[str, Any]) -> Any:
+    """Files or parameters by their names, as Snakemake gives them."""
+    return type(snakemake.input)(fromdict=items)
+
+
+outputs, params = dict(snakemake.output.items()), snakemake.params
 name = snakemake.wildcards.model
 for stage, described in params.stages.items():
     job = StageJob(
         rule=stage,
         # Whatever an earlier stage left, under the name that this one knows it by.
-        input=Named({**outputs, **snakemake.input}),
-        output=Named({known: outputs[file] for known, file in described["outputs"].items()}),
-        params=Named(
-            **{key: value for key, value in params.items() if key != "stages"},
-            seed=params.weights_seed,
-            layers=None,
-            settings=described["settings"],
+        input=named(outputs | dict(snakemake.input.items())),
+        output=named({known: outputs[file] for known, file in described["outputs"].items()}),
+        params=named(
+            {key: value for key, value in params.items() if key != "stages"}
+            | {"seed": params.weights_seed, "layers": None, "settings": described["settings"]}
         ),
         log=[snakemake.log[stage]],
-        wildcards=Named(model=name, span=name),
+        wildcards=named({"model": name, "span": name}),
         threads=snakemake.threads,
     )
     script = Path(__file__).resolve().parent / f"{stage}.py"

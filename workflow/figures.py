@@ -15,6 +15,10 @@ SHAPES = ("family", "n_layers", "n_heads", "d_model")
 """What a model's record has in common with its architecture's before training."""
 
 
+Tables = str | Mapping[str, str]
+"""The file of a table, or those of tables by the models that they are of."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figure:
     """A figure of the study, or of each of its models, series or experiments.
@@ -26,8 +30,8 @@ class Figure:
     plot
         The function of `headalgebra.plots` that draws it.
     tables
-        Where the tables lie that the function takes, by its parameters' names: one file, or one
-        for each model; a function of the subject where that decides, which may give none.
+        Where the tables lie that the function takes, by its parameters' names: one file, or files
+        by their models; a function of the subject where that decides, which may give none.
     settings
         The function's other parameters; a function of the subject and of the models' records where
         they decide.
@@ -42,7 +46,7 @@ class Figure:
     title: str
     category: str
     plot: str
-    tables: Mapping[str, str | list[str] | Callable[[Any], str | list[str]]]
+    tables: Mapping[str, Tables | Callable[[Any], Tables]]
     settings: Mapping[str, Any] | Callable[[Any, Mapping[str, Any]], Mapping[str, Any]]
     counts: Mapping[str, Any] = field(default_factory=dict)
     per: Literal["study", "model", "series", "experiment"] = "study"

@@ -13,6 +13,8 @@ class Stage:
 
     Attributes
     ----------
+    title
+        What it gives, in words that can be followed by "of" and a model.
     outputs
         Where its files lie, by the names that the script knows them by.
     settings
@@ -23,6 +25,7 @@ class Stage:
         Whether it has work for a GPU.
     """
 
+    title: str
     outputs: Mapping[str, str]
     settings: Mapping[str, Any]
     basis: bool = False

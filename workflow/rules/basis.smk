@@ -2,9 +2,12 @@ rule basis:
     input:
         tables_of_models("basis"),
         tables_of_models("singular_values"),
+    message:
+        "all of: basis"
 
 
 STAGES["decompose_basis"] = Stage(
+    title="basis and conditioning",
     outputs={
         **tables("basis", "singular_values"),
         "coefficients": paths.BASIS_COEFFICIENTS,

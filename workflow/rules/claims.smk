@@ -2,6 +2,8 @@ rule claims:
     input:
         [paths.study_table(STUDY.study, table) for table in ("claims", "evidence")],
         paths.page(STUDY.study, "claims"),
+    message:
+        "all of: claims"
 
 
 localrules:
@@ -35,6 +37,8 @@ rule judge_claims:
         series=STUDY.series,
         thresholds=ANALYSIS["claims"],
         seed=ANALYSIS["seed"],
+    message:
+        "the papers' claims, judged"
     script:
         "../../scripts/judge_claims.py"
 
@@ -59,5 +63,7 @@ rule write_claims_page:
         "../../envs/environment.yaml"
     params:
         title=STUDY.title,
+    message:
+        "page of the claims"
     script:
         "../../scripts/write_claims_page.py"

@@ -5,9 +5,12 @@ rule coherence:
         tables_of_models("tower"),
         tables_of_models("gauge"),
         tables_of_models("spectra"),
+    message:
+        "all of: coherence"
 
 
 STAGES["verify_coherence"] = Stage(
+    title="coherence",
     outputs=tables("coherence"),
     basis=True,
     coefficients=True,
@@ -23,6 +26,7 @@ STAGES["verify_coherence"] = Stage(
 )
 
 STAGES["measure_nulls"] = Stage(
+    title="what chance gives",
     outputs=tables("nulls"),
     basis=True,
     settings=analysis(
@@ -37,6 +41,7 @@ STAGES["measure_nulls"] = Stage(
 )
 
 STAGES["measure_tower"] = Stage(
+    title="tower and gauge",
     outputs=tables("tower", "gauge", "spectra"),
     settings=analysis(
         "balance_above",

@@ -36,6 +36,11 @@ except ConfigurationError as error:
 
 if workflow.is_main_process and (advice := locks.advice()):
     print(advice, file=sys.stderr)
+if workflow.is_main_process:
+    # Where the results are: the terminal says it at the end.
+    logger.info(
+        f"Study {STUDY.study}: {STUDY.title}", extra={"results": f"{paths.RESULTS}/{STUDY.study}"}
+    )
 
 # Jobs inherit these. By default glibc gives freed blocks back to the system, and having them again
 # page by page takes a quarter of the time of layers as small as the demo's.
@@ -77,8 +82,16 @@ MEASURED_STATES = (
 # By their tables, the keys of the analysis that constructed layers depend on.
 OF_CONSTRUCTED = ("balance_above", "gram_floor", "probes", "rank_cutoff", "seed")
 CONSTRUCTED = {
-    "conditioning": {"keys": (*OF_CONSTRUCTED, "conditioning"), "mem_mb": 2000},
-    "feasibility": {"keys": OF_CONSTRUCTED, "mem_mb": 4000},
+    "conditioning": {
+        "message": "layers of known condition number",
+        "keys": (*OF_CONSTRUCTED, "conditioning"),
+        "mem_mb": 2000,
+    },
+    "feasibility": {
+        "message": "time and memory by size",
+        "keys": OF_CONSTRUCTED,
+        "mem_mb": 4000,
+    },
 }
 # The stages of each wing that work on a model's weights.
 STAGES_OF_STATES = {"measure_normality"}

@@ -11,5 +11,7 @@ rule record_configuration:
         "../../envs/environment.yaml"
     params:
         configurations=configurations,
+    message:
+        "settings of the study and its models"
     script:
         "../../scripts/record_configuration.py"

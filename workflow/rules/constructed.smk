@@ -23,5 +23,7 @@ for table, described in CONSTRUCTED.items():
         params:
             table=table,
             settings=analysis(*described["keys"]),
+        message:
+            described["message"]
         script:
             "../../scripts/measure_{params.table}.py"

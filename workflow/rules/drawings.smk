@@ -16,9 +16,14 @@ def table_of_model(table):
     return lambda model: of_model(paths.model_table(table), model, stage_of_table(table))
 
 
+def named_table_of_model(table):
+    """The same, for a figure that takes the model's name from the table."""
+    return lambda model: {model: table_of_model(table)(model)}
+
+
 def table_of_all_models(table):
-    """The same of every model of the study, for a figure of all of them."""
-    return lambda subject: tables_of_models(table)(None)
+    """The same of every model of the study."""
+    return lambda subject: {model: table_of_model(table)(model) for model in STUDY.models}
 
 
 def families(subject, records):
@@ -109,8 +114,8 @@ def tables_of_drawing(figure, subject):
 def tables_of_drawings(wildcards):
     """All of these, each once."""
     found = [tables_of_drawing(figure, subject).values() for _, figure, subject in drawings()]
-    files = [path for at in found for it in at for path in ([it] if isinstance(it, str) else it)]
-    return list(dict.fromkeys(files))
+    files = [[it] if isinstance(it, str) else it.values() for at in found for it in at]
+    return list(dict.fromkeys(path for paths in files for path in paths))
 
 
 def described_drawings(wildcards, input):
@@ -122,7 +127,6 @@ def described_drawings(wildcards, input):
             "category": figure.category,
             "subject": subject,
             "plot": figure.plot,
-            "models": list(STUDY.models),
             "tables": tables_of_drawing(figure, subject),
             "settings": figure.settings_of(subject, records),
         }

@@ -1,6 +1,8 @@
 rule estimate:
     input:
         paths.study_table(STUDY.study, "estimate"),
+    message:
+        "all of: estimate"
 
 
 localrules:
@@ -22,6 +24,8 @@ rule outline_checkpoints:
         sources=[checkpoint_source(model) for model in STORED],
         seed=ANALYSIS["seed"],
         content=[content_of(checkpoint_files(model)) for model in STORED],
+    message:
+        "what the models are"
     script:
         "../../scripts/outline_checkpoints.py"
 
@@ -40,5 +44,7 @@ rule estimate_cost:
         kept=estimated_numbers,
         stages=estimated_stages,
         trainings=estimated_trainings,
+    message:
+        "what the study would cost"
     script:
         "../../scripts/estimate_cost.py"

@@ -1,6 +1,8 @@
 rule experiments:
     input:
         [paths.study_table(STUDY.study, table) for table in EXPERIMENT_TABLES],
+    message:
+        "all of: experiments"
 
 
 localrules:
@@ -26,5 +28,7 @@ rule gather_experiments:
         values=values_of_experiments(),
         experiments=STUDY.experiments,
         seed=ANALYSIS["seed"],
+    message:
+        "arms of the experiments"
     script:
         "../../scripts/gather_experiments.py"

@@ -196,7 +196,7 @@ if "states" in WINGS:
             title="Pseudospectra of two heads",
             category="States",
             plot="dyson.pseudospectra",
-            tables={"pseudospectra": table_of_model("pseudospectra")},
+            tables={"pseudospectra": named_table_of_model("pseudospectra")},
             settings={},
             per="model",
         ),
@@ -289,6 +289,8 @@ if workflow.is_main_process:
 rule figures:
     input:
         paths.listing(STUDY.study),
+    message:
+        "all of: figures"
 
 
 localrules:
@@ -324,5 +326,7 @@ rule draw_figures:
         drawings=described_drawings,
         captions=captions,
         provenance=provenance_caption,
+    message:
+        "the figures"
     script:
         "../../scripts/draw_figures.py"

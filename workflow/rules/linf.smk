@@ -6,9 +6,12 @@ rule linf:
         tables_of_models("sampling"),
         tables_of_models("precision"),
         tables_of_models("associator"),
+    message:
+        "all of: linf"
 
 
 STAGES["extract_linf_dense"] = Stage(
+    title="dense brackets",
     outputs=tables("linf_dense", "literal"),
     basis=True,
     coefficients=True,
@@ -24,6 +27,7 @@ STAGES["extract_linf_dense"] = Stage(
 )
 
 STAGES["extract_linf_sampled"] = Stage(
+    title="sampled brackets",
     outputs=tables("linf_sampled", "sampling"),
     basis=True,
     coefficients=True,
@@ -39,12 +43,14 @@ STAGES["extract_linf_sampled"] = Stage(
 )
 
 STAGES["measure_precision"] = Stage(
+    title="Jacobiator by precision",
     outputs=tables("precision"),
     coefficients=True,
     settings=analysis("balance_above", "precision", "seed"),
 )
 
 STAGES["measure_associator"] = Stage(
+    title="associator",
     outputs=tables("associator"),
     coefficients=True,
     settings=analysis("balance_above", "precision.layers", "seed"),

@@ -26,5 +26,7 @@ rule measure_small:
         weights_seed=seed_of_weights,
         content=lambda wildcards: content_of(checkpoint_files(model_of(wildcards))),
         stages=settings_of_small_model,
+    message:
+        "all stages of {wildcards.model}"
     script:
         "../../scripts/measure_small.py"

@@ -28,5 +28,7 @@ for name, stage in STAGES.items():
             stage=name,
             layers=layers,
             settings=stage.settings,
+        message:
+            f"{stage.title} of {{wildcards.span}}"
         script:
             "../../scripts/{params.stage}.py"

@@ -1,6 +1,8 @@
 rule states:
     input:
         [paths.study_table(STUDY.study, table) for table in STATES_TABLES],
+    message:
+        "all of: states"
 
 
 localrules:
@@ -22,6 +24,8 @@ rule gather_text:
     params:
         text=TEXT_SOURCE,
         content=TEXT_CONTENT,
+    message:
+        "the text {wildcards.text}"
     script:
         "../../scripts/gather_text.py"
 
@@ -37,6 +41,8 @@ rule fetch_model:
         "../../envs/environment.yaml"
     params:
         source=lambda wildcards: checkpoint_source(model_of(wildcards)),
+    message:
+        "files of {wildcards.model} from the hub"
     script:
         "../../scripts/fetch_model.py"
 
@@ -69,17 +75,20 @@ rule measure_states:
         gpu=one_gpu_for_states,
         gpu_model=gpu_model_for_states,
     params:
-        settings=settings_of_stage("measure_states"),
         **READING,
+        settings=settings_of_stage("measure_states"),
         source=lambda wildcards: checkpoint_source(model_of(wildcards)),
         tokenizer=lambda wildcards: tokenizer_source(model_of(wildcards)),
         weights_seed=seed_of_weights,
         content=lambda wildcards: content_of(checkpoint_files(model_of(wildcards))),
+    message:
+        "states of {wildcards.model} on the text"
     script:
         "../../scripts/measure_states.py"
 
 
 STAGES["measure_normality"] = Stage(
+    title="normality of the heads",
     outputs=tables("head_normality", "pseudospectra"),
     settings={},
 )
@@ -98,5 +107,7 @@ rule gather_state_tables:
         "../../envs/environment.yaml"
     params:
         models=list(STUDY.models),
+    message:
+        "tables of the states"
     script:
         "../../scripts/gather_state_tables.py"

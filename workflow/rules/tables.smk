@@ -1,6 +1,8 @@
 rule tables:
     input:
         [paths.study_table(STUDY.study, it) for it in (*ALGEBRA_TABLES, *CONSTRUCTED_TABLES)],
+    message:
+        "all of: tables"
 
 
 localrules:
@@ -23,6 +25,8 @@ rule join_spans:
         table=rf"(?!(?:{'|'.join(MEASURED_STATES)})\.)\w+",
     conda:
         "../../envs/environment.yaml"
+    message:
+        "{wildcards.table} of {wildcards.model} from its spans"
     script:
         "../../scripts/join_spans.py"
 
@@ -61,6 +65,8 @@ rule gather_tables:
     params:
         models=list(STUDY.models),
         phases=ANALYSIS["phases"],
+    message:
+        "tables of the algebra"
     script:
         "../../scripts/gather_tables.py"
 
@@ -77,5 +83,7 @@ rule gather_cost:
         "../../envs/environment.yaml"
     params:
         jobs=lambda wildcards: [(rule, model) for rule, model, _ in benchmarks()],
+    message:
+        "what the stages cost"
     script:
         "../../scripts/gather_cost.py"

@@ -7,6 +7,8 @@ wildcard_constraints:
 rule training:
     input:
         expand(paths.TRAINED, run=RUNS),
+    message:
+        "all of: training"
 
 
 localrules:
@@ -25,6 +27,8 @@ rule gather_training_tokens:
     params:
         corpus=lambda wildcards: CORPORA[wildcards.corpus],
         content=lambda wildcards: content_of(texts_of(CORPORA[wildcards.corpus]["path"])),
+    message:
+        "training tokens of {wildcards.corpus}"
     script:
         "../../scripts/gather_training_tokens.py"
 
@@ -51,6 +55,8 @@ rule train_decoder:
         seed=seed_of_run,
         under_way=paths.UNDER_WAY,
         device=device_of_training,
+    message:
+        "training {wildcards.run}"
     script:
         "../../scripts/train_decoder.py"
 
@@ -77,5 +83,7 @@ rule measure_run:
         measure=lambda wildcards: wildcards.measure,
         seed=seed_of_run,
         device="cpu",
+    message:
+        "{wildcards.measure} over {wildcards.run}"
     script:
         "../../scripts/measure_run.py"

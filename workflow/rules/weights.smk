@@ -1,6 +1,8 @@
 rule weights:
     input:
         read_of_models,
+    message:
+        "all of: weights"
 
 
 localrules:
@@ -27,5 +29,7 @@ rule extract_weights:
         source=lambda wildcards: checkpoint_source(model_of(wildcards)),
         seed=seed_of_weights,
         content=lambda wildcards: content_of(checkpoint_files(model_of(wildcards))),
+    message:
+        "query and key weights of {wildcards.model}"
     script:
         "../../scripts/extract_weights.py"
