@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from headalgebra.pages.layers import layer_explorer
 from headalgebra.plots import FigureStyle
-from headalgebra.plots.linf.interactive import layer_explorer
 from headalgebra.tables import read_csv
 from stage import aside, job
 

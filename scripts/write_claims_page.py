@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headalgebra.claims.page import claims_page
+from headalgebra.pages.index import claims_page
 from headalgebra.tables import read_csv
 from stage import aside, job
 

@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "claims": {"columns", "seeds"},
     "plots": {"defaults", "algebra", "claims"},
+    "pages": {"claims", "plots"},
     "": {"defaults", "checkpoints", "measurement"},
     "command": {"", "defaults", "columns", "checkpoints"},
 }

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from headalgebra.plots._style import FigureStyle
+from headalgebra.plots import FigureStyle
 from headalgebra.plots._tables import require_columns
 
 SHOWN = (

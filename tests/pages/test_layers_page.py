@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from headalgebra.pages.layers import COLUMNS, SHOWN, layer_explorer
 from headalgebra.plots import FigureStyle
-from headalgebra.plots.linf.interactive import COLUMNS, SHOWN, layer_explorer
 
 STYLE = FigureStyle(
     phase_colours={"I": "#dcedf8", "II": "#fbf0b4", "III": "#eebd9b"},

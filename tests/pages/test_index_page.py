@@ -22,8 +22,8 @@ from claim_studies import (
 )
 from headalgebra.claims.finding import VERDICTS
 from headalgebra.claims.ledger import CLAIMS, PAPERS, TITLES, ledger
-from headalgebra.claims.page import COLOURS, FIGURE_BYTES, SHRINKING, claims_page
 from headalgebra.claims.wording import number, shown
+from headalgebra.pages.index import COLOURS, FIGURE_BYTES, SHRINKING, claims_page
 
 
 class Links(HTMLParser):
@@ -190,7 +190,7 @@ def test_figures_too_large_together_are_made_smaller() -> None:
 def test_figures_are_made_smaller_until_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     """By one factor after another: of random pixels, each takes 0.64 of the bytes."""
     encoded_bytes = 4 * 128**2
-    monkeypatch.setattr("headalgebra.claims.page.FIGURE_BYTES", encoded_bytes * SHRINKING**6 / 4)
+    monkeypatch.setattr("headalgebra.pages.index.FIGURE_BYTES", encoded_bytes * SHRINKING**6 / 4)
     claims, evidence = ledger(of_model(), TRAINED, THRESHOLDS)
     whole = claims_page(claims, evidence, {"epsilon": png(128, noise=True)}, title="small")
     (image,) = Links(whole).images
