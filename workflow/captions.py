@@ -35,7 +35,8 @@ def caption(kind: str, counts: Mapping[str, Any], subject: Mapping[str, str | No
     template = Template(
         (TEMPLATES / f"{kind}.rst").read_text(encoding="utf-8"), undefined=StrictUndefined
     )
-    return template.render(counts=counts, **subject).strip() + "\n"
+    named = {key: name and _escaped(name) for key, name in subject.items()}
+    return template.render(counts=counts, **named).strip() + "\n"
 
 
 def read_provenance(paths: Iterable[str]) -> dict[str, dict[str, Any]]:

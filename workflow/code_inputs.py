@@ -43,6 +43,11 @@ def script_file(script: str) -> str:
     return seen_from_here(SCRIPTS / f"{script}.py")
 
 
+def files_behind(pattern: str) -> list[str]:
+    """Paths of the repository's files that match, such as templates."""
+    return sorted(map(seen_from_here, ROOT.glob(pattern)))
+
+
 def seen_from_here(file: Path) -> str:
     """Its path, relative where Snakemake works in the repository."""
     return str(file.relative_to(ROOT) if Path.cwd() == ROOT else file)

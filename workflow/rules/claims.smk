@@ -1,14 +1,14 @@
 rule claims:
     input:
         [paths.study_table(STUDY.study, table) for table in ("claims", "evidence")],
-        paths.page(STUDY.study, "claims"),
+        paths.page(STUDY.study, "index"),
     message:
         "all of: claims"
 
 
 localrules:
     judge_claims,
-    write_claims_page,
+    write_pages,
 
 
 # Tables that no claim rests on.
@@ -25,7 +25,12 @@ rule judge_claims:
         code=modules_behind("judge_claims"),
         provenance=weights_of_models,
     output:
-        claims=paths.study_table(STUDY.study, "claims"),
+        claims=report(
+            paths.study_table(STUDY.study, "claims"),
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"figure": "The papers' claims", "file": "claims.csv"},
+        ),
         evidence=paths.study_table(STUDY.study, "evidence"),
     log:
         paths.log("judge_claims", STUDY.study),
@@ -43,27 +48,48 @@ rule judge_claims:
         "../../scripts/judge_claims.py"
 
 
-rule write_claims_page:
+rule write_pages:
     input:
-        code=modules_behind("write_claims_page"),
-        claims=paths.study_table(STUDY.study, "claims"),
-        evidence=paths.study_table(STUDY.study, "evidence"),
+        code=modules_behind("write_pages"),
+        templates=files_behind("src/headalgebra/pages/*.[!p]*"),
+        tables=[
+            paths.study_table(STUDY.study, table)
+            for table in (
+                *(*ALGEBRA_TABLES, *CONSTRUCTED_TABLES, *STATES_TABLES, *EXPERIMENT_TABLES),
+                *("claims", "evidence", "cost"),
+            )
+        ],
         figures=paths.figures(STUDY.study),
         listing=paths.listing(STUDY.study),
+        provenance=weights_of_models,
+        configuration=paths.study_configuration(STUDY.study),
     output:
-        page=report(
-            paths.page(STUDY.study, "claims"),
-            caption="../report/claims.rst",
-            category="Claims",
-            labels={"figure": "The paper's claims", "models": "the study's"},
+        **(
+            {
+                "layers": report(
+                    paths.page(STUDY.study, "layers"),
+                    caption="../report/layers.rst",
+                    category="Phases",
+                    labels={"figure": "Layers, interactive", "file": "layers.html"},
+                )
+            }
+            if "algebra" in WINGS
+            else {}
         ),
+        index=paths.page(STUDY.study, "index"),
     log:
-        paths.log("write_claims_page", STUDY.study),
+        paths.log("write_pages", STUDY.study),
     conda:
         "../../envs/environment.yaml"
     params:
+        study=STUDY.study,
         title=STUDY.title,
+        style=STUDY.figures,
+        quantised=quantised,
+        initialised=INITIALISED["initialised"],
+        phases=ANALYSIS["phases"],
+        provenance=provenance_caption,
     message:
-        "page of the claims"
+        "pages"
     script:
-        "../../scripts/write_claims_page.py"
+        "../../scripts/write_pages.py"

@@ -13,7 +13,7 @@ import locks
 import paths
 from addresses import addressed, plain
 from captions import caption, provenance_lines, quantisations, read_provenance
-from code_inputs import modules_behind, script_file
+from code_inputs import files_behind, modules_behind, script_file
 from content import content_of, files_read
 from availability import refuse_absent
 from configuration import OF_JOBS, UNLIKE_WEIGHTS, ConfigurationError, compose

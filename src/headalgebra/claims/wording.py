@@ -7,10 +7,19 @@ from typing import Any
 ROUNDING = 1e-9
 """A number below this is no more than rounding, whose digits differ from machine to machine."""
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def shown(value: float) -> str:
     """A number to three digits, to one where it is rounding."""
     return f"{value:.0e}" if 0 < abs(value) < ROUNDING else f"{value:.3g}"
+
+
+def in_a_sentence(value: float) -> str:
+    """The same with a minus sign, and with its power of ten raised."""
+    factor, _, exponent = shown(value).partition("e")
+    factor = factor.replace("-", "−")
+    return f"{factor} × 10{str(int(exponent)).translate(RAISED)}" if exponent else factor
 
 
 def number(row: Mapping[Any, Any]) -> str:

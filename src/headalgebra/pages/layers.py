@@ -1,20 +1,22 @@
-"""The layers of a study as an interactive page."""
+"""ε of every layer, and what else there is of it, as a page to point at."""
 
 import json
-from typing import TypeVar
+from collections.abc import Collection, Mapping
 
 import altair as alt
-import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from matplotlib.colors import to_hex
 
+from headalgebra.pages.axis import EPSILON, OF_EPSILON, Scale, axis_of
+from headalgebra.pages.index import rendered
 from headalgebra.plots import FigureStyle
-from headalgebra.plots._tables import require_columns
+from headalgebra.plots.linf import epsilon_by_depth
 
 SHOWN = (
-    ("epsilon", "ε", ".3g"),
+    ("epsilon", EPSILON, ".3g"),
     ("epsilon_relative", "ε̂", ".3g"),
-    ("epsilon_null_ratio", "ε / null", ".3g"),
+    ("epsilon_null_ratio", "ε / Haar null", ".3g"),
     ("kappa", "κ", ".3g"),
     ("basis_dim", "n", "d"),
     ("obstruction_rms", "obstruction", ".3g"),
@@ -28,21 +30,22 @@ SHOWN = (
 
 COLUMNS = ("model", "layer", "phase", "route", *(column for column, _, _ in SHOWN))
 
-DIGITS = 5
+DIGITS = 4
 """Significant digits of the numbers behind the page, more than it shows."""
 
-ROWS_AT_ONCE = 48
-"""Rows of the table that have room; the layers of most models."""
-
-Channel = TypeVar("Channel", alt.X, alt.Y)
-
 ALL = "all models"
-SHADES = 9
-PANEL = 400
-ROW = 18
-CELL = 68
-NAME_CELL = 150
-MENU_ABOVE = "#vis.vega-embed { flex-direction: column-reverse } .vega-bindings { margin: 0 0 1em }"
+HEIGHT = 420
+ERRORS = 1
+"""What the chart tells the browser's console; an axis without points is no more than a warning."""
+
+INK = "#262626"
+
+SHAPES = {"o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down"}
+"""Markers of the figures that have the same name here; the others are drawn."""
+
+DRAWN_SHAPES = {
+    "P": "M-.3,-1L.3,-1L.3,-.3L1,-.3L1,.3L.3,.3L.3,1L-.3,1L-.3,.3L-1,.3L-1,-.3L-.3,-.3Z",
+}
 
 
 class _InScript(json.JSONEncoder):
@@ -52,122 +55,213 @@ class _InScript(json.JSONEncoder):
         return super().encode(o).replace("</", "<\\/")
 
 
-def layer_explorer(layers: pd.DataFrame, style: FigureStyle, *, title: str) -> str:
-    """The phase diagram and the table of layers as one HTML page that needs no other file.
-
-    Hovering names a layer and its numbers; a menu chooses a model, in the diagram and the table.
+def layers_page(
+    layers: pd.DataFrame,
+    nulls: pd.DataFrame,
+    style: FigureStyle,
+    *,
+    title: str,
+    initialised: Collection[str],
+    weak_below: float,
+    topological_above: float,
+) -> str:
+    """ε by layer as one HTML page that needs no other file; menus choose a model and a quantity.
 
     Parameters
     ----------
     layers
-        Columns :data:`COLUMNS`; layers without a number are not in the panel that needs it, and
-        have a gap in the table.
+        Columns :data:`COLUMNS` and ``epsilon_null``; a layer without a number has no point.
+    nulls
+        Columns ``model``, ``layer``, ``quantity``, ``null`` and ``mean``.
     style
-        Whose sequential colours stand for the depth.
+        That of the figure of ε by depth, whose axis, colours and markers these are.
     title
         Of the study.
+    initialised
+        Models that were never trained; their markers are open.
+    weak_below, topological_above
+        Ends of phase II.
 
     Raises
     ------
     ValueError
-        When the table has no rows or lacks a column.
+        When a table has no rows or lacks a column.
     """
-    require_columns(layers, "layers", COLUMNS)
-    if not len(layers):
-        raise ValueError("layers has no rows")
-    rows = layers[list(COLUMNS)].copy()
-    rows["model"] = rows["model"].astype(str).map(style.called)
-    last = layers.groupby("model")["layer"].transform("max").clip(lower=1)
-    rows["depth"] = (layers["layer"] / last).round(3)
-    # As CSV inside the page: a third of the bytes of one object a row.
-    values = rows.to_csv(index=False, float_format=f"%.{DIGITS}g")
-    numeric = {column: "number" for column in ("layer", "depth", *(name for name, _, _ in SHOWN))}
-    data = alt.InlineData(values=values, format=alt.CsvDataFormat(type="csv", parse=numeric))
+    if missing := [name for name in (*COLUMNS, "epsilon_null") if name not in layers]:
+        raise ValueError(f"layers lacks {', '.join(missing)}; give it with them")
+    edges = (weak_below, topological_above)
+    figure = epsilon_by_depth(
+        layers,
+        nulls,
+        style,
+        initialised=initialised,
+        weak_below=weak_below,
+        topological_above=topological_above,
+    )
+    scale = Scale.of(figure.axes[0])
+    chart = _chart(layers, nulls, style, scale, initialised, edges)
+    fragment = chart.to_html(
+        inline=True,
+        fullhtml=False,
+        output_div="chart",
+        embed_options={"renderer": "svg", "actions": False, "logLevel": ERRORS},
+        json_kwds={"cls": _InScript},
+    )
+    return rendered("layers.html", title=title, chart=Markup(fragment))
 
-    names = [ALL, *dict.fromkeys(rows["model"])]
-    shades = [to_hex(colour) for colour in style.depth_colours()(np.linspace(0, 1, SHADES))]
+
+def _chart(
+    layers: pd.DataFrame,
+    nulls: pd.DataFrame,
+    style: FigureStyle,
+    scale: Scale,
+    initialised: Collection[str],
+    edges: tuple[float, float],
+) -> alt.LayerChart:
+    called = {str(model): style.called(str(model)) for model in layers["model"].unique()}
+    quantity = alt.param(
+        name="quantity",
+        value=EPSILON,
+        bind=alt.binding_select(options=[name for _, name, _ in SHOWN], name="Quantity "),
+    )
     model = alt.param(
-        name="model", value=ALL, bind=alt.binding_select(options=names, name="Model: ")
+        name="model",
+        value=ALL,
+        bind=alt.binding_select(options=[ALL, *called.values()], name="Model "),
+    )
+    y = axis_of(scale)
+    x = alt.X(
+        "layer:Q",
+        title="layer",
+        scale=alt.Scale(nice=False, zero=False, padding=14),
+        axis=alt.Axis(format="d", tickMinStep=1, grid=False),
     )
     chosen = (model == ALL) | (alt.datum.model == model)
+    rows = layers[[*COLUMNS, "epsilon_null"]].assign(
+        model=layers["model"].astype(str).map(called),
+        initial=[int(str(name) in initialised) for name in layers["model"]],
+    )
+    columns = {name: column for column, name, _ in SHOWN}
+    base = (
+        alt.Chart()
+        .transform_calculate(value=f"datum[{json.dumps(columns)}[quantity]]")
+        .transform_filter(chosen)
+    )
+    colours = {called[name]: to_hex(c) for name, c in style.model_colours(layers).items()}
+    markers = {called[name]: m for name, m in style.model_markers(layers).items()}
+    colour = alt.Color(
+        "model:N",
+        title=None,
+        scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+        legend=alt.Legend(orient="bottom", columns=2, symbolLimit=60, labelLimit=300),
+    )
+    shapes = [SHAPES.get(marker) or DRAWN_SHAPES[marker] for marker in markers.values()]
+    shape = alt.Shape("model:N", title=None, scale=alt.Scale(domain=list(markers), range=shapes))
     tooltip = [
         alt.Tooltip("model:N"),
         alt.Tooltip("layer:Q", format="d"),
         alt.Tooltip("phase:N"),
         alt.Tooltip("route:N"),
-        *(alt.Tooltip(f"{name}:Q", title=called, format=form) for name, called, form in SHOWN),
+        *(alt.Tooltip(f"{column}:Q", title=name, format=form) for column, name, form in SHOWN),
+    ]
+    positive = base.transform_filter("datum.value > 0")
+    lines = positive.mark_line(strokeWidth=1.2).encode(
+        x=x, y=y, color=colour, detail="model:N", order="layer:Q"
+    )
+    points = (
+        positive.mark_point(filled=True, opacity=1, size=70, strokeWidth=1, stroke=INK)
+        .encode(
+            x=x,
+            y=y,
+            color=colour,
+            shape=shape,
+            fillOpacity=alt.condition(alt.datum.initial == 1, alt.value(0), alt.value(1)),
+            tooltip=tooltip,
+        )
+        .properties(name="points")
+    )
+    zeros = (
+        base.transform_filter("isValid(datum.value) && datum.value === 0")
+        .mark_point(shape="triangle-down", size=70, filled=True, fill="white", stroke=INK)
+        .encode(x=x, y=alt.value(HEIGHT), tooltip=tooltip)
+        .properties(name="zeros")
+    )
+    return (
+        alt.layer(
+            *_bands(scale, edges, style.phase_colours, y),
+            *_chance(nulls, called, x, y),
+            lines,
+            points,
+            zeros,
+            data=_data(rows),
+        )
+        .add_params(quantity, model)
+        .properties(width="container", height=HEIGHT, background="transparent")
+        # An axis has a fixed title, the chart's own may change.
+        .properties(title=alt.TitleParams(alt.ExprRef(expr="quantity"), anchor="start"))
+        .configure_view(stroke="#8a8a8a", fill=None)
+        .configure_axis(labelFontSize=12, titleFontSize=13)
+        .configure_legend(labelFontSize=12)
+        .configure_title(fontSize=14, fontWeight="normal", frame="bounds", color=INK)
+    )
+
+
+def _bands(
+    scale: Scale, edges: tuple[float, float], colours: Mapping[str, str], y: alt.Y
+) -> list[alt.Chart]:
+    """The phases behind the points, with their names on the right; there for ε alone."""
+    low, high = scale.limits
+    ends = [low, *(min(max(edge, low), high) for edge in edges), high]
+    charts = []
+    for (phase, colour), below, above in zip(colours.items(), ends, ends[1:], strict=False):
+        if above > below:
+            band = {"phase": phase, "low": below, "value": above, "middle": (below * above) ** 0.5}
+            base = alt.Chart(alt.InlineData(values=[band])).transform_filter(OF_EPSILON)
+            charts += [
+                base.mark_rect(fill=colour)
+                .encode(y=y, y2="low:Q")
+                .properties(name=f"band-{phase}"),
+                base.mark_text(align="left", dx=5, fill=INK)
+                .encode(x=alt.value("width"), y="middle:Q", text="phase:N")
+                .properties(name=f"phase-{phase}"),
+            ]
+    return charts
+
+
+def _chance(nulls: pd.DataFrame, called: Mapping[str, str], x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Means of random layers, of the model that is chosen."""
+    kept = nulls.loc[nulls["quantity"] == "epsilon", ["model", "layer", "null", "mean"]]
+    kept = kept[kept["null"].isin(["pooled", "init"])].rename(columns={"mean": "value"})
+    kept["model"] = kept["model"].astype(str).map(called)
+    shown = f"{OF_EPSILON} && datum.model === model && datum.value > 0"
+
+    def line(chart: alt.Chart, dash: list[float], name: str) -> alt.Chart:
+        return (
+            chart.transform_filter(shown)
+            .mark_line(stroke=INK, strokeWidth=1.2, strokeDash=dash)
+            .encode(x=x, y=y, order="layer:Q")
+            .properties(name=name)
+        )
+
+    drawn = {
+        null: alt.Chart(_data(kept[kept["null"] == null].drop(columns="null")))
+        for null in ("pooled", "init")
+    }
+    return [
+        line(drawn["pooled"], [1.0, 0.0], "chance-pooled"),
+        line(
+            alt.Chart().transform_calculate(value="datum.epsilon_null"), [6.0, 3.0], "chance-haar"
+        ),
+        line(drawn["init"], [2.0, 2.4], "chance-init"),
     ]
 
-    def logarithmic(axis: type[Channel], column: str, called: str) -> Channel:
-        return axis(
-            f"{column}:Q",
-            title=called,
-            scale=alt.Scale(type="log", nice=False, padding=15),
-            axis=alt.Axis(format="~e", tickCount=5, labelOverlap=True),
-        )
 
-    def panel(column: str, called: str) -> alt.Chart:
-        drawable = (alt.datum[column] > 0) & (alt.datum["epsilon"] > 0)
-        return (
-            alt.Chart(data, width=PANEL, height=PANEL)
-            .transform_filter(drawable)
-            .mark_point(filled=True, size=55, stroke="#333333", strokeWidth=0.5)
-            .encode(
-                x=logarithmic(alt.X, column, called),
-                y=logarithmic(alt.Y, "epsilon", "ε"),
-                color=alt.Color(
-                    "depth:Q",
-                    title="layer / last layer",
-                    scale=alt.Scale(range=shades, domain=list(np.linspace(0, 1, SHADES))),
-                ),
-                shape=alt.Shape("model:N", legend=alt.Legend(symbolLimit=20)),
-                opacity=alt.condition(chosen, alt.value(0.95), alt.value(0.06)),
-                tooltip=tooltip,
-            )
-        )
-
-    diagram = panel("obstruction_rms", "obstruction, rms over triples") | panel(
-        "jacobi_projected_rms", "projected Jacobiator, rms over i < j < k"
-    )
-    every = (("model", "model", ""), ("layer", "layer", "d"), ("phase", "phase", ""), *SHOWN)
-    in_table = (
-        alt.Chart(data)
-        .transform_filter(chosen)
-        .transform_window(row="row_number()")
-        .transform_filter(alt.datum.row <= ROWS_AT_ONCE)
-    )
-
-    def column(name: str, called: str, form: str) -> alt.Chart:
-        width = NAME_CELL if name == "model" else CELL
-        if form:  # numbers end where their column does
-            cells = in_table.mark_text(align="right").encode(
-                x=alt.value(width), text=alt.Text(f"{name}:Q", format=form)
-            )
-            head = alt.TitleParams(called, fontSize=11, anchor="end")
-        else:
-            cells = in_table.mark_text(align="left").encode(
-                x=alt.value(0), text=alt.Text(f"{name}:N")
-            )
-            head = alt.TitleParams(called, fontSize=11, anchor="start")
-        return cells.encode(y=alt.Y("row:O", axis=None), tooltip=tooltip).properties(
-            title=head, width=width, height=alt.Step(ROW)
-        )
-
-    table = alt.hconcat(*(column(*entry) for entry in every), spacing=8)
-    page = (
-        alt.vconcat(diagram, table, spacing=30)
-        .add_params(model)
-        .properties(
-            title=alt.TitleParams(
-                title,
-                subtitle=f"A point a layer; the table has the first {ROWS_AT_ONCE} chosen.",
-            )
-        )
-        .configure_view(strokeOpacity=0.3)
-    )
-    html = page.to_html(
-        inline=True,
-        embed_options={"renderer": "svg", "actions": False},
-        json_kwds={"cls": _InScript},
-    )
-    return html.replace("</style>", f"{MENU_ABOVE}</style>", 1)
+def _data(rows: pd.DataFrame) -> alt.InlineData:
+    """Rows as CSV inside the page: a third of the bytes of one object a row."""
+    numbers = {
+        str(name): "number"
+        for name in rows
+        if name in ("layer", "value") or pd.api.types.is_numeric_dtype(rows[name])
+    }
+    values = rows.to_csv(index=False, float_format=f"%.{DIGITS}g")
+    return alt.InlineData(values=values, format=alt.CsvDataFormat(type="csv", parse=numbers))
