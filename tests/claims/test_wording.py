@@ -118,3 +118,11 @@ def test_every_row_of_a_ledger_can_be_told() -> None:
 )
 def test_rounding_is_told_to_one_digit(value: float, told: str) -> None:
     assert shown(value) == told
+
+
+@given(numbers)
+def test_a_number_in_a_sentence_is_the_same_number(value: float) -> None:
+    said = in_a_sentence(value)
+    assert "e" not in said and "-" not in said
+    digits = str.maketrans("−⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "--0123456789")
+    assert float(said.replace(" × 10", "e").translate(digits)) == float(shown(value))

@@ -36,7 +36,7 @@ def test_every_wording_says_its_number(claim: str, verdict: str, wording: Wordin
     assert verdict in VERDICTS and verdict != NOT_MEASURED and CLAIMS[claim].figures
     (told,) = findings(pd.DataFrame([row(claim, verdict, wording)]), EVERY_PICTURE)
     assert told.claim == claim and told.picture == CLAIMS[claim].figures[0]
-    assert "0.432" in told.sentence or "43 %" in told.sentence
+    assert "0.432" in told.sentence or "43\N{NO-BREAK SPACE}%" in told.sentence
     assert not set("{}") & set(told.headline + told.sentence)
     assert told.sentence.endswith(".")
 

@@ -259,7 +259,7 @@ def _first(
             **row,
             "title": CLAIMS[claim].title,
             "value": in_a_sentence(row["value"]),
-            "percent": f"{100 * row['value']:.0f} %",
+            "percent": f"{100 * row['value']:.0f}\N{NO-BREAK SPACE}%",
             "models": _named(row["models"]),
         }
         return Told(
