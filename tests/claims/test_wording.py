@@ -13,7 +13,7 @@ from headalgebra import columns
 from headalgebra.claims.finding import VERDICTS
 from headalgebra.claims.ledger import CLAIMS, TITLES, ledger
 from headalgebra.claims.readme import findings_table
-from headalgebra.claims.wording import ROUNDING, finding, measured, number, shown
+from headalgebra.claims.wording import ROUNDING, finding, in_a_sentence, measured, number, shown
 
 NUMBER = r"-?\d[\d.]*(?:e[+-]\d+)?"
 DIGITS = 5e-3
