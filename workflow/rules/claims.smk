@@ -49,6 +49,8 @@ rule judge_claims:
 
 
 rule write_pages:
+    message:
+        "the pages of the study"
     input:
         code=modules_behind("write_pages"),
         templates=files_behind("src/headalgebra/pages/*.[!p]*"),
