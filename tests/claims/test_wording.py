@@ -12,8 +12,8 @@ from claim_studies import NAN, PAPER_OF, THRESHOLDS, TRAINED, of_model
 from headalgebra import columns
 from headalgebra.claims.finding import VERDICTS
 from headalgebra.claims.ledger import CLAIMS, TITLES, ledger
-from headalgebra.claims.readme import findings_table
-from headalgebra.claims.wording import ROUNDING, finding, in_a_sentence, measured, number, shown
+from headalgebra.claims.readme import NO_NUMBER, findings_table
+from headalgebra.claims.wording import ROUNDING, in_a_sentence, measured, number, shown
 
 NUMBER = r"-?\d[\d.]*(?:e[+-]\d+)?"
 DIGITS = 5e-3
@@ -56,17 +56,9 @@ def test_a_number_is_told_with_its_interval_and_n(row: dict[str, object]) -> Non
 
 
 @given(rows())
-def test_a_finding_has_the_number_what_it_is_the_models_and_the_note(
-    row: dict[str, object],
-) -> None:
-    said = finding(row)
-    assert row["note"] in said
-    assert number(row) in measured(row) and measured(row) in said
-    if number(row):
-        assert measured(row).startswith(row["statistic"])
-        assert f"({row['models']})" in said
-    else:
-        assert said == row["note"]
+def test_what_was_measured_has_its_name_and_its_number(row: dict[str, object]) -> None:
+    assert number(row) in measured(row)
+    assert measured(row).startswith(row["statistic"]) if number(row) else not measured(row)
 
 
 @given(st.lists(rows(), min_size=1, max_size=5))
@@ -84,7 +76,7 @@ def test_the_readme_has_every_verdict_and_number(made: list[dict[str, object]]) 
     for line, row in zip(lines, by_paper, strict=True):
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         assert (cells[0], cells[3]) == (f"`{row['id']}`", row["verdict"])
-        assert cells[2] == finding(row)
+        assert cells[2] == (measured(row) or NO_NUMBER)
     for verdict in VERDICTS:
         count = sum(row["verdict"] == verdict for row in plain)
         assert (f"{count} {verdict}" in re.split(r": |, |\.", table.partition("\n")[0])) == (
@@ -99,15 +91,14 @@ def test_the_readmes_cells_hold_no_markup(row: dict[str, object]) -> None:
     cells = re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]
     assert len(cells) == 4
     unescaped = re.sub(r"\\([\\`*_|<&~])", r"\1", cells[2])
-    assert unescaped.split() == finding(row).split()
+    assert unescaped.split() == (measured(row) or NO_NUMBER).split()
     assert not re.search(r"(?<!\\)[`*_|<&~]", re.sub(r"\\\\", "", cells[2]))
 
 
 def test_every_row_of_a_ledger_can_be_told() -> None:
     claims, evidence = ledger(of_model(), TRAINED, THRESHOLDS)
     for row in claims.to_dict("records"):
-        assert finding(row)
-        assert "nan" not in finding(row) and "NA" not in finding(row)
+        assert "nan" not in measured(row) and "NA" not in measured(row)
     for row in evidence.to_dict("records"):
         assert "nan" not in measured(row)
 

@@ -5,10 +5,12 @@ import re
 import pandas as pd
 
 from headalgebra.claims.finding import VERDICTS
-from headalgebra.claims.ledger import TITLES
-from headalgebra.claims.wording import finding
+from headalgebra.claims.ledger import CLAIMS, TITLES
+from headalgebra.claims.wording import measured
 
-HEAD = "| claim | the paper says | measured here | verdict |\n|---|---|---|---|\n"
+HEAD = "| id | claim | judged by | verdict |\n|---|---|---|---|\n"
+
+NO_NUMBER = "—"
 
 MARKUP = re.compile(r"[\\`*_|<&~]")
 """What Markdown would take for other than itself inside a table."""
@@ -16,6 +18,8 @@ MARKUP = re.compile(r"[\\`*_|<&~]")
 
 def findings_table(ledger: pd.DataFrame) -> str:
     """The number of claims with each verdict, and a Markdown table a paper with a row a claim.
+
+    A row has the claim's title, the one number that it was judged by, and the verdict.
 
     Parameters
     ----------
@@ -33,8 +37,8 @@ def findings_table(ledger: pd.DataFrame) -> str:
 
 def _rows(ledger: pd.DataFrame) -> str:
     return "".join(
-        f"| `{claim['id']}` | {_plain(claim['statement'])} ({_plain(claim['paper_value'])}) "
-        f"| {_plain(finding(claim))} | {claim['verdict']} |\n"
+        f"| `{claim['id']}` | {_plain(CLAIMS[str(claim['id'])].title)} "
+        f"| {_plain(measured(claim)) or NO_NUMBER} | {claim['verdict']} |\n"
         for claim in ledger.to_dict("records")
     )
 

@@ -38,12 +38,5 @@ def measured(row: Mapping[Any, Any]) -> str:
     return f"{row['statistic']}: {told}" if told else ""
 
 
-def finding(row: Mapping[Any, Any]) -> str:
-    """What a claim's row says in a line: its number, the models, and the note."""
-    told = measured(row)
-    where = f"{told} ({row['models']})" if told else ""
-    return "; ".join(filter(None, (where, row["note"])))
-
-
 def _exists(value: Any) -> bool:
     return value is not None and not math.isnan(value)
