@@ -35,6 +35,8 @@ ZERO_LOOK: dict[str, Any] = {
     "markeredgecolor": INK,
 }
 
+EDGE_LOOK: dict[str, Any] = {"linestyle": "none", "markersize": 3, "zorder": 4}
+
 
 def plot_positive(axes: Axes, x: Values, y: Values, *, edge: object = INK, **look: Any) -> None:
     """A curve on a log axis: NaN is a gap, a zero a triangle on the lower edge, outlined so."""
@@ -51,6 +53,50 @@ def plot_positive(axes: Axes, x: Values, y: Values, *, edge: object = INK, **loo
         )
 
 
+def draw_spread(
+    axes: Axes, x: Values, low: Values, high: Values, *, colour: object, zorder: float = 2.0
+) -> None:
+    """Bars on a log axis whose limits are set.
+
+    One that begins at 0, or has no end, has a filled triangle on that edge of the panel.
+    """
+    known = (low >= 0) & (high > 0)
+    bottom, top = axes.get_ylim()
+    axes.vlines(
+        x[known],
+        np.maximum(low[known], bottom),
+        np.minimum(high[known], top),
+        color=colour,
+        linewidth=0.7,
+        zorder=zorder,
+    )
+    for beyond, edge, marker in ((known & (low == 0), 0, "v"), (known & np.isinf(high), 1, "^")):
+        if beyond.any():
+            axes.plot(
+                x[beyond],
+                np.full(beyond.sum(), edge),
+                transform=axes.get_xaxis_transform(),
+                clip_on=False,
+                color=colour,
+                **(EDGE_LOOK | {"marker": marker}),
+            )
+
+
+def longer(axes: Axes, low: Values, high: Values, points: float) -> bool:
+    """Whether an interval along the y axis is longer on paper than so many points.
+
+    What is not would hide behind a line so wide or a marker so large. Limits are set before; that
+    the panel will be laid out anew makes little of a difference.
+    """
+    known = np.isfinite(low) & np.isfinite(high)
+    bottom, top = axes.get_ylim()
+    ends = np.stack([np.clip(end[known], bottom, top) for end in (low, high)])
+    pixels = axes.transData.transform(np.stack([np.zeros(ends.size), ends.ravel()], axis=1))[:, 1]
+    lengths = np.abs(np.diff(pixels.reshape(2, -1), axis=0))
+    assert axes.figure is not None
+    return bool((lengths * 72 / axes.figure.dpi > points).any())
+
+
 def isolated(values: Values) -> list[int]:
     """Points that `plot_positive` joins to no other, of which a bare line shows nothing."""
     exists = np.pad(values > 0, 1)
@@ -62,6 +108,14 @@ def zero_legend(*values: Iterable[float]) -> list[Line2D]:
     """A legend entry for the zeros, if there are any."""
     if 0 in chain(*values):
         return [Line2D([], [], label="exactly 0", **ZERO_LOOK)]
+    return []
+
+
+def edge_legend(*ends: Iterable[float]) -> list[Line2D]:
+    """A legend entry for bars of `draw_spread` that go on beyond the panel, if there are any."""
+    if any(end == 0 or np.isinf(end) for end in chain(*ends)):
+        look = EDGE_LOOK | {"marker": "v", "color": "0.3"}
+        return [Line2D([], [], label="goes on to 0 or without end", **look)]
     return []
 
 

@@ -5,12 +5,14 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from headalgebra.plots._nothing import NothingToShow
 from headalgebra.plots._style import FigureStyle
-from headalgebra.plots._tables import Values
+from headalgebra.plots._tables import Values, numbers
 
 PANEL_INCHES = 1.6
 """Width that a panel with its tick labels needs."""
@@ -30,26 +32,55 @@ FORMULAS = 0xE000
 """The first of the characters that have no meaning, which stand for formulas."""
 
 
-def model_panels(n_panels: int, width: float, *, panel_height: float) -> tuple[Figure, list[Axes]]:
-    """A figure with so many panels on one y axis, in as few rows as its width allows."""
+def model_panels(
+    n_panels: int, width: float, *, panel_height: float, alike: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, in as few rows as its width allows, `alike` on one y axis."""
     widest = max(1, min(MOST_COLUMNS, int(width / PANEL_INCHES)))
     n_rows = -(-n_panels // widest)
     n_columns = -(-n_panels // n_rows)
     figure = Figure(figsize=(width, panel_height * n_rows + 0.5), layout="constrained")
-    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True)
+    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=alike)
     panels = list(grid.flat)
     for spare in panels[n_panels:]:
         spare.remove()
     return figure, panels[:n_panels]
 
 
-def reason_alone(width: float, reason: str, title: str = "") -> Figure:
-    """A figure that says why there is nothing to draw."""
-    figure = Figure(figsize=(width, 1.0))
-    figure.suptitle(title)
-    lines = _unbroken(reason, width)
-    figure.text(0.5, 0.45, "\n".join(lines), ha="center", va="center", style="italic")
-    return figure
+def with_numbers(
+    models: Mapping[str, pd.DataFrame],
+    columns: Sequence[str],
+    style: FigureStyle,
+    *,
+    otherwise: str,
+) -> tuple[dict[str, pd.DataFrame], str]:
+    """The models that have a number in one of the columns, and a line that names the others.
+
+    Parameters
+    ----------
+    models
+        The rows of each model.
+    columns
+        Those that a panel draws.
+    style
+        What models are called.
+    otherwise
+        Why a model may have none.
+
+    Raises
+    ------
+    NothingToShow
+        When no model has any.
+    """
+    drawn = {
+        model: rows
+        for model, rows in models.items()
+        if any(np.isfinite(numbers(rows[column])).any() for column in columns)
+    }
+    if not drawn:
+        raise NothingToShow(otherwise)
+    without = [style.called(model) for model in models if model not in drawn]
+    return drawn, f"{otherwise}: {', '.join(without)}" if without else ""
 
 
 def in_last_column(axes: Axes) -> bool:
@@ -111,23 +142,38 @@ def title_panel(
     """Head a panel, and say which of its series are missing altogether.
 
     ``series`` is keyed by the reason to give. It goes under the title, or where nothing is left
-    to draw, in the middle of the panel.
+    to draw, in the place of the panel, which has no frame then.
     """
     characters = _characters(panel_inches(axes))
     missing = [reason for reason, values in series.items() if np.isnan(values).all()]
-    if len(missing) == len(series):
+    if series and len(missing) == len(series):
         lines = [line for reason in missing for line in _wrap(reason, int(0.8 * characters))]
-        axes.text(
-            *(0.5, 0.5),
-            "\n".join(lines),
-            transform=axes.transAxes,
-            ha="center",
-            va="center",
-            style="italic",
-        )
+        _leave_bare(axes, "\n".join(lines))
         missing = []
     head = [title, *remarks, *missing]
     axes.set_title("\n".join(line for text in head for line in _wrap(text, characters)))
+
+
+def _leave_bare(axes: Axes, reason: str) -> None:
+    """A reason in the place of a panel, and nothing else."""
+    for artist in (*axes.lines, *axes.patches, *axes.collections):
+        artist.remove()
+    axes.text(
+        *(0.5, 0.5),
+        reason,
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        style="italic",
+    )
+    axes.set_frame_on(False)
+    axes.xaxis.set_visible(False)
+    axes.yaxis.set_visible(False)
+
+
+def is_bare(axes: Axes) -> bool:
+    """Whether a panel has nothing but the reason why."""
+    return not axes.get_frame_on()
 
 
 def wrapped(text: str, inches: float) -> str:
@@ -141,11 +187,13 @@ def _characters(inches: float) -> int:
 
 def _wrap(text: str, characters: int) -> list[str]:
     """Lines of at most so many characters; a formula is a word, about as long as its symbols."""
+    width = max(characters, 8)
     formulas = re.findall(r"\$.*?\$", text)
     for index, formula in enumerate(formulas):
         symbols = re.sub(r"[$_^{}\\]", "", re.sub(r"\\[a-z]+", "x", formula))
-        text = text.replace(formula, chr(FORMULAS + index) * len(symbols))
-    lines = "\n".join(textwrap.wrap(text, max(characters, 8)))
+        # No longer than a line, or it would be broken.
+        text = text.replace(formula, chr(FORMULAS + index) * min(len(symbols), width), 1)
+    lines = "\n".join(textwrap.wrap(text, width))
     for index, formula in enumerate(formulas):
         literal = formula.replace("\\", "\\\\")
         lines = re.sub(f"{chr(FORMULAS + index)}+", literal, lines)

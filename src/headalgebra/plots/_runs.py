@@ -4,14 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from headalgebra.plots._panels import MOST_COLUMNS, PANEL_INCHES
+from headalgebra.plots._nothing import NothingToShow
+from headalgebra.plots._panels import MOST_COLUMNS, PANEL_INCHES, is_bare
 from headalgebra.plots._style import INITIAL_LINE
-from headalgebra.plots._tables import require_columns
+from headalgebra.plots._tables import numbers, require_columns
+
+NO_HEIGHT = 1e-6
+"""Inches of a row of panels that was taken away."""
 
 NOT_RUN = "could not be run"
 """What is said of a model that a guard or its checkpoint kept from reading."""
@@ -56,8 +61,10 @@ def models_with_rows(
     *,
     initialisations: Mapping[str, str],
     otherwise: str,
+    nothing: str,
+    values: Sequence[str] = ("value",),
 ) -> Shown:
-    """The models of the runs that have rows; an initialisation stands beside its trained model.
+    """The models of the runs that have numbers; an initialisation stands beside its trained model.
 
     Parameters
     ----------
@@ -68,19 +75,39 @@ def models_with_rows(
     initialisations
         For trained models the model that is the same architecture before training.
     otherwise
-        Why a model that was run has no rows.
+        Why a model that was run has none, where its rows have no single ``note`` that says so.
+    nothing
+        What is said where no model has any.
+    values
+        Columns of numbers, of which a model needs one.
+
+    Raises
+    ------
+    NothingToShow
+        When no model has numbers.
+    ValueError
+        When the runs lack a column.
     """
     require_columns(runs, "runs", ("model", "kind"))
     by_model = {str(model): rows for model, rows in table.groupby("model", sort=False)}
     kinds = dict(zip(runs["model"].astype(str), runs["kind"], strict=True))
-    rows = {model: by_model[model] for model in kinds if model in by_model}
+    rows = {
+        model: by_model[model]
+        for model in kinds
+        if model in by_model
+        and any(np.isfinite(numbers(by_model[model][column])).any() for column in values)
+    }
     paired = {
         initial for model, initial in initialisations.items() if model in rows and initial in rows
     }
     left_out: dict[str, list[str]] = {}
     for model, kind in kinds.items():
         if model not in rows:
-            left_out.setdefault(otherwise if kind else NOT_RUN, []).append(model)
+            reason = _noted(by_model.get(model), otherwise) if kind else NOT_RUN
+            left_out.setdefault(reason, []).append(model)
+    note = "; ".join(f"{reason}: {', '.join(models)}" for reason, models in left_out.items())
+    if not rows:
+        raise NothingToShow(f"{nothing} ({note})" if note else nothing)
     return Shown(
         rows,
         {
@@ -88,27 +115,30 @@ def models_with_rows(
             for model in rows
             if model not in paired
         },
-        "; ".join(f"{reason}: {', '.join(models)}" for reason, models in left_out.items()),
+        note,
     )
 
 
-def nothing_to_draw(shown: Shown, reason: str) -> str:
-    """One line of why a figure shows no model."""
-    return f"{reason} ({shown.note})" if shown.note else reason
+def _noted(rows: pd.DataFrame | None, otherwise: str) -> str:
+    """What all notes of some rows say, or else a reason."""
+    if rows is None or "note" not in rows:
+        return otherwise
+    notes = set(rows["note"].fillna("").astype(str)) - {""}
+    return notes.pop() if len(notes) == 1 else otherwise
 
 
 def model_columns(
-    n_models: int, width: float, *, heights: Sequence[float]
+    n_models: int, width: float, *, heights: Sequence[float], alike: bool = True
 ) -> tuple[Figure, list[list[Axes]]]:
     """A figure with a column of panels for each model, in as few rows of columns as fit.
-
-    Panels of the same place in their columns share a y axis only where they stand in one row:
-    set their limits.
 
     Parameters
     ----------
     heights
         Inches of the panels of a column, from the top.
+    alike
+        Whether panels of one row share a y axis; those of the same place in different rows of
+        columns never do: set their limits.
     """
     widest = max(1, min(MOST_COLUMNS, int(width / PANEL_INCHES)))
     n_bands = -(-n_models // widest)
@@ -118,7 +148,7 @@ def model_columns(
     grid = figure.subplots(
         *(len(inches), n_columns),
         squeeze=False,
-        sharey="row",
+        sharey="row" if alike else False,
         gridspec_kw={"height_ratios": inches},
     )
     columns = [
@@ -135,12 +165,75 @@ def model_columns(
     return figure, columns[:n_models]
 
 
-def label_columns(columns: Sequence[Sequence[Axes]], *, x: str, y: Sequence[str]) -> None:
-    """Name the x axis below every column, and the y axes left of the first of a row."""
-    for panels in columns:
-        panels[-1].set_xlabel(x)
-        for axes, name in zip(panels, y, strict=True):
-            place = axes.get_subplotspec()
-            assert place is not None
-            if place.is_first_col():
-                axes.set_ylabel(name)
+def label_columns(
+    columns: Sequence[Sequence[Axes]], *, x: str, y: Sequence[str], note: str = ""
+) -> str:
+    """Name the x axis below every column, and the y axes left of the first of a row.
+
+    Panels that have nothing to show in any column are taken away.
+
+    Parameters
+    ----------
+    columns
+        Those of `model_columns`, drawn.
+    x, y
+        What the axes are called, from the top.
+    note
+        What stands below the panels already.
+
+    Returns
+    -------
+    The note, and behind it what was taken away and why.
+
+    Raises
+    ------
+    NothingToShow
+        When nothing is left.
+    """
+    bare = [all(map(is_bare, panels)) for panels in zip(*columns, strict=True)]
+    notes = [note] if note else []
+    for place, name in enumerate(y):
+        panels = [column[place] for column in columns]
+        if bare[place]:
+            reasons = dict.fromkeys(axes.texts[-1].get_text().replace("\n", " ") for axes in panels)
+            notes.append(f"{name}: {' or '.join(reasons)}")
+            continue
+        for axes in _first_of_rows([axes for axes in panels if not is_bare(axes)]):
+            axes.set_ylabel(name)
+            axes.tick_params(labelleft=True)
+    if all(bare):
+        raise NothingToShow("; ".join(notes))
+    kept = [place for place, empty in enumerate(bare) if not empty]
+    for column in columns:
+        column[kept[0]].set_title(column[0].get_title())
+        # Below the lowest that has a frame; a column may have none.
+        lowest = max((place for place in kept if not is_bare(column[place])), default=kept[-1])
+        column[lowest].tick_params(labelbottom=True)
+        column[lowest].set_xlabel(x)
+        _take_away([axes for axes, empty in zip(column, bare, strict=True) if empty])
+    return "; ".join(notes)
+
+
+def _first_of_rows(panels: Sequence[Axes]) -> list[Axes]:
+    """The leftmost panel of each row; they stand in the order of the columns."""
+    first: dict[int, Axes] = {}
+    for axes in panels:
+        spec = axes.get_subplotspec()
+        assert spec is not None
+        first.setdefault(spec.rowspan.start, axes)
+    return list(first.values())
+
+
+def _take_away(panels: Sequence[Axes]) -> None:
+    """Remove panels, and their rows from the figure's height."""
+    for axes in panels:
+        spec, figure = axes.get_subplotspec(), axes.figure
+        assert spec is not None and isinstance(figure, Figure)
+        grid = spec.get_gridspec()
+        inches = [*grid.get_height_ratios()]
+        if inches[spec.rowspan.start] > NO_HEIGHT:
+            # The first of the row: ratios are inches as `model_columns` sets them.
+            figure.set_figheight(figure.get_figheight() - inches[spec.rowspan.start])
+            inches[spec.rowspan.start] = NO_HEIGHT
+            grid.set_height_ratios(inches)
+        axes.remove()

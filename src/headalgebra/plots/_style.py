@@ -25,8 +25,8 @@ READABLE_SHARE = 0.85
 LIGHTEST_LINE = 0.37
 """Relative luminance of a line whose contrast with white paper is 2.5 to 1."""
 
-MARKERS = "osD^vP"
-"""Of models whose colours are the same, one after another."""
+MARKERS = "osD^XPp*<"
+"""Of models, one after another; ▽ is not among them, for it stands for zeros."""
 
 SIDE_BY_SIDE_FROM = 5.0
 """Inches from which two panels with axes of their own fit beside one another."""
@@ -92,15 +92,17 @@ class FigureStyle:
         """A colour for each value of the table's ``model`` column, in the order of its rows."""
         models = [str(model) for model in table["model"].unique()]
         palette = sns.color_palette(self.model_palette, len(models))
-        return {model: _darkened(colour) for model, colour in zip(models, palette, strict=True)}
+        return {model: darkened(colour) for model, colour in zip(models, palette, strict=True)}
 
     def model_markers(self, table: pd.DataFrame) -> dict[str, str]:
-        """A marker for each model, another for each that the palette gives the same colour."""
-        seen: list[Colour] = []
-        markers = {}
-        for model, colour in self.model_colours(table).items():
-            markers[model] = MARKERS[seen.count(colour) % len(MARKERS)]
-            seen.append(colour)
+        """A marker for each model: another than the one before, and than those of its colour."""
+        seen: dict[Colour, set[str]] = {}
+        markers: dict[str, str] = {}
+        for index, (model, colour) in enumerate(self.model_colours(table).items()):
+            taken = seen.setdefault(colour, set())
+            turn = [MARKERS[(index + step) % len(MARKERS)] for step in range(len(MARKERS))]
+            markers[model] = next((mark for mark in turn if mark not in taken), turn[0])
+            taken.add(markers[model])
         return markers
 
     def depth_colours(self) -> ListedColormap:
@@ -109,7 +111,7 @@ class FigureStyle:
         return ListedColormap(shades, name=f"{self.map_colours}_lines")
 
 
-def _darkened(colour: Colour) -> Colour:
+def darkened(colour: Colour) -> Colour:
     """The same hue, no lighter than a line on paper may be (luminance as sRGB defines it)."""
     encoded = np.array(colour)
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
