@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -71,6 +72,38 @@ def find_collisions(figure: Figure):
         if min(a.x1, b.x1) - max(a.x0, b.x0) > 0.5 and min(a.y1, b.y1) - max(a.y0, b.y0) > 0.5
     ]
     return outside + overlapping
+
+
+def find_cut_off(figure: Figure):
+    """What leaves the page, and points and bars that lie beyond the limits of their axes."""
+    figure.draw_without_rendering()
+    # A pixel: boxes are rounded up.
+    page = figure.bbox.expanded(1 + 2 / figure.bbox.width, 1 + 2 / figure.bbox.height)
+    drawn = figure.get_tightbbox().transformed(figure.dpi_scale_trans)
+    found = []
+    if not (page.x0 <= drawn.x0 and drawn.x1 <= page.x1 and page.y0 <= drawn.y0 <= drawn.y1):
+        found.append(("beyond the page", drawn))
+    if drawn.y1 > page.y1:
+        found.append(("above the page", drawn))
+    for axes in figure.axes:
+        points = [
+            line.get_xydata()
+            for line in axes.lines
+            if line.get_marker() not in ("None", "", None)
+            and line.get_transform() == axes.transData
+        ]
+        for bars in axes.collections:
+            if isinstance(bars, LineCollection) and bars.get_transform() == axes.transData:
+                points += [segment for segment in bars.get_segments() if len(segment)]
+        if not points:
+            continue
+        places = np.concatenate(points)
+        places = places[np.isfinite(places).all(axis=1)]
+        for ends, values in zip((axes.get_xlim(), axes.get_ylim()), places.T, strict=True):
+            low, high = sorted(ends)
+            slack = 1e-9 * max(abs(low), abs(high))
+            found += [(axes.get_title(), v) for v in values if not low - slack <= v <= high + slack]
+    return found
 
 
 def find_empty_panels(figure: Figure):

@@ -9,15 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from headalgebra.plots._axes import log_axis, log_limits, plot_positive, zero_legend
+from headalgebra.plots._nothing import NothingToShow
 from headalgebra.plots._panels import (
     label_outside,
     legend_below,
     model_panels,
-    reason_alone,
     title_model,
+    with_numbers,
 )
 from headalgebra.plots._style import INK, FigureStyle, paper_style
-from headalgebra.plots._tables import numbers, require_columns, rows_by_model
+from headalgebra.plots._tables import Values, numbers, require_columns, rows_by_model
 
 COLUMNS = ("model", "layer", "t", "associator", "predicted")
 
@@ -42,13 +43,18 @@ def associator_by_parameter(
 
     Raises
     ------
+    NothingToShow
+        When no model has an associator.
     ValueError
         When the table lacks a column.
     """
     require_columns(associator, "associator", COLUMNS)
+    reason = "no associators, which need three heads"
     if associator.empty:
-        return reason_alone(style.width_inches, "no associators: they need three heads")
-    models = rows_by_model(associator, "associator")
+        raise NothingToShow(reason)
+    models, note = with_numbers(
+        rows_by_model(associator, "associator"), ["associator"], style, otherwise=reason
+    )
     colours = style.model_colours(associator)
     figure, panels = model_panels(len(models), style.width_inches, panel_height=1.6)
     limits = log_limits(associator["associator"], associator["predicted"])
@@ -57,16 +63,11 @@ def associator_by_parameter(
         for _, of_layer in rows.groupby("layer"):
             of_layer = of_layer.sort_values("t")
             t, measured, predicted = (numbers(of_layer[name]) for name in COLUMNS[2:])
-            curve = np.linspace(t.min(), t.max(), 401)
-            height = np.abs(curve + curve * curve)
-            # The line breaks at its zeros, where only what was computed is to be seen.
-            height[height == 0] = np.nan
+            curve, height = _curve(t)
             scale = predicted[~np.isnan(predicted)].max(initial=0) / np.abs(t + t * t).max()
             plot_positive(axes, curve, scale * height, **PREDICTED_LOOK)
             plot_positive(axes, t, measured, color=colours[model], **MEASURED_LOOK)
-        title_model(
-            axes, model, style, initialised, {"no associators": numbers(rows["associator"])}
-        )
+        title_model(axes, model, style, initialised, {})
     label_outside(panels, x="t", y=r"$\|$associator$\|_F$")
     legend_below(
         figure,
@@ -75,5 +76,26 @@ def associator_by_parameter(
             Line2D([], [], label=r"$|t+t^2|\,\|[b,[c,a]]\|_F$", **PREDICTED_LOOK),
             *zero_legend(associator["associator"]),
         ],
+        note,
     )
     return figure
+
+
+def _curve(t: Values) -> tuple[Values, Values]:
+    """Points from the least to the largest t, and abs(t + t²) there.
+
+    They crowd at the zeros, -1 and 0, so that on a log axis the line falls as far as rounding does.
+    """
+    steps = np.concatenate([np.geomspace(1e-30, 0.01, 100), np.linspace(0.01, 0.5, 50)[1:]])
+    pieces = [np.linspace(t.min(), -1.5, 50), np.linspace(0.5, t.max(), 50)]
+    curve, height = [pieces[0]], [np.abs(pieces[0] + pieces[0] ** 2)]
+    for zero in (-1.0, 0.0):
+        step = np.concatenate([-steps[::-1], steps])
+        curve.append(zero + step)
+        # Of the step, and not of t: beside -1 a small step would be rounded away.
+        height.append(np.abs(step * (1 + 2 * zero + step)))
+    curve.append(pieces[1])
+    height.append(np.abs(pieces[1] + pieces[1] ** 2))
+    points, heights = np.concatenate(curve), np.concatenate(height)
+    inside = (points >= t.min()) & (points <= t.max())
+    return points[inside], heights[inside]

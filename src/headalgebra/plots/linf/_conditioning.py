@@ -17,6 +17,7 @@ from headalgebra.plots._panels import (
     legend_below,
     model_panels,
     title_panel,
+    with_numbers,
 )
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns, rows_by_model
@@ -64,13 +65,17 @@ def conditioning_by_depth(
 
     Raises
     ------
+    NothingToShow
+        When no model has a κ.
     ValueError
         When the table has no rows, lacks a column, or has another route.
     """
     require_columns(layers, "layers", COLUMNS)
     if other := set(layers["route"].dropna()) - set(ROUTES):
         raise ValueError(f"the table layers has the route {min(other)}; give {', '.join(ROUTES)}")
-    models = rows_by_model(layers, "layers")
+    models, note = with_numbers(
+        rows_by_model(layers, "layers"), ["kappa"], style, otherwise="no κ, for all heads are zero"
+    )
     colours = style.model_colours(layers)
     figure, panels = model_panels(len(models), style.width_inches, panel_height=1.45)
     edges = (well_below, poor_from)
@@ -97,7 +102,7 @@ def conditioning_by_depth(
             truncated = True
             axes.plot(layer[differs], kept[differs], **KEPT_LOOK)
         remarks = [_sizes(rows)] + [AT_INITIALISATION] * (model in initialised)
-        title_panel(axes, style.called(model), {"no κ: all heads are zero": kappa}, remarks)
+        title_panel(axes, style.called(model), {}, remarks)
         if in_last_column(axes):
             name_bands(axes, edges, tuple(BANDS))
     label_outside(panels, x="layer", y="κ")
@@ -117,6 +122,7 @@ def conditioning_by_depth(
             ),
             *([Line2D([], [], label="κ of the n kept", **KEPT_LOOK)] if truncated else []),
         ],
+        note,
     )
     return figure
 

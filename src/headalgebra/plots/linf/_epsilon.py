@@ -25,6 +25,7 @@ from headalgebra.plots._panels import (
     legend_below,
     model_panels,
     title_model,
+    with_numbers,
 )
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns, rows_by_model
@@ -88,12 +89,16 @@ def epsilon_by_depth(
 
     Raises
     ------
+    NothingToShow
+        When no model has an ε.
     ValueError
         When ``layers`` has no rows or a table lacks a column.
     """
     require_columns(layers, "layers", ("model", "layer", "epsilon", "epsilon_null"))
     require_columns(nulls, "nulls", ("model", "layer", "quantity", "null", "mean"))
-    models = rows_by_model(layers, "layers")
+    models, note = with_numbers(
+        rows_by_model(layers, "layers"), ["epsilon"], style, otherwise="no ε, which needs two heads"
+    )
     colours = style.model_colours(layers)
     of_epsilon = nulls[nulls["quantity"] == "epsilon"].astype({"model": str})
     pooled, initial = (of_epsilon[of_epsilon["null"] == null] for null in ("pooled", "init"))
@@ -118,7 +123,7 @@ def epsilon_by_depth(
             plot_positive(*(axes, numbers(drawn["layer"]), mean), markevery=isolated(mean), **look)
         title_model(
             *(axes, model, style, initialised),
-            {"no ε: it needs two heads": epsilon, "no Haar null": haar},
+            {"": epsilon, "no Haar null": haar},
         )
         if in_last_column(axes):
             name_bands(axes, edges, PHASES, heading="phase")
@@ -138,5 +143,6 @@ def epsilon_by_depth(
             ),
             *zero_legend(layers["epsilon"], layers["epsilon_null"]),
         ],
+        note,
     )
     return figure

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,13 +14,14 @@ from matplotlib.ticker import FixedLocator
 from headalgebra.claims.linf.gpt2_medium import SHAPE
 from headalgebra.claims.linf.paper import GPT2_MEDIUM_EPSILON
 from headalgebra.plots._axes import log_axis, log_limits, plot_positive, zero_legend
+from headalgebra.plots._nothing import NothingToShow
 from headalgebra.plots._panels import legend_below, title_panel
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
 
 COLUMNS = ("model", "layer", *SHAPE, "epsilon", "epsilon_null")
 
-NO_EVIDENCE = "The checkpoint is not in this study: a null alone, which is no evidence."
+ABSENT = "GPT-2 Medium is not in this study"
 
 CLAIM_LOOK: dict[str, Any] = {
     "facecolor": "0.87",
@@ -63,6 +65,8 @@ def gpt2_medium_intervals(
 
     Raises
     ------
+    NothingToShow
+        When none of the models is GPT-2 Medium: an initialisation alone is no evidence.
     ValueError
         When the table lacks a column or a model.
 
@@ -81,8 +85,11 @@ def gpt2_medium_intervals(
     rows = rows[alike]
     measured = [model for model in measured if model not in others]
     initial = [model for model in initial if model not in others]
-    if initial and not measured:
-        remarks.append(NO_EVIDENCE)
+    if not measured:
+        said = [f"{model} has another shape" for model in others]
+        raise NothingToShow("; ".join([ABSENT, *said]))
+    if np.isnan(numbers(rows.loc[rows["model"].isin(measured), "epsilon"])).all():
+        raise NothingToShow(f"no ε of {', '.join(measured)}")
     figure = Figure(figsize=(style.width_inches, 2.7), layout="constrained")
     axes = figure.subplots()
     claimed = [end for _, interval in GPT2_MEDIUM_EPSILON for end in interval]
@@ -106,8 +113,7 @@ def gpt2_medium_intervals(
             plot_positive(axes, layer + 1, haar, **HAAR_LOOK)
     axes.set_xlabel("layer, counted from 1")
     axes.set_ylabel("ε")
-    missing_numbers = {"no ε": numbers(rows["epsilon"])} if len(rows) else {}
-    title_panel(axes, "", missing_numbers, remarks)
+    title_panel(axes, "", {}, remarks)
     legend_below(
         figure,
         [
@@ -116,7 +122,7 @@ def gpt2_medium_intervals(
                 Line2D([], [], color=colours[model], label=style.called(model), **MEASURED_LOOK)
                 for model in measured
             ),
-            *([Line2D([], [], label="its Haar null", **HAAR_LOOK)] if measured else []),
+            Line2D([], [], label="its Haar null", **HAAR_LOOK),
             *(
                 Line2D(
                     *([], []),

@@ -12,12 +12,13 @@ from matplotlib.patches import Patch
 
 from headalgebra.claims.linf.paper import JACOBIATOR_RANGE
 from headalgebra.plots._axes import log_axis, log_limits, plot_positive, zero_legend
+from headalgebra.plots._nothing import NothingToShow
 from headalgebra.plots._panels import (
     label_outside,
     legend_below,
     model_panels,
-    reason_alone,
     title_model,
+    with_numbers,
 )
 from headalgebra.plots._style import INK, Colour, FigureStyle, paper_style
 from headalgebra.plots._tables import Values, numbers, require_columns, rows_by_model
@@ -60,13 +61,18 @@ def jacobiator_by_precision(
 
     Raises
     ------
+    NothingToShow
+        When no model has a Jacobiator.
     ValueError
         When the table lacks a column.
     """
     require_columns(precision, "precision", COLUMNS)
+    reason = "no Jacobiators, which need three heads"
     if precision.empty:
-        return reason_alone(style.width_inches, "no Jacobiators: they need three heads")
-    models = rows_by_model(precision, "precision")
+        raise NothingToShow(reason)
+    models, note = with_numbers(
+        rows_by_model(precision, "precision"), ["jacobi_mean"], style, otherwise=reason
+    )
     colours = style.model_colours(precision)
     dtypes = precision.sort_values("unit_roundoff")["dtype"].unique()
     figure, panels = model_panels(len(models), style.width_inches, panel_height=1.75)
@@ -79,13 +85,11 @@ def jacobiator_by_precision(
             _draw_operand(axes, of_operand, str(operand), colours[model], list(dtypes))
         log_axis(axes.xaxis, roundoff_limits)
         log_axis(axes.yaxis, norm_limits)
-        title_model(
-            axes, model, style, initialised, {"no Jacobiators": numbers(rows["jacobi_mean"])}
-        )
+        title_model(axes, model, style, initialised, {})
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="lower right", title="fitted slope", handlelength=1.8, borderpad=0.1)
     label_outside(panels, x="unit roundoff", y=r"mean $\|J\|_F$")
-    legend_below(figure, _legend(list(dtypes), zero_legend(precision["jacobi_mean"])))
+    legend_below(figure, _legend(list(dtypes), zero_legend(precision["jacobi_mean"])), note)
     return figure
 
 

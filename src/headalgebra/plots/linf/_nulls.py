@@ -2,44 +2,68 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
-from headalgebra.plots._axes import layer_axis, log_axis, log_limits, plot_positive, zero_legend
-from headalgebra.plots._panels import legend_below, title_panel
-from headalgebra.plots._style import INK, FigureStyle, paper_style
-from headalgebra.plots._tables import numbers, require_columns
+from headalgebra.plots._axes import (
+    draw_spread,
+    edge_legend,
+    layer_axis,
+    log_axis,
+    log_limits,
+    longer,
+    plot_positive,
+    zero_legend,
+)
+from headalgebra.plots._nothing import NothingToShow
+from headalgebra.plots._panels import label_below, legend_below, wrapped
+from headalgebra.plots._style import INK, FigureStyle, darkened, paper_style
+from headalgebra.plots._tables import Values, numbers, require_columns
 
 PANELS = {
-    "epsilon": ("ε", "no ε: it needs two heads"),
+    "epsilon": ("ε", "no ε, which needs two heads"),
     "epsilon_relative": ("ε̂", "no ε̂: a head is zero, or alone"),
-    "rho3": (r"$ρ_3$", r"no $ρ_3$: it needs three basis elements"),
+    "rho3": (r"$ρ_3$", r"no $ρ_3$, which needs three basis elements"),
     "closure_isotropy": (r"$(1-χ)\,d^2/n$", "no brackets to close"),
 }
 """Quantities in the order of the panels: their symbols, and why one may be missing."""
 
-NULLS: dict[str, tuple[str, Any]] = {
-    "pooled": ("heads drawn alike (pooled)", "-"),
-    "haar": ("heads turned at random (Haar)", (0, (6, 1, 1, 1))),
-    "layers": ("heads of other layers", (0, (5, 1))),
-    "gaussian": ("Gaussian factors, same norms", (0, (3, 1.5))),
-    "init": ("the architecture at initialisation", (0, (1, 1.2))),
+NULLS: dict[str, tuple[str, str]] = {
+    "pooled": ("heads drawn alike (pooled)", "s"),
+    "haar": ("heads turned at random (Haar)", "D"),
+    "layers": ("heads of other layers", "^"),
+    "gaussian": ("Gaussian factors, same norms", "X"),
+    "init": ("the architecture at initialisation", "P"),
 }
-"""What the nulls are called and the lines that show them."""
+"""What the nulls are called and their markers."""
+
+FEW_LAYERS = 12
+"""Up to so many layers two panels stand side by side; more need the whole width."""
+
+PANEL_HEIGHT = 1.75
+
+APART = 0.8
+"""Of the distance of two layers, the room that the nulls of one take."""
 
 MEASURED_LOOK: dict[str, Any] = {
     "color": INK,
     "marker": "o",
     "markerfacecolor": "white",
     "markeredgecolor": INK,
-    "linewidth": 1.1,
-    "zorder": 4,
+    "linewidth": 0.9,
+    "zorder": 2.5,
 }
-BAND_LOOK: dict[str, Any] = {"alpha": 0.25, "linewidth": 0, "zorder": 1}
+SPREAD_KEY: dict[str, Any] = {
+    "color": "0.3",
+    "marker": "|",
+    "markersize": 7,
+    "linestyle": "none",
+}
+POINT_LOOK: dict[str, Any] = {"linestyle": "none", "markersize": 2.6, "zorder": 3}
 
 
 @paper_style()
@@ -53,11 +77,16 @@ def beside_chance(
 ) -> Figure:
     """ε, ε̂, ρ₃ and (1 - χ) d²/n of a model by layer, with what the nulls' draws give.
 
+    A null is a point at the mean of its draws, with a bar between the quantiles 0.025 and 0.975;
+    the nulls of a layer stand beside one another. An end of a bar that is zero is a filled
+    triangle on the lower edge.
+
     Parameters
     ----------
     epsilon, coherence
         Rows of the model: ``layer`` and the quantities, ``epsilon`` and ``epsilon_relative`` in
-        the one, ``rho3`` and ``closure_isotropy`` in the other.
+        the one, ``rho3`` and ``closure_isotropy`` in the other. A quantity without numbers has no
+        panel, and a line below says why.
     nulls
         Rows of the model: ``layer``, ``quantity``, ``null``, ``mean``, ``low`` and ``high``.
     style
@@ -67,59 +96,82 @@ def beside_chance(
 
     Raises
     ------
+    NothingToShow
+        When there is none of the quantities.
     ValueError
         When a table lacks a column.
     """
     require_columns(epsilon, "epsilon", ("layer", "epsilon", "epsilon_relative"))
     require_columns(coherence, "coherence", ("layer", "rho3", "closure_isotropy"))
     require_columns(nulls, "nulls", ("layer", "quantity", "null", "mean", "low", "high"))
-    figure = Figure(figsize=(style.width_inches, 4.4), layout="constrained")
-    figure.suptitle(style.called(model))
     layers = epsilon.merge(coherence, on="layer", validate="1:1").sort_values("layer")
-    colours = dict(zip(NULLS, sns.color_palette(style.model_palette, len(NULLS)), strict=True))
-    for axes, (quantity, (symbol, reason)) in zip(
-        figure.subplots(2, 2).flat, PANELS.items(), strict=True
-    ):
+    shown = [name for name in PANELS if np.isfinite(numbers(layers[name])).any()]
+    missing = [reason for name, (_, reason) in PANELS.items() if name not in shown]
+    if not shown:
+        raise NothingToShow("; ".join(missing))
+    figure, panels = _panels(len(shown), len(layers), style.width_inches)
+    figure.suptitle(wrapped(style.called(model), 0.85 * style.width_inches))
+    palette = sns.color_palette(style.model_palette, len(NULLS))
+    colours = {null: darkened(colour) for null, colour in zip(NULLS, palette, strict=True)}
+    found = [null for null in NULLS if null in set(nulls["null"])]
+    ends: list[Values] = []
+    bars = False
+    for axes, quantity in zip(panels, shown, strict=True):
         of_quantity = nulls[nulls["quantity"] == quantity].sort_values("layer", kind="stable")
+        spread = [numbers(of_quantity[name]) for name in ("mean", "low", "high")]
+        ends.append(spread[1])
         values = numbers(layers[quantity])
-        ends = [numbers(of_quantity[name]) for name in ("mean", "low", "high")]
-        log_axis(axes.yaxis, log_limits(values, *ends))
+        log_axis(axes.yaxis, log_limits(values, *spread))
         layer_axis(axes, numbers(layers["layer"]))
-        for null, colour in colours.items():
-            _draw_null(axes, of_quantity[of_quantity["null"] == null], null, colour)
         plot_positive(axes, numbers(layers["layer"]), values, **MEASURED_LOOK)
-        title_panel(axes, "", {reason: values})
-        axes.set_ylabel(symbol)
-        axes.set_xlabel("layer")
-    found = set(nulls["null"])
+        for place, null in enumerate(found):
+            rows = of_quantity[of_quantity["null"] == null]
+            aside = (place + 0.5) / len(found) - 0.5
+            bars |= _draw_null(axes, rows, APART * aside, NULLS[null][1], colours[null])
+        axes.set_ylabel(PANELS[quantity][0])
+    label_below(panels, "layer")
     legend_below(
         figure,
         [
             Line2D([], [], label="measured", **MEASURED_LOOK),
             *(
-                Line2D([], [], label=name, color=colours[null], linestyle=line)
-                for null, (name, line) in NULLS.items()
-                if null in found
+                Line2D(
+                    [],
+                    [],
+                    label=NULLS[null][0],
+                    color=colours[null],
+                    marker=NULLS[null][1],
+                    **POINT_LOOK,
+                )
+                for null in found
             ),
-            Patch(label="95 % of the draws", color="0.5", **BAND_LOOK),
-            *zero_legend(*(layers[quantity] for quantity in PANELS)),
+            *([Line2D([], [], label="95 % of the draws", **SPREAD_KEY)] if bars else []),
+            *edge_legend(*ends),
+            *zero_legend(*(layers[quantity] for quantity in shown)),
         ],
+        "; ".join(missing),
     )
     return figure
 
 
-def _draw_null(axes: Axes, rows: pd.DataFrame, null: str, colour: tuple[float, ...]) -> None:
+def _panels(n_panels: int, n_layers: int, width: float) -> tuple[Figure, list[Axes]]:
+    """Two panels in a row, or one where layers are many or the figure is narrow."""
+    in_a_row = 2 if n_layers <= FEW_LAYERS and width >= 5 and n_panels > 1 else 1
+    n_rows = -(-n_panels // in_a_row)
+    figure = Figure(figsize=(width, PANEL_HEIGHT * n_rows + 0.6), layout="constrained")
+    panels = [*figure.subplots(n_rows, in_a_row, squeeze=False).flat]
+    for spare in panels[n_panels:]:
+        spare.remove()
+    return figure, panels[:n_panels]
+
+
+def _draw_null(
+    axes: Axes, rows: pd.DataFrame, aside: float, marker: str, colour: tuple[float, ...]
+) -> bool:
+    """The draws of a null by layer; whether their spread can be seen beside the points."""
     layer, mean, low, high = (numbers(rows[name]) for name in ("layer", "mean", "low", "high"))
-    axes.fill_between(layer, low, high, color=colour, **BAND_LOOK)
-    # A band needs neighbours; bars show the spread of a layer that stands alone too.
-    axes.vlines(layer, low, high, color=colour, linewidth=0.6, zorder=2)
+    draw_spread(axes, layer + aside, low, high, colour=colour)
     plot_positive(
-        axes,
-        layer,
-        mean,
-        color=colour,
-        linestyle=NULLS[null][1],
-        marker="_",
-        markersize=4,
-        zorder=3,
+        *(axes, layer + aside, mean), edge=colour, color=colour, marker=marker, **POINT_LOOK
     )
+    return longer(axes, low, high, POINT_LOOK["markersize"])

@@ -7,15 +7,36 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from headalgebra.plots._axes import layer_axis, log_axis, log_limits, plot_positive, zero_legend
-from headalgebra.plots._panels import label_outside, legend_below, model_panels, title_model
+from headalgebra.plots._axes import (
+    layer_axis,
+    log_axis,
+    log_limits,
+    longer,
+    plot_positive,
+    zero_legend,
+)
+from headalgebra.plots._panels import (
+    label_outside,
+    legend_below,
+    model_panels,
+    title_model,
+    with_numbers,
+)
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns, rows_by_model
 
 OBSTRUCTION = ("obstruction_rms", "obstruction_ci_low", "obstruction_ci_high")
 COLUMNS = ("model", "layer", *OBSTRUCTION, "jacobi_projected_rms")
 
-OBSTRUCTION_LOOK: dict[str, Any] = {"marker": "o", "markeredgecolor": INK, "zorder": 3}
+MARKER = 3.2
+"""Points, what hides an interval that is no longer."""
+
+OBSTRUCTION_LOOK: dict[str, Any] = {
+    "marker": "o",
+    "markersize": MARKER,
+    "markeredgecolor": INK,
+    "zorder": 3,
+}
 PROJECTED_LOOK: dict[str, Any] = {
     "marker": "s",
     "markerfacecolor": "white",
@@ -43,13 +64,21 @@ def obstruction_by_depth(
 
     Raises
     ------
+    NothingToShow
+        When no model has an obstruction.
     ValueError
         When the table has no rows or lacks a column.
     """
     require_columns(layers, "layers", COLUMNS)
-    models = rows_by_model(layers, "layers")
+    models, note = with_numbers(
+        rows_by_model(layers, "layers"),
+        ["obstruction_rms"],
+        style,
+        otherwise="no obstruction, which needs two basis elements",
+    )
     colours = style.model_colours(layers)
     figure, panels = model_panels(len(models), style.width_inches, panel_height=1.45)
+    estimated = False
     limits = log_limits(*(layers[name] for name in COLUMNS[2:]))
     for axes, (model, rows) in zip(panels, models.items(), strict=True):
         layer, rms, low, high, projected = (numbers(rows[name]) for name in COLUMNS[1:])
@@ -57,17 +86,16 @@ def obstruction_by_depth(
         layer_axis(axes, layer)
         plot_positive(axes, layer, rms, color=colours[model], **OBSTRUCTION_LOOK)
         axes.vlines(layer, low, high, **INTERVAL_LOOK)
+        estimated |= longer(axes, low, high, MARKER)
         plot_positive(axes, layer, projected, color=colours[model], **PROJECTED_LOOK)
         title_model(
             *(axes, model, style, initialised),
             {
-                "no obstruction: needs 2 basis elements": rms,
+                "": rms,
                 "no projected Jacobiator: needs 3 basis elements": projected,
             },
         )
     label_outside(panels, x="layer", y="rms over triples")
-    low, high = (numbers(layers[name]) for name in OBSTRUCTION[1:])
-    estimated = bool((high > low).any())  # and not exact throughout
     legend_below(
         figure,
         [
@@ -82,5 +110,6 @@ def obstruction_by_depth(
             Line2D([], [], color="0.5", label=r"projected Jacobiator $\|J_P\|$", **PROJECTED_LOOK),
             *zero_legend(layers["obstruction_rms"], layers["jacobi_projected_rms"]),
         ],
+        note,
     )
     return figure

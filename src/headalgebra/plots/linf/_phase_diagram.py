@@ -16,7 +16,7 @@ from headalgebra.algebra.phases import PHASES
 from headalgebra.claims.linf.paper import OBSTRUCTION_AT, OBSTRUCTION_RANGE, PHASE_CLAIMS
 from headalgebra.defaults import TOPOLOGICAL_ABOVE, WEAK_BELOW
 from headalgebra.plots._axes import band_limits, log_axis, log_limits, shade_phases
-from headalgebra.plots._panels import legend_below, title_panel
+from headalgebra.plots._panels import legend_below, title_panel, with_numbers
 from headalgebra.plots._style import (
     INITIAL_LINE,
     INK,
@@ -28,8 +28,8 @@ from headalgebra.plots._style import (
 from headalgebra.plots._tables import numbers, require_columns, rows_by_model
 
 PANELS = {
-    "obstruction_rms": (r"obstruction $\|[E_b,[E_c,E_a]]\|_F$", "needs 2 basis elements"),
-    "jacobi_projected_rms": (r"projected Jacobiator $\|J_P\|_F$", "needs 3 basis elements"),
+    "obstruction_rms": (r"obstruction $\|[E_b,[E_c,E_a]]\|_F$", "it needs two basis elements"),
+    "jacobi_projected_rms": (r"projected Jacobiator $\|J_P\|_F$", "it needs three basis elements"),
 }
 """The columns on the y axes, their names, and why they may be missing."""
 
@@ -42,7 +42,7 @@ CLAIM_LOOK: dict[str, Any] = {
     "zorder": 1.5,
 }
 PATH_LOOK: dict[str, Any] = {"linewidth": 0.7, "zorder": 2}
-POINT_LOOK: dict[str, Any] = {"s": 13, "linewidths": 0.6, "zorder": 3}
+POINT_LOOK: dict[str, Any] = {"s": 15, "linewidths": 0.6, "zorder": 3}
 
 Box = tuple[tuple[float, float], tuple[float, float]]
 
@@ -80,20 +80,30 @@ def phase_diagram(
 
     Raises
     ------
+    NothingToShow
+        When no model has pairs of heads.
     ValueError
         When the table has no rows or lacks a column.
     """
     require_columns(layers, "layers", ("model", "layer", "epsilon", *PANELS))
-    models = rows_by_model(layers, "layers")
+    layers = layers.assign(
+        **{column: np.where(layers["epsilon"].isna(), np.nan, layers[column]) for column in PANELS}
+    )
+    models, note = with_numbers(
+        rows_by_model(layers, "layers"), [*PANELS], style, otherwise="no pairs of heads"
+    )
+    shown = {name: it for name, it in PANELS.items() if np.isfinite(numbers(layers[name])).any()}
+    missing = [f"no {PANELS[name][0]}: {PANELS[name][1]}" for name in PANELS if name not in shown]
     beside = style.width_inches >= SIDE_BY_SIDE_FROM
-    size = (style.width_inches, 2.9 if beside else 4.8)
+    shape = (1, len(shown)) if beside else (len(shown), 1)
+    size = (style.width_inches, 2.9 if beside else 2.4 * len(shown))
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(*((1, 2) if beside else (2, 1)), squeeze=False)
+    panels = figure.subplots(*shape, squeeze=False)
     edges = (weak_below, topological_above)
     limits = band_limits(edges, layers["epsilon"])
     shades = style.depth_colours()
     looks = _looks(layers, style, initialised)
-    for axes, (column, (name, reason)) in zip(panels.flat, PANELS.items(), strict=True):
+    for axes, (column, (name, _)) in zip(panels.flat, shown.items(), strict=True):
         ends = [end for _, box in CLAIMS[column] for end in box]
         log_axis(axes.xaxis, limits)
         log_axis(axes.yaxis, _room_for(log_limits(numbers(layers[column]), ends), ends))
@@ -115,7 +125,7 @@ def phase_diagram(
         every = numbers(layers["epsilon"]) * numbers(layers[column])
         zeros = int((every == 0).sum())
         remarks = [f"not shown: {zeros} with an exact 0"] if zeros else []
-        title_panel(axes, "", {reason: every}, remarks)
+        title_panel(axes, "", {}, remarks)
         axes.set_xlabel("ε")
         axes.set_ylabel(name)
         _name_phases(axes, edges)
@@ -129,9 +139,11 @@ def phase_diagram(
             *(
                 Line2D([], [], label=style.called(model), linewidth=1.2, **look)
                 for model, look in looks.items()
+                if model in models
             ),
             Patch(label="where the paper has it", **CLAIM_LOOK),
         ],
+        "; ".join(filter(None, [*missing, note])),
     )
     return figure
 

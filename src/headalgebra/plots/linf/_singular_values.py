@@ -19,7 +19,7 @@ from headalgebra.plots._axes import (
     plot_positive,
     zero_legend,
 )
-from headalgebra.plots._panels import in_last_column, legend_below, title_model, title_panel
+from headalgebra.plots._panels import in_last_column, legend_below, title_model, with_numbers
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns, rows_by_model
 
@@ -59,12 +59,16 @@ def singular_values(
 
     Raises
     ------
+    NothingToShow
+        When no model has a κ.
     ValueError
         When ``layers`` has no rows or a table lacks a column.
     """
     require_columns(singular_values, "singular_values", ("model", "layer", "index", "sigma"))
     require_columns(layers, "layers", ("model", "layer", "kappa"))
-    models = rows_by_model(layers, "layers")
+    models, note = with_numbers(
+        rows_by_model(layers, "layers"), ["kappa"], style, otherwise="no κ, for all heads are zero"
+    )
     narrow = len(models) <= FEW_MODELS or style.width_inches < TWO_IN_A_ROW_FROM
     in_a_row = 1 if narrow else 2
     n_rows = -(-len(models) // in_a_row)
@@ -94,7 +98,6 @@ def singular_values(
         layer_axis(kappa_axes, layer)
         log_axis(kappa_axes.yaxis, kappa_limits)
         kappa_axes.set_ylabel("κ")
-        title_panel(kappa_axes, "", {"no κ: all heads are zero": kappa})
         within = [
             edge for edge in (well_below, poor_from) if kappa_limits[0] < edge < kappa_limits[1]
         ]
@@ -114,8 +117,8 @@ def singular_values(
     )
     bar.ax.set_xticklabels(["first layer", "last layer"])
     legend = zero_legend(singular_values["sigma"])
-    if legend:
-        legend_below(figure, legend)
+    if legend or note:
+        legend_below(figure, legend, note)
     return figure
 
 

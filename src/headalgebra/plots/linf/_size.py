@@ -10,14 +10,18 @@ from matplotlib.lines import Line2D
 
 from headalgebra.claims.linf.phases import block_parameters
 from headalgebra.plots._axes import log_axis, log_limits, plot_positive, zero_legend
+from headalgebra.plots._nothing import NothingToShow
 from headalgebra.plots._panels import legend_below, title_panel
-from headalgebra.plots._style import INK, MARKERS, SIDE_BY_SIDE_FROM, FigureStyle, paper_style
+from headalgebra.plots._style import INK, SIDE_BY_SIDE_FROM, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns, rows_by_model
 
 PANELS = {
     "largest": ("largest ε of a layer", "no ε: it needs two heads"),
     "step": ("largest step |Δε| between layers", "no steps: they need two layers"),
 }
+
+FEWEST_SIZES = 3
+"""Of one family; two points make no trend."""
 
 TRAINED_LOOK: dict[str, Any] = {"markeredgecolor": INK, "zorder": 3}
 INITIAL_LOOK: dict[str, Any] = {"markerfacecolor": "white", "linestyle": "none", "zorder": 2.5}
@@ -64,6 +68,8 @@ def epsilon_by_size(
 
     Raises
     ------
+    NothingToShow
+        When no family has trained models of three sizes.
     ValueError
         When the table has no rows or lacks a column, or a model has no family.
     """
@@ -72,13 +78,17 @@ def epsilon_by_size(
     if missing := [model for model in table.index if model not in families]:
         raise ValueError(f"families lacks {missing[0]}; give the family of every model")
     names = list(dict.fromkeys(families[str(model)] for model in layers["model"].unique()))
-    colours = style.model_colours(pd.DataFrame({"model": names}))
+    by_family = pd.DataFrame({"model": names})
+    colours, markers = style.model_colours(by_family), style.model_markers(by_family)
     looks: dict[str, dict[str, Any]] = {
-        family: {"color": colours[family], "marker": MARKERS[index % len(MARKERS)]}
-        for index, family in enumerate(names)
+        family: {"color": colours[family], "marker": markers[family]} for family in names
     }
     family_of = table.index.map(families)
     initial = table.index.isin(list(initialised))
+    drawn = table[~initial & table["largest"].notna()]
+    of_family = drawn["parameters"].groupby(drawn.index.map(families)).nunique()
+    if of_family.max() < FEWEST_SIZES or of_family.empty:
+        raise NothingToShow("fewer than three sizes of a family that is trained and has an ε")
     beside = style.width_inches >= SIDE_BY_SIDE_FROM
     figure = Figure(figsize=(style.width_inches, 2.6 if beside else 4.4), layout="constrained")
     for axes, (column, (name, reason)) in zip(

@@ -56,6 +56,8 @@ def epsilon_over_training(
 
     Raises
     ------
+    NothingToShow
+        When fewer than two checkpoints have numbers.
     ValueError
         When a table lacks a column or ``layers`` a model.
     """
