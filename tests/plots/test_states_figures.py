@@ -18,6 +18,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.text import Text
 from scipy import stats
 
+from headalgebra.plots import NothingToShow
+from headalgebra.plots._style import MARKERS
 from headalgebra.plots.dyson import (
     growth_by_depth,
     orders_by_depth,
@@ -233,7 +235,13 @@ def test_heads_are_drawn_by_kind_and_what_was_not_run_apart(study, figures):
     ]
     for axes, kind in zip(panels, ("encoder", "decoder", ""), strict=True):
         models = [model for model in DEMO if DEMO[model][0] == kind]
-        points, means = curves(axes, "."), curves(axes, "o")
+        points = curves(axes, ".")
+        means = [
+            line
+            for line in axes.lines
+            if line.get_marker() in MARKERS and line.get_linestyle() != "None"
+        ]
+        assert len({line.get_marker() for line in means}) == len(models)
         for model, heads, mean in zip(models, points, means, strict=True):
             rows = normality[normality["model"] == model]
             depth = rows["layer"] / (DEMO[model][1] - 1)
@@ -286,6 +294,9 @@ def test_updates_ranks_and_predictions_are_the_tables(study, figures, model):
     names = ("update_ratio", "stable_rank", "kl_to_last")
     for axes, name in zip(panels, names, strict=True):
         for marker, shown in (("o", model), ("s", PAIRS[model])):
+            if name == "kl_to_last" and DEMO[model][0] == "encoder":
+                assert not axes.lines
+                continue
             (line,) = curves(axes, marker)
             assert drawn_as(line, states.loc[shown, "layer"], states.loc[shown, name])
     (later,) = curves(panels[0], ".")
@@ -381,16 +392,13 @@ def test_a_study_whose_models_all_ran_has_no_note(name):
 
 
 @pytest.mark.parametrize("name", [*FIGURES, "pseudospectra"])
-def test_nothing_to_show_is_said_in_one_line(study, name):
-    if name == "pseudospectra":
-        figure = pseudospectra(portraits(), STYLE)
-    else:
-        table = FIGURES[name][0]
-        figure = draw(name, study | {table: study[table].iloc[:0]})
-    assert not figure.axes
-    (line,) = [text.get_text() for text in figure.texts if text.get_text()]
-    assert line.startswith(("no ", "nothing "))
-    assert find_collisions(figure) == []
+def test_a_figure_with_nothing_to_show_is_refused_with_its_reason(study, name):
+    with pytest.raises(NothingToShow, match=r"^(no|nothing) [^\n]*$"):
+        if name == "pseudospectra":
+            pseudospectra(portraits(), STYLE)
+        else:
+            table = FIGURES[name][0]
+            draw(name, study | {table: study[table].iloc[:0]})
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -408,7 +416,7 @@ def test_an_initialisation_alone_has_panels_of_its_own(study, name):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_empty_cells_are_gaps(name):
+def test_a_model_without_numbers_is_named_and_has_no_panel(name):
     study = draw_states(DEMO)
     for table in set(study) - {"runs"}:
         numbers = (
@@ -418,6 +426,29 @@ def test_empty_cells_are_gaps(name):
     figure = draw(name, study)
     assert find_empty_panels(figure) == []
     assert find_collisions(figure) == []
+    assert not any(axes.get_title().split("\n")[0] == "smollm2" for axes in figure.axes)
+    assert "smollm2" in note(figure)
+
+
+def test_a_row_of_panels_that_no_model_fills_is_taken_away_and_its_reason_given(study):
+    encoders = {
+        table: rows[rows["model"].isin(["minilm", "minilm-init"])] for table, rows in study.items()
+    }
+    whole, without = draw("saturation", study), draw("saturation", encoders)
+    assert len(without.axes) == 2
+    assert without.get_figheight() < whole.get_figheight() - 1
+    assert note(without) == "KL to the last: no next token to predict"
+    assert without.axes[-1].get_xlabel() == "layer"
+    assert find_collisions(without) == [] and find_empty_panels(without) == []
+    # Beside models that fill it, one that does not has its reason and no frame.
+    (bare,) = [axes for axes in whole.axes if not axes.get_frame_on()]
+    assert bare is column(whole, "minilm")[2]
+    assert not (bare.lines or bare.patches or bare.collections)
+    states = encoders["states"].assign(
+        **{name: np.nan for name in ("update_ratio", "update_ratio_without_first")}
+    )
+    headless = draw("saturation", encoders | {"states": states})
+    assert [axes.get_title() for axes in headless.axes] == ["minilm"]
 
 
 @pytest.mark.parametrize("name", FIGURES)

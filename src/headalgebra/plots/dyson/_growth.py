@@ -10,13 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from headalgebra.plots._axes import layer_axis, log_axis, log_limits, plot_positive, zero_legend
-from headalgebra.plots._panels import legend_below, reason_alone, title_model, title_panel
+from headalgebra.plots._panels import legend_below, title_model, title_panel
 from headalgebra.plots._runs import (
     BESIDE_LOOK,
     label_columns,
     model_columns,
     models_with_rows,
-    nothing_to_draw,
 )
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
@@ -80,6 +79,8 @@ def growth_by_depth(
 
     Raises
     ------
+    NothingToShow
+        When no model has rows.
     ValueError
         When a table lacks a column.
     """
@@ -87,10 +88,12 @@ def growth_by_depth(
     of_blocks = normality[normality["operator"].isin(["growth", *OPERATORS])]
     of_blocks = of_blocks[of_blocks["quantity"].isin([*GROWTH, *BLOCKS])]
     shown = models_with_rows(
-        of_blocks, runs, initialisations=initialisations, otherwise="no blocks measured"
+        of_blocks,
+        runs,
+        initialisations=initialisations,
+        otherwise="no blocks measured",
+        nothing="no growth to draw",
     )
-    if not shown.beside:
-        return reason_alone(style.width_inches, nothing_to_draw(shown, "no growth to draw"))
     through = of_blocks[of_blocks["operator"] == "growth"]
     single = of_blocks[of_blocks["operator"] != "growth"]
     colours = style.model_colours(runs)
@@ -117,7 +120,7 @@ def growth_by_depth(
                 _draw(below, of_operator, quantity, {"color": colours[model]} | look | line)
         title_model(above, model, style, initialised, {"no growth": _values(grown)})
         title_panel(below, "", {"no block measured": _values(rows.drop(grown.index))})
-    label_columns(columns, x="layer", y=("growth so far", "of one block"))
+    note = label_columns(columns, x="layer", y=("growth so far", "of one block"), note=shown.note)
     found = set(through["quantity"])
     legend_below(
         figure,
@@ -140,7 +143,7 @@ def growth_by_depth(
             ),
             *zero_legend(of_blocks["value"]),
         ],
-        shown.note,
+        note,
     )
     return figure
 

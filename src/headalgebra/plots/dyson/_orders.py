@@ -12,13 +12,12 @@ from scipy.special import gammaln
 
 from headalgebra.defaults import TRUNCATION_ERROR
 from headalgebra.plots._axes import ZERO_LOOK, layer_axis, log_axis, log_limits, plot_positive
-from headalgebra.plots._panels import legend_below, reason_alone, title_model
+from headalgebra.plots._panels import legend_below, title_model
 from headalgebra.plots._runs import (
     BESIDE_LOOK,
     label_columns,
     model_columns,
     models_with_rows,
-    nothing_to_draw,
 )
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import Values, numbers, require_columns
@@ -64,13 +63,20 @@ def orders_by_depth(
 
     Raises
     ------
+    NothingToShow
+        When no model has rows.
     ValueError
         When a table lacks a column.
     """
     require_columns(dyson, "dyson", COLUMNS)
-    shown = models_with_rows(dyson, runs, initialisations=initialisations, otherwise="no orders of")
-    if not shown.beside:
-        return reason_alone(style.width_inches, nothing_to_draw(shown, "no orders to draw"))
+    shown = models_with_rows(
+        dyson,
+        runs,
+        initialisations=initialisations,
+        otherwise="no orders",
+        nothing="no orders to draw",
+        values=PANELS,
+    )
     colours = style.model_colours(runs)
     figure, columns = model_columns(len(shown.beside), style.width_inches, heights=(1.35, 1.15))
     limits = [
@@ -94,7 +100,9 @@ def orders_by_depth(
         panels[0].plot(order, guide(order, norm), scaley=False, **GUIDE_LOOK)
         panels[1].axhline(truncation_error, **BOUND_LOOK)
         title_model(panels[0], model, style, initialised, {"no orders": norm})
-    label_columns(columns, x="order $k$", y=(r"$\|T_k\|\,/\,\|x_L\|$", "error $e_k$"))
+    note = label_columns(
+        columns, x="order $k$", y=(r"$\|T_k\|\,/\,\|x_L\|$", "error $e_k$"), note=shown.note
+    )
     small = any((numbers(dyson[name]) < FLOOR).any() for name in COLUMNS[2:])
     legend_below(
         figure,
@@ -106,7 +114,7 @@ def orders_by_depth(
             Line2D([], [], label=f"bound {truncation_error:g}", **BOUND_LOOK),
             *([Line2D([], [], label="below $10^{-8}$", **ZERO_LOOK)] if small else []),
         ],
-        shown.note,
+        note,
     )
     return figure
 

@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.ticker import FixedLocator
 
-from headalgebra.plots._panels import label_outside, legend_below, reason_alone, title_panel
+from headalgebra.plots._nothing import NothingToShow
+from headalgebra.plots._panels import label_outside, legend_below, title_panel
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
 
@@ -42,6 +43,8 @@ def pseudospectra(pseudospectra: pd.DataFrame, style: FigureStyle) -> Figure:
 
     Raises
     ------
+    NothingToShow
+        When all heads are zero.
     ValueError
         When the table lacks a column.
     """
@@ -52,7 +55,7 @@ def pseudospectra(pseudospectra: pd.DataFrame, style: FigureStyle) -> Figure:
         key=lambda found: float(found[1]["henrici"].iloc[0]),
     )
     if not every:
-        return reason_alone(style.width_inches, "no head to draw: all of them are zero")
+        raise NothingToShow("no head to draw: all of them are zero")
     # A model whose layers are measured apart has two heads of every part of them.
     heads = every if len(every) == 1 else [every[0], every[-1]]
     in_a_row = min(len(heads), max(1, int(style.width_inches / SMALLEST_PANEL)), 2)

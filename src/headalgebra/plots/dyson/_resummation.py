@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from headalgebra.plots._axes import log_axis, log_limits, plot_positive, zero_legend
-from headalgebra.plots._panels import legend_below, reason_alone, title_model, title_panel
-from headalgebra.plots._runs import label_columns, model_columns, models_with_rows, nothing_to_draw
+from headalgebra.plots._panels import legend_below, title_model, title_panel
+from headalgebra.plots._runs import label_columns, model_columns, models_with_rows
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
 
@@ -61,13 +61,20 @@ def resummation_by_terms(
 
     Raises
     ------
+    NothingToShow
+        When no model has rows.
     ValueError
         When a table lacks a column.
     """
     require_columns(resummation, "resummation", COLUMNS)
-    shown = models_with_rows(resummation, runs, initialisations={}, otherwise="too few blocks")
-    if not shown.beside:
-        return reason_alone(style.width_inches, nothing_to_draw(shown, "nothing is resummed"))
+    shown = models_with_rows(
+        resummation,
+        runs,
+        initialisations={},
+        otherwise="too few blocks",
+        nothing="nothing is resummed",
+        values=("median",),
+    )
     palette = sns.color_palette(style.model_palette, len(METHODS) - 1)
     looks = {
         method: {"color": colour, "markersize": 2.6, **look}
@@ -90,10 +97,11 @@ def resummation_by_terms(
                 title_model(axes, model, style, initialised, missing)
             else:
                 title_panel(axes, "", missing)
-    label_columns(
+    note = label_columns(
         columns,
         x="last term $m$",
         y=tuple(f"error, {name}" for name in ("states", "sums")),
+        note=shown.note,
     )
     legend_below(
         figure,
@@ -101,7 +109,7 @@ def resummation_by_terms(
             *(Line2D([], [], label=METHODS[method][0], **look) for method, look in looks.items()),
             *zero_legend(resummation["median"]),
         ],
-        shown.note,
+        note,
     )
     return figure
 

@@ -10,13 +10,12 @@ from matplotlib.lines import Line2D
 
 from headalgebra.defaults import SMALL_UPDATE, STABLE_RANK
 from headalgebra.plots._axes import layer_axis, log_axis, log_limits, plot_positive, zero_legend
-from headalgebra.plots._panels import legend_below, reason_alone, title_model, title_panel
+from headalgebra.plots._panels import legend_below, title_model, title_panel
 from headalgebra.plots._runs import (
     BESIDE_LOOK,
     label_columns,
     model_columns,
     models_with_rows,
-    nothing_to_draw,
 )
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
@@ -67,13 +66,20 @@ def saturation_by_depth(
 
     Raises
     ------
+    NothingToShow
+        When no model has rows.
     ValueError
         When a table lacks a column.
     """
     require_columns(states, "states", ("model", "layer", *PANELS, LATER))
-    shown = models_with_rows(states, runs, initialisations=initialisations, otherwise="no states")
-    if not shown.beside:
-        return reason_alone(style.width_inches, nothing_to_draw(shown, "no states to draw"))
+    shown = models_with_rows(
+        states,
+        runs,
+        initialisations=initialisations,
+        otherwise="no states",
+        nothing="no states to draw",
+        values=(*PANELS, LATER),
+    )
     colours = style.model_colours(runs)
     figure, columns = model_columns(len(shown.beside), style.width_inches, heights=(1.25, 1.1, 1.1))
     bounds = {"update_ratio": small_update, "stable_rank": stable_rank}
@@ -103,7 +109,9 @@ def saturation_by_depth(
                 title_model(axes, model, style, initialised, {reason: numbers(rows[column])})
             else:
                 title_panel(axes, "", {reason: numbers(rows[column])})
-    label_columns(columns, x="layer", y=[name for name, _ in PANELS.values()])
+    note = label_columns(
+        columns, x="layer", y=[name for name, _ in PANELS.values()], note=shown.note
+    )
     legend_below(
         figure,
         [
@@ -113,7 +121,7 @@ def saturation_by_depth(
             Line2D([], [], label=f"bounds {small_update:g} and {stable_rank:g}", **BOUND_LOOK),
             *zero_legend(*(states[column] for column in (*PANELS, LATER))),
         ],
-        shown.note,
+        note,
     )
     return figure
 

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from headalgebra.plots._panels import legend_below, reason_alone
+from headalgebra.plots._nothing import NothingToShow
+from headalgebra.plots._panels import legend_below
 from headalgebra.plots._runs import NOT_RUN
 from headalgebra.plots._style import (
     INITIAL_LINE,
@@ -66,6 +67,8 @@ def symmetric_share_by_depth(
 
     Raises
     ------
+    NothingToShow
+        When all heads are zero.
     ValueError
         When a table lacks a column.
     """
@@ -74,7 +77,7 @@ def symmetric_share_by_depth(
     heads = normality[normality["operator"].str.startswith("head ")].astype({"model": str})
     shares = heads[(heads["quantity"] == SHARE) & heads["value"].notna()]
     if shares.empty:
-        return reason_alone(style.width_inches, "no heads to draw: all of them are zero")
+        raise NothingToShow("no heads to draw: all of them are zero")
     chance = heads[heads["quantity"] == CHANCE].groupby("model")["value"].mean()
     kinds = dict(zip(runs["model"].astype(str), runs["kind"].fillna(""), strict=True))
     drawn = [model for model in kinds if model in set(shares["model"])]

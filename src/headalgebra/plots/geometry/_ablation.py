@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from headalgebra.defaults import GROWTH_WITHOUT_NORMS
 from headalgebra.plots._axes import (
@@ -21,7 +22,6 @@ from headalgebra.plots._axes import (
 from headalgebra.plots._panels import (
     AT_INITIALISATION,
     legend_below,
-    reason_alone,
     title_panel,
 )
 from headalgebra.plots._runs import (
@@ -29,10 +29,9 @@ from headalgebra.plots._runs import (
     label_columns,
     model_columns,
     models_with_rows,
-    nothing_to_draw,
 )
 from headalgebra.plots._style import FigureStyle, paper_style
-from headalgebra.plots._tables import numbers, require_columns
+from headalgebra.plots._tables import Values, numbers, require_columns
 from headalgebra.plots.geometry._rows import (
     BOUND_LOOK,
     COLUMNS,
@@ -81,35 +80,45 @@ def ablation_by_layer(
 
     Raises
     ------
+    NothingToShow
+        When no model has rows.
     ValueError
         When a table lacks a column.
     """
     require_columns(geometry, "geometry", COLUMNS)
     chosen = geometry[geometry["quantity"].isin([GAIN, LATER, CHANGE, RISE])]
     shown = models_with_rows(
-        chosen, runs, initialisations=initialisations, otherwise="no norm was rescaled"
+        chosen,
+        runs,
+        initialisations=initialisations,
+        otherwise="no norm was rescaled",
+        nothing="no norms to draw",
     )
-    if not shown.beside:
-        return reason_alone(style.width_inches, nothing_to_draw(shown, "no norms to draw"))
     colours = style.model_colours(runs)
-    figure, columns = model_columns(len(shown.beside), style.width_inches, heights=(1.3, 1.1, 1.2))
+    figure, columns = model_columns(
+        len(shown.beside), style.width_inches, heights=(1.3, 1.2, 1.2), alike=False
+    )
     values = {
         quantity: numbers(of_quantity(chosen, quantity)["value"])
         for quantity in (GAIN, LATER, CHANGE, RISE)
     }
-    gain_limits = log_limits(values[GAIN], values[LATER], [1.0, growth_without_norms])
     for panels, (model, initial) in zip(columns, shown.beside.items(), strict=True):
         rows = shown.rows[model]
         look = model_look(colours[model], model, initialised)
         above, middle, below = panels
+        # Of one model may be thousands what is hundredths of another: each has axes of its own.
+        both = pd.concat([rows, *([] if initial is None else [shown.rows[initial]])])
+        of_both = {name: numbers(of_quantity(both, name)["value"]) for name in values}
         for axes in panels:
             layer_axis(axes, numbers(rows["layer"]))
-        log_axis(above.yaxis, gain_limits)
+        log_axis(
+            above.yaxis,
+            log_limits(of_both[GAIN], of_both[LATER], [1.0, growth_without_norms]),
+        )
         above.axhline(1, **BOUND_LOOK)
         above.axhline(growth_without_norms, **BOUND_LOOK)
-        log_axis(middle.yaxis, log_limits(values[CHANGE]))
-        symlog_axis(below.yaxis, LINEAR_TO)
-        below.set_ylim(*_rise_limits(values[RISE]))
+        log_axis(middle.yaxis, log_limits(of_both[CHANGE]))
+        _rise_axis(below, of_both[RISE])
         below.axhline(0, **BOUND_LOOK)
         if initial is not None:
             of_initial = shown.rows[initial]
@@ -127,7 +136,7 @@ def ablation_by_layer(
         title_panel(middle, "", missing(of_quantity(rows, CHANGE), "no changes"))
         title_panel(below, "", missing(of_quantity(rows, RISE), "no next token to predict"))
     names = (r"$\|x_l\|$ over recorded", "change of $x_L$", "loss, nats")
-    label_columns(columns, x="layer", y=names)
+    note = label_columns(columns, x="layer", y=names, note=shown.note)
     legend_below(
         figure,
         [
@@ -139,7 +148,7 @@ def ablation_by_layer(
             ),
             *zero_legend(values[GAIN], values[CHANGE]),
         ],
-        shown.note,
+        note,
     )
     return figure
 
@@ -167,8 +176,13 @@ def _draw_rise(axes: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> None:
     axes.plot(numbers(norms["place"]), numbers(norms["value"]), **look)
 
 
-def _rise_limits(rises: np.ndarray) -> tuple[float, float]:
-    """Ends of the axis with every rise inside, and a decade beyond its linear middle."""
-    low = min(-LINEAR_TO, float(np.nanmin(rises, initial=0.0)))
-    high = max(10 * LINEAR_TO, float(np.nanmax(rises, initial=0.0)))
-    return 1.6 * low, 1.6 * high
+def _rise_axis(axes: Axes, rises: Values) -> None:
+    """The y axis with every rise inside: linear where all are small, and else only about zero."""
+    low, high = float(np.nanmin(rises, initial=0.0)), float(np.nanmax(rises, initial=0.0))
+    if max(-low, high) > 10 * LINEAR_TO:
+        symlog_axis(axes.yaxis, LINEAR_TO)
+        axes.set_ylim(1.6 * min(-LINEAR_TO, low), 1.6 * max(LINEAR_TO, high))
+        return
+    margin = 0.1 * (high - low) or LINEAR_TO
+    axes.set_ylim(low - margin, high + margin)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4))

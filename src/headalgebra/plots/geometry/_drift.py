@@ -14,7 +14,6 @@ from headalgebra.plots._axes import layer_axis, log_axis, log_limits, plot_posit
 from headalgebra.plots._panels import (
     AT_INITIALISATION,
     legend_below,
-    reason_alone,
     title_panel,
 )
 from headalgebra.plots._runs import (
@@ -22,7 +21,6 @@ from headalgebra.plots._runs import (
     label_columns,
     model_columns,
     models_with_rows,
-    nothing_to_draw,
 )
 from headalgebra.plots._style import FigureStyle, paper_style
 from headalgebra.plots._tables import Values, numbers, require_columns
@@ -31,11 +29,11 @@ from headalgebra.plots.geometry._rows import MEAN_LOOK, model_look, values_of
 COLUMNS = ("model", "layer", "offset", "place", "median", "n", "note")
 
 DEPTHS = {
-    0.0: ("what enters the first block", "P"),
-    0.25: ("a quarter of the blocks", "s"),
-    0.5: ("a half", "D"),
-    0.75: ("three quarters", "^"),
-    1.0: ("the last block", "o"),
+    0.0: ("before the first block", "P"),
+    0.25: ("after a quarter of the blocks", "s"),
+    0.5: ("after half", "D"),
+    0.75: ("after three quarters", "^"),
+    1.0: ("after the last block", "o"),
 }
 """Parts of the depth whose states are drawn by offset: their names and markers."""
 
@@ -73,6 +71,8 @@ def drift_by_offset(
 
     Raises
     ------
+    NothingToShow
+        When no model has rows.
     ValueError
         When a table lacks a column.
     """
@@ -82,9 +82,9 @@ def drift_by_offset(
         runs,
         initialisations=initialisations,
         otherwise="no window slides along what it reads",
+        nothing="no drift to draw",
+        values=("median",),
     )
-    if not shown.beside:
-        return reason_alone(style.width_inches, nothing_to_draw(shown, "no drift to draw"))
     colours = style.model_colours(runs)
     shades = dict(zip(DEPTHS, style.depth_colours()(np.linspace(0, 1, len(DEPTHS))), strict=True))
     figure, columns = model_columns(len(shown.beside), style.width_inches, heights=(1.5, 1.4))
@@ -110,7 +110,9 @@ def drift_by_offset(
         title_panel(below, "", {"no drift": values_of(_at_most(rows, "before"), "median")})
         above.set_xlabel("tokens that the window slides, $k$")
         above.tick_params(labelbottom=True)
-    label_columns(columns, x="blocks passed", y=("median drift", "at the largest $k$"))
+    note = label_columns(
+        columns, x="blocks passed", y=("median drift", "at the largest $k$"), note=shown.note
+    )
     grey = {"color": "0.5"} | MEAN_LOOK
     legend_below(
         figure,
@@ -124,7 +126,7 @@ def drift_by_offset(
             *shown.beside_entries("before the norm, at initialisation"),
             *zero_legend(drift["median"]),
         ],
-        shown.note,
+        note,
     )
     return figure
 
@@ -164,7 +166,8 @@ def _counted(rows: pd.DataFrame) -> str:
     """Of how many tokens the medians are."""
     n = numbers(rows["n"])
     few, many = np.nanmin(n), np.nanmax(n)
-    return f"{few:g} tokens" if few == many else f"{few:g} to {many:g} tokens"
+    counted = f"{few:g}" if few == many else f"{few:g} to {many:g}"
+    return f"medians over {counted} tokens"
 
 
 def _last_doubling(rows: pd.DataFrame) -> list[str]:

@@ -12,13 +12,12 @@ from matplotlib.ticker import MaxNLocator
 
 from headalgebra.defaults import OFF_SHARE
 from headalgebra.plots._axes import layer_axis, log_axis, log_limits, plot_positive, zero_legend
-from headalgebra.plots._panels import legend_below, reason_alone, title_model, title_panel
+from headalgebra.plots._panels import legend_below, title_model, title_panel
 from headalgebra.plots._runs import (
     BESIDE_LOOK,
     label_columns,
     model_columns,
     models_with_rows,
-    nothing_to_draw,
 )
 from headalgebra.plots._style import FigureStyle, paper_style
 from headalgebra.plots._tables import Values, numbers, require_columns
@@ -89,16 +88,20 @@ def filter_by_layer(
 
     Raises
     ------
+    NothingToShow
+        When no model has rows.
     ValueError
         When a table lacks a column.
     """
     require_columns(geometry, "geometry", COLUMNS)
     chosen = geometry[geometry["quantity"].isin(QUANTITIES)]
     shown = models_with_rows(
-        chosen, runs, initialisations=initialisations, otherwise="no activation was seen"
+        chosen,
+        runs,
+        initialisations=initialisations,
+        otherwise="no activation was seen",
+        nothing="no activations to draw",
     )
-    if not shown.beside:
-        return reason_alone(style.width_inches, nothing_to_draw(shown, "no activations to draw"))
     colours = style.model_colours(runs)
     figure, columns = model_columns(
         len(shown.beside), style.width_inches, heights=(1.1, 1.35, 1.05, 1.05)
@@ -146,8 +149,11 @@ def filter_by_layer(
         (why,) = missing(of_quantity(rows, BITS[1]), "no bits")
         for axes, name in zip(lower, ("value", BEYOND), strict=True):
             title_panel(axes, "", {why: values_of(bits[model], name)})
-    label_columns(
-        columns, x="layer", y=("share off", "participation", "change, bits", "beyond null, bits")
+    note = label_columns(
+        columns,
+        x="layer",
+        y=("share off", "participation", "change, bits", "beyond null, bits"),
+        note=shown.note,
     )
     grey = {"color": "0.5"}
     legend_below(
@@ -162,7 +168,7 @@ def filter_by_layer(
             Line2D([], [], label=f"bounds {off_share:g} and 0", **BOUND_LOOK),
             *zero_legend(ratios["value"]),
         ],
-        shown.note,
+        note,
     )
     return figure
 

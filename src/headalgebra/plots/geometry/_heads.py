@@ -8,13 +8,12 @@ from matplotlib.lines import Line2D
 
 from headalgebra.defaults import OWN_BLOCK
 from headalgebra.plots._axes import layer_axis, log_axis, log_limits, zero_legend
-from headalgebra.plots._panels import legend_below, reason_alone, title_model, title_panel
+from headalgebra.plots._panels import legend_below, title_model, title_panel
 from headalgebra.plots._runs import (
     BESIDE_LOOK,
     label_columns,
     model_columns,
     models_with_rows,
-    nothing_to_draw,
 )
 from headalgebra.plots._style import FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
@@ -69,6 +68,8 @@ def head_axes_by_layer(
 
     Raises
     ------
+    NothingToShow
+        When no model has rows.
     ValueError
         When a table lacks a column.
     """
@@ -80,9 +81,8 @@ def head_axes_by_layer(
         runs,
         initialisations=initialisations,
         otherwise="query and key weights are not read",
+        nothing="no heads to draw",
     )
-    if not shown.beside:
-        return reason_alone(style.width_inches, nothing_to_draw(shown, "no heads to draw"))
     colours = style.model_colours(runs)
     figure, columns = model_columns(len(shown.beside), style.width_inches, heights=(1.4, 1.1, 1.1))
     limits = {}
@@ -108,7 +108,9 @@ def head_axes_by_layer(
                 title_model(axes, model, style, initialised, {reason: values_of(heads)})
             else:
                 title_panel(axes, "", {reason: values_of(heads)})
-    label_columns(columns, x="layer", y=[name for name, *_ in PANELS.values()])
+    note = label_columns(
+        columns, x="layer", y=[name for name, *_ in PANELS.values()], note=shown.note
+    )
     legend_below(
         figure,
         [
@@ -119,6 +121,6 @@ def head_axes_by_layer(
             Line2D([], [], label=f"bound {own_block:g} of the share", **BOUND_LOOK),
             *zero_legend(chosen["value"]),
         ],
-        shown.note,
+        note,
     )
     return figure

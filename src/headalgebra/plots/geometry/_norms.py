@@ -13,7 +13,6 @@ from headalgebra.plots._axes import ZERO_LOOK, layer_axis, log_axis, log_limits,
 from headalgebra.plots._panels import (
     AT_INITIALISATION,
     legend_below,
-    reason_alone,
     title_panel,
 )
 from headalgebra.plots._runs import (
@@ -21,7 +20,6 @@ from headalgebra.plots._runs import (
     label_columns,
     model_columns,
     models_with_rows,
-    nothing_to_draw,
 )
 from headalgebra.plots._style import FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
@@ -90,6 +88,8 @@ def norms_by_layer(
 
     Raises
     ------
+    NothingToShow
+        When no model has rows.
     ValueError
         When a table lacks a column.
     """
@@ -97,10 +97,12 @@ def norms_by_layer(
     drawn = [*EIGENVALUES, BEFORE, LATER, AFTER]
     chosen = geometry[geometry["quantity"].isin([*drawn, "takes_mean_off"])]
     shown = models_with_rows(
-        chosen, runs, initialisations=initialisations, otherwise="no norm was seen"
+        chosen,
+        runs,
+        initialisations=initialisations,
+        otherwise="no norm was seen",
+        nothing="no norms to draw",
     )
-    if not shown.beside:
-        return reason_alone(style.width_inches, nothing_to_draw(shown, "no norms to draw"))
     colours = style.model_colours(runs)
     norms = {model: by_norm(of_stream(rows)) for model, rows in shown.rows.items()}
     figure, columns = model_columns(len(shown.beside), style.width_inches, heights=(1.5, 1.2))
@@ -134,7 +136,9 @@ def norms_by_layer(
         second = missing(of_quantity(rows, "lambda_2"), "no eigenvalues")
         title_panel(above, style.called(model), second, remarks)
         title_panel(below, "", missing(of_quantity(rows, BEFORE), "no lengths"))
-    label_columns(columns, x="layer", y=("eigenvalue / median", "spread of lengths"))
+    note = label_columns(
+        columns, x="layer", y=("eigenvalue / median", "spread of lengths"), note=shown.note
+    )
     small = any(
         (numbers(chosen.loc[chosen["quantity"].isin(drawn), column]) < FLOOR).any()
         for column in ("value", "null")
@@ -152,7 +156,7 @@ def norms_by_layer(
             *shown.beside_entries("second, and |x|, at initialisation"),
             *([Line2D([], [], label="below $10^{-6}$", **ZERO_LOOK)] if small else []),
         ],
-        shown.note,
+        note,
     )
     return figure
 

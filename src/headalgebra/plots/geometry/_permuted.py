@@ -10,16 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 
-from headalgebra.plots._axes import ZERO_LOOK, symlog_axis
+from headalgebra.plots._axes import ZERO_LOOK, longer, symlog_axis
 from headalgebra.plots._panels import (
     AT_INITIALISATION,
-    label_outside,
     legend_below,
     model_panels,
-    reason_alone,
     title_panel,
 )
-from headalgebra.plots._runs import BESIDE_LOOK, models_with_rows, nothing_to_draw
+from headalgebra.plots._runs import BESIDE_LOOK, models_with_rows
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import Values, numbers, require_columns
 
@@ -41,8 +39,8 @@ MOVES: dict[str, tuple[float, dict[str, Any]]] = {
 }
 """Where the points of a move stand beside the middle of their group, and their markers."""
 
-QUANTITIES = {"cross_entropy": "loss, nats", "last_state": "change of $x_L$"}
-"""What a permutation is judged by, as titles have it."""
+QUANTITIES = {"cross_entropy": "rise of the loss, nats", "last_state": "change of $x_L$"}
+"""What a permutation is judged by; a model has one of them."""
 
 LINEAR_TO = 0.01
 """Up to so much the axis is linear."""
@@ -91,22 +89,32 @@ def permuted_axes(
 
     Raises
     ------
+    NothingToShow
+        When no model has rows.
     ValueError
         When a table lacks a column.
     """
     require_columns(axes, "axes", COLUMNS)
     shown = models_with_rows(
-        axes, runs, initialisations=initialisations, otherwise="no axes were permuted"
+        axes,
+        runs,
+        initialisations=initialisations,
+        otherwise="no axes were permuted",
+        nothing="no permutations to draw",
+        values=("mean",),
     )
-    if not shown.beside:
-        return reason_alone(style.width_inches, nothing_to_draw(shown, "no permutations to draw"))
     colours = style.model_colours(runs)
-    figure, panels = model_panels(len(shown.beside), style.width_inches, panel_height=2.1)
-    limits = _limits(axes)
+    figure, panels = model_panels(
+        len(shown.beside), style.width_inches, panel_height=2.1, alike=False
+    )
+    limits = {name: _limits(rows) for name, rows in axes.groupby("quantity")}
+    errors = False
     for panel, (model, initial) in zip(panels, shown.beside.items(), strict=True):
         rows = shown.rows[model]
         symlog_axis(panel.yaxis, LINEAR_TO)
-        panel.set_ylim(*limits)
+        (quantity,) = rows["quantity"].unique()
+        panel.set_ylim(*limits[quantity])
+        panel.set_ylabel(QUANTITIES.get(quantity, quantity))
         panel.set_xlim(-0.5, len(GROUPS) - 0.5)
         panel.xaxis.set_major_locator(FixedLocator([*range(len(GROUPS))]))
         panel.set_xticks([*range(len(GROUPS))], [*GROUPS])
@@ -121,13 +129,9 @@ def permuted_axes(
         face = {"markerfacecolor": "white"} if model in initialised else {}
         for moved, (_, marker) in MOVES.items():
             look = {"color": colours[model]} | POINT_LOOK | marker | face
-            _draw(panel, rows, moved, look)
+            errors |= _draw(panel, rows, moved, look)
         remarks = [AT_INITIALISATION] if model in initialised else []
-        remarks += [
-            QUANTITIES[name] for name in dict.fromkeys(rows["quantity"]) if name in QUANTITIES
-        ]
         title_panel(panel, style.called(model), _missing(rows), remarks)
-    label_outside(panels, x="", y="rise or change")
     drawn = " or ".join(f"{n:g}" for n in sorted({*numbers(axes["permutations"])} - {0}))
     rounded = (np.abs(numbers(axes["mean"])) <= ROUNDING).any()
     legend_below(
@@ -137,7 +141,11 @@ def permuted_axes(
                 Line2D([], [], color="0.5", label=f"{moved} blocks", **(POINT_LOOK | look))
                 for moved, (_, look) in MOVES.items()
             ),
-            Line2D([], [], color="0.5", label=f"± standard error of {drawn}", **ERROR_KEY),
+            *(
+                [Line2D([], [], color="0.5", label=f"± standard error of {drawn}", **ERROR_KEY)]
+                if errors
+                else []
+            ),
             *(
                 [
                     Line2D(
@@ -164,8 +172,8 @@ def _missing(rows: pd.DataFrame) -> dict[str, Values]:
 
 def _draw(
     panel: Axes, rows: pd.DataFrame, moved: str, look: dict[str, Any], aside: float = 0.0
-) -> None:
-    """The points of a move, one in each group; zeros are marked."""
+) -> bool:
+    """The points of a move, one in each group, zeros marked; whether their errors can be seen."""
     at = rows.set_index(["permuted", "moved"])
     keys = [(which, f"{before}{moved}") for which, before in GROUPS.values()]
     found = at.reindex(keys)
@@ -175,6 +183,7 @@ def _draw(
     panel.vlines(place, mean - error, mean + error, color=look["color"], linewidth=0.9, zorder=2.9)
     panel.plot(place, np.where(zero, np.nan, mean), **look)
     panel.plot(place[zero], mean[zero], **(ZERO_LOOK | {"zorder": 4}))
+    return longer(panel, mean - error, mean + error, POINT_LOOK["markersize"])
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:

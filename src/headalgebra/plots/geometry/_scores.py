@@ -13,13 +13,12 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from headalgebra.defaults import COSINE_R2, SCORE_STD_FROM, SCORE_STD_TO
 from headalgebra.plots._axes import layer_axis, log_axis, log_limits, plot_positive
-from headalgebra.plots._panels import legend_below, reason_alone, title_model, title_panel
+from headalgebra.plots._panels import legend_below, title_model, title_panel
 from headalgebra.plots._runs import (
     BESIDE_LOOK,
     label_columns,
     model_columns,
     models_with_rows,
-    nothing_to_draw,
 )
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
@@ -80,6 +79,8 @@ def scores_by_layer(
 
     Raises
     ------
+    NothingToShow
+        When no model has rows.
     ValueError
         When a table lacks a column.
     """
@@ -93,9 +94,8 @@ def scores_by_layer(
         runs,
         initialisations=initialisations,
         otherwise="no scores were seen",
+        nothing="no scores to draw",
     )
-    if not shown.beside:
-        return reason_alone(style.width_inches, nothing_to_draw(shown, "no scores to draw"))
     colours = style.model_colours(runs)
     figure, columns = model_columns(len(shown.beside), style.width_inches, heights=(1.3, 1.2, 1.2))
     std_limits = log_limits(
@@ -133,10 +133,11 @@ def scores_by_layer(
         middle.tick_params(labelbottom=True)
         log_axis(below.yaxis, initial_limits)
         _draw_drawn(below, rows)
-    label_columns(
+    note = label_columns(
         columns,
         x="width $d_k$ of a drawn head",
         y=("sd of scores", "$R^2$ on the cosine", "drawn heads"),
+        note=shown.note,
     )
     legend_below(
         figure,
@@ -151,7 +152,7 @@ def scores_by_layer(
             Line2D([], [], label="what is expected of it, $dσ^2$", **NULL_LOOK),
             Line2D([], [], label="drawn: variance / independent", **RATIO_LOOK),
         ],
-        shown.note,
+        note,
     )
     return figure
 

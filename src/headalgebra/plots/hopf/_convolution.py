@@ -14,10 +14,9 @@ from headalgebra.plots._panels import (
     label_outside,
     legend_below,
     model_panels,
-    reason_alone,
     title_panel,
 )
-from headalgebra.plots._runs import BESIDE_LOOK, models_with_rows, nothing_to_draw
+from headalgebra.plots._runs import BESIDE_LOOK, models_with_rows
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
 
@@ -60,6 +59,8 @@ def convolution_by_head(
 
     Raises
     ------
+    NothingToShow
+        When no model has rows.
     ValueError
         When a table lacks a column.
     """
@@ -68,10 +69,12 @@ def convolution_by_head(
     )
     chosen = convolution[convolution["quantity"].isin(["convolution_share", "impulse_share"])]
     shown = models_with_rows(
-        chosen, runs, initialisations=initialisations, otherwise="no convolution fitted"
+        chosen,
+        runs,
+        initialisations=initialisations,
+        otherwise="no convolution fitted",
+        nothing="no attention to draw",
     )
-    if not shown.beside:
-        return reason_alone(style.width_inches, nothing_to_draw(shown, "no attention to draw"))
     colours = style.model_colours(runs)
     figure, panels = model_panels(len(shown.beside), style.width_inches, panel_height=1.6)
     for axes, (model, initial) in zip(panels, shown.beside.items(), strict=True):

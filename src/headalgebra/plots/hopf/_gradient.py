@@ -12,14 +12,13 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
-from headalgebra.plots._axes import layer_axis, symlog_axis
-from headalgebra.plots._panels import legend_below, reason_alone, title_model, title_panel
+from headalgebra.plots._axes import layer_axis, longer, symlog_axis
+from headalgebra.plots._panels import legend_below, title_model, title_panel
 from headalgebra.plots._runs import (
     BESIDE_LOOK,
     label_columns,
     model_columns,
     models_with_rows,
-    nothing_to_draw,
 )
 from headalgebra.plots._style import INK, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
@@ -32,7 +31,15 @@ COSINE, CHANGE = "gradient_cosine", "gradient_first_order"
 LINEAR_TO = 10.0
 """Nats that a linear scale of the change reaches; a longer one is logarithmic beyond 1."""
 
-MEAN_LOOK: dict[str, Any] = {"marker": "o", "markeredgecolor": INK, "zorder": 3}
+MARKER = 3.2
+"""Points, what hides an interval that is no longer."""
+
+MEAN_LOOK: dict[str, Any] = {
+    "marker": "o",
+    "markersize": MARKER,
+    "markeredgecolor": INK,
+    "zorder": 3,
+}
 CHANCE_LOOK: dict[str, Any] = {"color": "0.5", "alpha": 0.2, "linewidth": 0, "zorder": 1}
 ZERO_LINE: dict[str, Any] = {"color": "0.55", "linewidth": 0.5, "zorder": 1.5}
 
@@ -66,6 +73,8 @@ def gradient_by_layer(
 
     Raises
     ------
+    NothingToShow
+        When no model has rows.
     ValueError
         When a table lacks a column.
     """
@@ -77,9 +86,8 @@ def gradient_by_layer(
         runs,
         initialisations=initialisations,
         otherwise="no next token, so no loss",
+        nothing="no gradient to draw",
     )
-    if not shown.beside:
-        return reason_alone(style.width_inches, nothing_to_draw(shown, "no gradient to draw"))
     colours = style.model_colours(runs)
     layers_of = {model: _by_layer(rows) for model, rows in shown.rows.items()}
     figure, columns = model_columns(len(shown.beside), style.width_inches, heights=(1.4, 1.2))
@@ -87,6 +95,7 @@ def gradient_by_layer(
         quantity: _limits([layers_of[model] for model in shown.beside], quantity)
         for quantity in (COSINE, CHANGE)
     }
+    intervals = False
     for panels, (model, initial) in zip(columns, shown.beside.items(), strict=True):
         layers = layers_of[model]
         face = {"markerfacecolor": "white"} if model in initialised else {}
@@ -103,22 +112,24 @@ def gradient_by_layer(
             if initial is not None:
                 beside = layers_of[initial]
                 axes.plot(numbers(beside["layer"]), numbers(beside[quantity]), **BESIDE_LOOK)
-            _draw_mean(axes, layers, quantity, look)
+            intervals |= _draw_mean(axes, layers, quantity, look)
         title_model(panels[0], model, style, initialised, {"no cosines": numbers(layers[COSINE])})
         title_panel(panels[1], "", {"no change of the loss": numbers(layers[CHANGE])})
-    label_columns(
-        columns,
-        x="layer",
-        y=("cosine", "change, nats"),
-    )
+    note = label_columns(columns, x="layer", y=("cosine", "change, nats"), note=shown.note)
     legend_below(
         figure,
         [
-            Line2D([], [], color="0.5", label="mean and 95 % interval", **MEAN_LOOK),
+            Line2D(
+                [],
+                [],
+                color="0.5",
+                label="mean and 95 % interval" if intervals else "mean",
+                **MEAN_LOOK,
+            ),
             *shown.beside_entries(),
             Patch(label="a token with another token's update, ± one sd", **CHANCE_LOOK),
         ],
-        shown.note,
+        note,
     )
     return figure
 
@@ -157,7 +168,9 @@ def _draw_chance(axes: Axes, layers: pd.DataFrame) -> None:
     axes.vlines(layer, mean - spread, mean + spread, color="0.6", linewidth=0.6, zorder=1.2)
 
 
-def _draw_mean(axes: Axes, layers: pd.DataFrame, quantity: str, look: dict[str, Any]) -> None:
+def _draw_mean(axes: Axes, layers: pd.DataFrame, quantity: str, look: dict[str, Any]) -> bool:
+    """The means of a quantity; whether their intervals can be seen beside the markers."""
     layer, mean, half = (numbers(layers[name]) for name in ("layer", quantity, f"{quantity}_half"))
     axes.vlines(layer, mean - half, mean + half, color=look["color"], linewidth=0.9, zorder=2.9)
     axes.plot(layer, mean, **look)
+    return longer(axes, mean - half, mean + half, MARKER)
