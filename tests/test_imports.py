@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("training", "measurement"),
     },
     "claims": {"columns", "seeds"},
-    "plots": {"defaults", "algebra", "claims"},
+    "plots": {"defaults", "algebra", "experiments", "claims"},
     "pages": {"claims", "plots"},
     "": {"defaults", "checkpoints", "measurement"},
     "command": {"", "defaults", "columns", "checkpoints"},

@@ -22,11 +22,14 @@ from matplotlib.patches import Rectangle
 from scipy import stats
 
 from headalgebra import columns
+from headalgebra.experiments import Experiment
+from headalgebra.experiments import compare as compared_by
+from headalgebra.plots import NothingToShow
 from headalgebra.plots._course import PANELS, interval_of_mean
+from headalgebra.plots._style import MARKERS
 from headalgebra.plots._training_axis import spread, training_axis
 from headalgebra.plots.linf import epsilon_over_training
 from headalgebra.plots.training import course_over_training, experiment
-from headalgebra.plots.training._arms import MARKERS
 
 FLOORS = {"unigram": 5.75, "bigram": 3.75, "trigram": 3.0}
 CHECKPOINTS = (0, 1, 3, 10, 48, 165, 568, 1952)
@@ -386,19 +389,39 @@ def test_an_experiment_that_no_model_is_good_enough_for_says_so(tables):
     assert draw(compare(tables)).legends[0].get_title().get_text() in ("", "None")
 
 
-def test_at_equal_loss_each_arm_names_its_own_placebo_and_runs_are_not_drawn():
+def test_at_equal_loss_each_arm_names_its_own_placebo_and_pairs_are_as_they_are_compared():
     tables = draw_tables(("weak", "strong", "placebo-weak", "placebo-strong"), 4)
-    rows = [
-        effect_row(arm, [-0.1, -0.2, -0.3], control=f"placebo-{arm}") for arm in ("weak", "strong")
-    ]
-    tables["experiments"] = pd.DataFrame(rows, columns=columns.EXPERIMENTS)
-    figure = draw(tables, comparison="equal_loss")
+    values = tables["training_values"]
+    # So high a loss as the arms' last the placebos had at some time: but for one pair.
+    losses = values["quantity"] == "validation_loss"
+    arms_alone = values["arm"].isin(["weak", "strong"])
+    values.loc[losses & arms_alone, "value"] += 0.2
+    never = values["arm"].eq("strong") & values["seed"].eq(3)
+    values.loc[losses & never, "value"] += 90
+    claim = Experiment(
+        name="exp",
+        claim="c",
+        quantity="epsilon",
+        comparison="equal_loss",
+        arms=("weak", "strong", "placebo-weak", "placebo-strong"),
+        placebo_of={"weak": "placebo-weak", "strong": "placebo-strong"},
+        bound=0.0,
+        side="below",
+        needs="all",
+    )
+    tables["experiments"] = compared_by(claim, tables["trainings"], values, seed=0)
+    figure = draw(tables, comparison="equal_loss", quantity="epsilon")
     axes = figure.axes[1]
     labels = [" ".join(label.get_text().split()) for label in axes.get_yticklabels()]
-    assert [label.split(" n = ")[0] for label in labels] == [
-        f"{arm} − placebo-{arm}" for arm in ("weak", "strong")
+    assert labels == [
+        "weak − placebo-weak n = 4 pairs",
+        "strong − placebo-strong n = 3 pairs, 1 excluded",
     ]
-    assert not any(len(line.get_xdata()) for line in axes.lines if line.get_marker() == ".")
+    pairs = [line.get_xdata() for line in axes.lines if line.get_marker() == "."]
+    assert [len(drawn) for drawn in pairs] == [4, 3]
+    means = [np.mean(drawn) for drawn in pairs]
+    np.testing.assert_allclose(means, tables["experiments"]["effect"], rtol=1e-12)
+    assert "pair of runs of one seed" in legend(figure)
     assert "at equal validation loss" in " ".join(axes.get_xlabel().split())
     assert find_collisions(figure) == []
 
@@ -462,9 +485,10 @@ def test_a_panel_without_numbers_or_of_rounding_alone_is_left_out(tables):
     figure = course(tables | {"training_values": kept})
     quantities = ("validation_loss", "epsilon", "epsilon_over_haar")
     assert {axes.get_ylabel() for axes in figure.axes} == {PANELS[name] for name in quantities}
-    none = course(tables | {"training_values": values.iloc[:0]})
-    assert not none.axes
-    assert none.texts[-1].get_text() == "no course of a training to draw"
+    last = values["step"].isna() | (values["step"] == values["step"].max())
+    for too_few in (values.iloc[:0], values[last]):
+        with pytest.raises(NothingToShow, match=r"^fewer than two checkpoints"):
+            course(tables | {"training_values": too_few})
 
 
 def test_layers_are_drawn_where_there_is_a_single_run():
@@ -533,6 +557,10 @@ def draw_series(tables, kind, **more):
 @pytest.mark.parametrize("kind", REVISIONS)
 def test_a_training_run_is_drawn_in_its_order(kind):
     tables = draw_checkpoints(REVISIONS[kind])
+    if len(REVISIONS[kind]) == 1:
+        with pytest.raises(NothingToShow, match=r"^fewer than two checkpoints"):
+            draw_series(tables, kind)
+        return
     figure = draw_series(tables, kind)
     models = [f"run.{revision}" for revision in REVISIONS[kind]]
     stepped = kind in ("steps", "single")
@@ -686,8 +714,17 @@ def test_an_experiment_that_was_not_compared_shows_its_losses(tables):
     compared = compare(tables)
     figure = draw(compared | {"experiments": compared["experiments"].iloc[:0]})
     assert len(curves(figure.axes[0])) == 3
-    assert [text.get_text() for text in figure.axes[1].texts] == ["not compared"]
+    assert len(figure.axes) == 1
+    assert figure.legends[0].get_title().get_text() == "not compared"
     assert find_collisions(figure) == []
+    no_losses = compared["training_values"].iloc[:0]
+    alone = draw(compared | {"training_values": no_losses})
+    assert len(alone.axes) == 1 and alone.legends[0].get_title().get_text() == "no losses"
+    with pytest.raises(NothingToShow, match=r"^no losses, and nothing that was compared$"):
+        draw(
+            compared
+            | {"training_values": no_losses, "experiments": compared["experiments"].iloc[:0]}
+        )
 
 
 def test_an_arm_whose_runs_all_diverged_keeps_its_row():

@@ -13,13 +13,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy.stats import t as student
 
-from headalgebra.plots._axes import ZERO_LOOK, log_axis, log_limits, plot_positive
+from headalgebra.plots._axes import ZERO_LOOK, log_axis, log_limits, longer, plot_positive
+from headalgebra.plots._nothing import NothingToShow
 from headalgebra.plots._panels import (
     MOST_COLUMNS,
     PANEL_INCHES,
     label_below,
     legend_below,
-    reason_alone,
     wrapped,
 )
 from headalgebra.plots._style import INK, FigureStyle
@@ -96,6 +96,11 @@ def draw_course(
         Label of the x axis.
     names
         Of the times 0, 1, …, where these are no numbers of steps.
+
+    Raises
+    ------
+    NothingToShow
+        When there are numbers of fewer than two times.
     """
     values = _without_rounding(values[values["arm"].isin(list(curves))])
     quantities = [
@@ -103,13 +108,15 @@ def draw_course(
         for name in PANELS
         if (numbers(values.loc[values["quantity"] == name, "value"]) > 0).any()
     ]
-    if not quantities:
-        return reason_alone(style.width_inches, "no course of a training to draw", title)
+    drawn = values[values["quantity"].isin(quantities)]
+    if drawn.dropna(subset="value")["time"].nunique() < 2:
+        raise NothingToShow("fewer than two checkpoints of a training that have numbers")
     single = len(values["run"].unique()) == 1
     depths = sorted(values.loc[values["quantity"] != LOSS, "layer"].dropna().unique())
     shades = style.depth_colours()(np.linspace(0, 1, len(depths) if single else 0))
     figure, panels = _grid(len(quantities), style.width_inches)
     figure.suptitle(title)
+    bands = False
     for axes, quantity in zip(panels, quantities, strict=True):
         rows = values[values["quantity"] == quantity]
         whole = rows[rows["layer"].isna()]
@@ -133,14 +140,14 @@ def draw_course(
             plot_positive(axes, x, y, edge=shade, color=shade, **LAYER_LOOK)
         for index, (arm, curve) in enumerate(curves.items()):
             if arm in means:
-                draw_mean(axes, means[arm], curve.look, place=index / len(curves))
+                bands |= draw_mean(axes, means[arm], curve.look, place=index / len(curves))
         axes.set_ylabel(PANELS[quantity])
     label_below(panels, time if names is None else "checkpoint")
     zero = (values.loc[values["quantity"].isin(quantities), "value"] == 0).any()
     legend_below(
         figure,
         [
-            *curve_entries(curves, values, style.width_inches),
+            *curve_entries(curves, style.width_inches, bands=bands),
             *(
                 Line2D([], [], color=shades[k], label=f"layer {depths[k]:g}", **LAYER_LOOK)
                 for k in sorted({0, len(depths) // 2, len(depths) - 1})
@@ -156,13 +163,13 @@ def draw_course(
     return figure
 
 
-def curve_entries(curves: Mapping[str, Curve], values: pd.DataFrame, width: float) -> list[Artist]:
-    """What a legend says of the arms, and of the bands if an arm has several runs."""
+def curve_entries(curves: Mapping[str, Curve], width: float, *, bands: bool) -> list[Artist]:
+    """What a legend says of the arms, and of bands if they are to be seen."""
     entries: list[Artist] = [
         Line2D([], [], label=wrapped(curve.label, 0.8 * width), **CURVE_LOOK, **curve.look)
         for curve in curves.values()
     ]
-    if values[["arm", "run"]].drop_duplicates()["arm"].duplicated().any():
+    if bands:
         entries.append(Patch(facecolor="0.5", alpha=0.3, label="95 % interval of the mean"))
     return entries
 
@@ -202,8 +209,13 @@ def interval_of_mean(table: pd.DataFrame, *, logarithms: bool) -> pd.DataFrame:
     )
 
 
-def draw_mean(axes: Axes, mean: pd.DataFrame, look: Mapping[str, Any], *, place: float) -> None:
-    """The curve of an arm with its interval; markers begin at a place of their own."""
+def draw_mean(axes: Axes, mean: pd.DataFrame, look: Mapping[str, Any], *, place: float) -> bool:
+    """The curve of an arm with its interval; markers begin at a place of their own.
+
+    Returns
+    -------
+    Whether the interval can be seen behind the curve.
+    """
     x = mean.index.to_numpy(np.float64)
     # On curves of many points markers would hide one another.
     every: Any = None if len(x) < 12 else (0.12 * place, 0.12)
@@ -212,6 +224,7 @@ def draw_mean(axes: Axes, mean: pd.DataFrame, look: Mapping[str, Any], *, place:
     low, high = numbers(mean["low"]), numbers(mean["high"])
     if np.isfinite(low).any():
         axes.fill_between(x, low, high, facecolor=look["color"], **BAND_LOOK)
+    return longer(axes, low, high, 3 * CURVE_LOOK["linewidth"])
 
 
 def _without_rounding(values: pd.DataFrame) -> pd.DataFrame:

@@ -13,9 +13,6 @@ FLOORS = ("unigram", "bigram", "trigram")
 TRAININGS = ("experiment", "arm", "seed", "diverged", *(f"validation_{it}" for it in FLOORS))
 VALUES = ("experiment", "arm", "seed", "step", "tokens", "layer", "quantity", "value")
 
-MARKERS = "osD^XPp*<"
-"""One an arm: their number and that of the palette's colours have no common factor."""
-
 
 @dataclass(frozen=True)
 class Arms:
@@ -64,13 +61,14 @@ def arms_of(
     if runs.empty:
         raise ValueError(f"the table trainings lacks the experiment {experiment}; give its runs")
     arms = [str(arm) for arm in runs["arm"].unique()]
-    colours = style.model_colours(pd.DataFrame({"model": arms}))
+    table = pd.DataFrame({"model": arms})
+    colours, markers = style.model_colours(table), style.model_markers(table)
     curves = {}
-    for index, arm in enumerate(arms):
+    for arm in arms:
         diverged = runs.loc[runs["arm"] == arm, "diverged"].notna()
         said = counted(int((~diverged).sum()), diverged=int(diverged.sum()))
         beside = "control, " if arm == control else ""
-        look = {"color": colours[arm], "marker": MARKERS[index % len(MARKERS)]}
+        look = {"color": colours[arm], "marker": markers[arm]}
         curves[arm] = Curve(f"{arm} ({beside}{said})", look)
     finished = runs.loc[runs["diverged"].isna(), ["arm", "seed"]].drop_duplicates()
     of_experiment = training_values[training_values["experiment"] == experiment]

@@ -40,6 +40,8 @@ def course_over_training(
 
     Raises
     ------
+    NothingToShow
+        When fewer than two checkpoints have numbers.
     ValueError
         When a table lacks a column, or ``trainings`` the experiment.
     """

@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from headalgebra.plots._panels import panel_inches, title_panel, wrapped
+from headalgebra.plots._course import LOSS
+from headalgebra.plots._panels import panel_inches, wrapped
 from headalgebra.plots._style import INK
 from headalgebra.plots._tables import Values, numbers
 from headalgebra.plots.training._arms import Arms, counted
@@ -71,17 +73,28 @@ def draw_effects(
     if comparison == "ratio":
         axes.xaxis.set_major_formatter(lambda share, _: _bound(round(share, 9), comparison))
     axes.set_xlabel(wrapped(_axis_label(quantity, comparison, one), panel_inches(axes)))
-    title_panel(axes, "", {"no effect: no runs are left": numbers(judged["effect"])})
+    if np.isnan(numbers(judged["effect"])).all():
+        # The rows stay: beside each stands why.
+        axes.text(
+            *(0.5, 0.5),
+            wrapped("no effect: no runs are left", 0.8 * panel_inches(axes)),
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            style="italic",
+        )
 
 
 def effect_entries(judged: pd.DataFrame, comparison: str) -> list[Artist]:
     """What a legend says of a panel of effects."""
     run = "single run" if comparison == "mean" else "pair of runs of one seed"
+    known = np.isfinite([numbers(judged[name]) for name in ("low", "high")]).all(axis=0).any()
+    said = "effect, 95 % interval" if known else "effect"
+    line = "-" if known else "none"
     entries: list[Artist] = [
-        Line2D([], [], color="0.4", marker="o", markeredgecolor=INK, label="effect, 95 % interval"),
+        Line2D([], [], color="0.4", marker="o", linestyle=line, markeredgecolor=INK, label=said),
     ]
-    if comparison != "equal_loss":
-        entries.append(Line2D([], [], label=run, **(RUN_LOOK | {"color": "0.3"})))
+    entries.append(Line2D([], [], label=run, **(RUN_LOOK | {"color": "0.3"})))
     claimed = judged[[is_claimed(row) for _, row in judged.iterrows()]]
     if len(claimed):
         row = claimed.iloc[0]
@@ -110,19 +123,37 @@ def is_claimed(row: "pd.Series[Any]") -> bool:
 
 
 def effects_of_runs(arms: Arms, row: "pd.Series[Any]", quantity: str, comparison: str) -> Values:
-    """The value of each run, or of each pair of runs of a seed, in the units of the effect.
-
-    Empty where the comparison is at equal loss: its pairs are compared within their courses.
-    """
+    """The value of each run, or of each pair of runs of a seed, in the units of the effect."""
     values = arms.of_runs(quantity)
     of_arm = values[values["arm"] == row["arm"]].set_index("seed")["value"].astype(float)
     if comparison == "mean":
         return numbers(of_arm)
     if comparison == "equal_loss":
-        return np.empty(0)
+        return _beyond_placebos(arms, row, quantity)
     of_control = values[values["arm"] == row["control"]].set_index("seed")["value"].astype(float)
     pairs = of_arm / of_control - 1 if comparison == "ratio" else of_arm - of_control
     return numbers(pairs.dropna())
+
+
+def _beyond_placebos(arms: Arms, row: "pd.Series[Any]", quantity: str) -> Values:
+    """The quantity of each run at its end, less its placebo's where that had the same loss."""
+    # Here, for with it comes torch, which no other figure needs.
+    from headalgebra.experiments.equal_loss import beyond_placebo
+    from headalgebra.experiments.outcomes import LeftOut, Outcomes
+
+    rows = arms.rows[arms.rows["layer"].isna() & arms.rows["quantity"].isin([quantity, LOSS])]
+    courses = rows.sort_values("step", kind="stable").groupby(["arm", "seed", "quantity"])
+    outcomes = Outcomes(
+        pd.DataFrame(),
+        {(str(arm), int(seed), str(name)): found for (arm, seed, name), found in courses},
+    )
+    beyond = []
+    for seed in sorted(rows.loc[rows["arm"] == row["arm"], "seed"].unique()):
+        with suppress(LeftOut):
+            beyond.append(
+                beyond_placebo(outcomes, str(row["arm"]), str(row["control"]), int(seed), quantity)
+            )
+    return np.array([difference for _, difference in beyond])
 
 
 def row_labels(judged: pd.DataFrame, comparison: str) -> list[str]:

@@ -14,7 +14,8 @@ from headalgebra.plots._course import (
     draw_mean,
     interval_of_mean,
 )
-from headalgebra.plots._panels import legend_below, title_panel
+from headalgebra.plots._nothing import NothingToShow
+from headalgebra.plots._panels import legend_below
 from headalgebra.plots._style import SIDE_BY_SIDE_FROM, FigureStyle, paper_style
 from headalgebra.plots._tables import numbers, require_columns
 from headalgebra.plots._training_axis import loss_axis, training_axis
@@ -79,6 +80,8 @@ def experiment(
 
     Raises
     ------
+    NothingToShow
+        When there are no losses and nothing was compared.
     ValueError
         When a table lacks a column, or ``trainings`` the experiment or one of its arms.
     """
@@ -94,23 +97,29 @@ def experiment(
         raise ValueError(
             f"the table trainings lacks the arm {strange[0]} of {experiment}; give its runs"
         )
-    n_right = max(len(judged), 1) if ranked else 1
+    n_right = len(judged) if ranked else min(len(judged), 1)
+    n_left = int(len(losses(arms)) > 0)
+    if not n_left + n_right:
+        raise NothingToShow("no losses, and nothing that was compared")
     lines = [] if ranked else [text.count("\n") + 1 for text in row_labels(judged, comparison)]
     height = max(PANEL_HEIGHT, 0.7 + LINE_HEIGHT * len(lines) * (max(lines, default=0) + 0.5))
-    figure, (left, *right) = _panels(1 + n_right, style.width_inches, height)
+    figure, panels = _panels(n_left + n_right, style.width_inches, height)
     figure.suptitle(title)
-    _draw_losses(left, arms)
-    entries: list[Artist] = curve_entries(arms.curves, arms.rows, style.width_inches)
-    if judged.empty:
-        title_panel(right[0], "", {"not compared": numbers(judged["effect"])})
-        right[0].set_axis_off()
-    elif ranked:
+    bands = any([_draw_losses(axes, arms) for axes in panels[:n_left]])
+    right = panels[n_left:]
+    entries: list[Artist] = curve_entries(arms.curves, style.width_inches, bands=bands)
+    if ranked:
         for axes, (_, row) in zip(right, judged.iterrows(), strict=True):
             draw_scatter(axes, arms, row, cells=cells)
-    else:
+    elif n_right:
         draw_effects(right[0], arms, judged, quantity, comparison)
         entries += effect_entries(judged, comparison)
-    legend_below(figure, entries, _above_floor(judged))
+    notes = [
+        "" if n_left else "no losses",
+        "" if n_right else "not compared",
+        _above_floor(judged),
+    ]
+    legend_below(figure, entries, "; ".join(filter(None, notes)))
     return figure
 
 
@@ -134,20 +143,21 @@ def _panels(n_panels: int, width: float, height: float) -> tuple[Figure, list[Ax
     return figure, [*figure.subplots(*shape, squeeze=False).flat]
 
 
-def _draw_losses(axes: Axes, arms: Arms) -> None:
+def _draw_losses(axes: Axes, arms: Arms) -> bool:
+    """The validation losses of each arm; whether intervals of their means can be seen."""
     rows = losses(arms)
     means = {
         arm: interval_of_mean(by_time(of_arm), logarithms=False)
         for arm, of_arm in rows.groupby("arm", sort=False)
     }
-    if not means:
-        title_panel(axes, "", {"no losses": numbers(rows["value"])})
-        axes.set_axis_off()
-        return
     training_axis(axes, numbers(rows["time"]))
     loss_axis(axes, arms.floors, numbers(rows["value"]))
-    for index, (arm, curve) in enumerate(arms.curves.items()):
-        if arm in means:
-            draw_mean(axes, means[arm], curve.look, place=index / len(arms.curves))
     axes.set_xlabel("tokens read in training")
     axes.set_ylabel("validation loss, nats a token")
+    return any(
+        [
+            draw_mean(axes, means[arm], curve.look, place=index / len(arms.curves))
+            for index, (arm, curve) in enumerate(arms.curves.items())
+            if arm in means
+        ]
+    )
