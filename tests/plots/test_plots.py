@@ -1059,6 +1059,7 @@ def test_size_is_the_largest_value_and_step_of_each_model():
         np.testing.assert_allclose(initial.get_ydata(), [0.2 if axes is figure.axes[0] else 0.1])
         assert rest[0].get_color() != trained.get_color()
         assert zeros_drawn(axes) == ([] if other else [pytest.approx(a)])
+    assert find_collisions(figure) == [] and find_cut_off(figure) == []
 
 
 def test_layers_that_are_not_neighbours_make_no_step():

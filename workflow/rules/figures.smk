@@ -45,8 +45,8 @@ FIGURES = {
         title="Pairs of heads",
         category="Non-commutativity",
         plot="linf.commutator_maps",
-        tables={"pairs": table_of_model("pairs")},
-        settings=of_its_model,
+        tables={"pairs": of_every_model(paths.model_table("pairs"))},
+        settings=lambda wildcards: {"model": wildcards.model},
         per="model",
     ),
     "training": Figure(
@@ -105,7 +105,7 @@ FIGURES = {
         title="Tower and gauge by depth",
         category="Higher brackets",
         plot="linf.tower_by_depth",
-        tables={"tower": paths.study_table(STUDY.study, "tower")},
+        tables={**LAYERS_TABLE, "tower": paths.study_table(STUDY.study, "tower")},
         settings=INITIALISED,
     ),
     "chance": Figure(
@@ -128,8 +128,6 @@ FIGURES = {
 }
 if "algebra" not in WINGS:
     FIGURES = {}
-elif not any(gpt2_medium(STUDY.models).values()):
-    del FIGURES["gpt2_medium"]
 
 
 EXPERIMENTS_TABLE = {table: paths.study_table(STUDY.study, table) for table in EXPERIMENT_TABLES}

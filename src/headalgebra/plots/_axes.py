@@ -27,6 +27,9 @@ SHORTEST_LOG_AXIS = np.log10(6)
 NARROWEST_BAND = 0.14
 """Share of an axis that the lowest and highest band have at least, room for their names."""
 
+LAID_OUT = 0.7
+"""About how much of its height a panel keeps when titles and labels have their places."""
+
 ZERO_LOOK: dict[str, Any] = {
     "linestyle": "none",
     "marker": "v",
@@ -36,6 +39,11 @@ ZERO_LOOK: dict[str, Any] = {
 }
 
 EDGE_LOOK: dict[str, Any] = {"linestyle": "none", "markersize": 3, "zorder": 4}
+EDGE_KEY: dict[str, Any] = EDGE_LOOK | {
+    "marker": "v",
+    "color": "0.3",
+    "label": "goes on to 0 or without end",
+}
 
 
 def plot_positive(axes: Axes, x: Values, y: Values, *, edge: object = INK, **look: Any) -> None:
@@ -55,10 +63,14 @@ def plot_positive(axes: Axes, x: Values, y: Values, *, edge: object = INK, **loo
 
 def draw_spread(
     axes: Axes, x: Values, low: Values, high: Values, *, colour: object, zorder: float = 2.0
-) -> None:
+) -> bool:
     """Bars on a log axis whose limits are set.
 
     One that begins at 0, or has no end, has a filled triangle on that edge of the panel.
+
+    Returns
+    -------
+    Whether there is such a triangle.
     """
     known = (low >= 0) & (high > 0)
     bottom, top = axes.get_ylim()
@@ -70,7 +82,8 @@ def draw_spread(
         linewidth=0.7,
         zorder=zorder,
     )
-    for beyond, edge, marker in ((known & (low == 0), 0, "v"), (known & np.isinf(high), 1, "^")):
+    going_on = ((known & (low == 0), 0, "v"), (known & np.isinf(high), 1, "^"))
+    for beyond, edge, marker in going_on:
         if beyond.any():
             axes.plot(
                 x[beyond],
@@ -80,13 +93,13 @@ def draw_spread(
                 color=colour,
                 **(EDGE_LOOK | {"marker": marker}),
             )
+    return any(bool(beyond.any()) for beyond, *_ in going_on)
 
 
 def longer(axes: Axes, low: Values, high: Values, points: float) -> bool:
     """Whether an interval along the y axis is longer on paper than so many points.
 
-    What is not would hide behind a line so wide or a marker so large. Limits are set before; that
-    the panel will be laid out anew makes little of a difference.
+    What is not would hide behind a line so wide or a marker so large. Limits are set before.
     """
     known = np.isfinite(low) & np.isfinite(high)
     bottom, top = axes.get_ylim()
@@ -94,7 +107,7 @@ def longer(axes: Axes, low: Values, high: Values, points: float) -> bool:
     pixels = axes.transData.transform(np.stack([np.zeros(ends.size), ends.ravel()], axis=1))[:, 1]
     lengths = np.abs(np.diff(pixels.reshape(2, -1), axis=0))
     assert axes.figure is not None
-    return bool((lengths * 72 / axes.figure.dpi > points).any())
+    return bool((LAID_OUT * lengths * 72 / axes.figure.dpi > points).any())
 
 
 def isolated(values: Values) -> list[int]:
@@ -108,14 +121,6 @@ def zero_legend(*values: Iterable[float]) -> list[Line2D]:
     """A legend entry for the zeros, if there are any."""
     if 0 in chain(*values):
         return [Line2D([], [], label="exactly 0", **ZERO_LOOK)]
-    return []
-
-
-def edge_legend(*ends: Iterable[float]) -> list[Line2D]:
-    """A legend entry for bars of `draw_spread` that go on beyond the panel, if there are any."""
-    if any(end == 0 or np.isinf(end) for end in chain(*ends)):
-        look = EDGE_LOOK | {"marker": "v", "color": "0.3"}
-        return [Line2D([], [], label="goes on to 0 or without end", **look)]
     return []
 
 

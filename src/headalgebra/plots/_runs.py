@@ -230,7 +230,7 @@ def _take_away(panels: Sequence[Axes]) -> None:
         spec, figure = axes.get_subplotspec(), axes.figure
         assert spec is not None and isinstance(figure, Figure)
         grid = spec.get_gridspec()
-        inches = [*grid.get_height_ratios()]
+        inches: list[float] = np.asarray(grid.get_height_ratios()).tolist()
         if inches[spec.rowspan.start] > NO_HEIGHT:
             # The first of the row: ratios are inches as `model_columns` sets them.
             figure.set_figheight(figure.get_figheight() - inches[spec.rowspan.start])

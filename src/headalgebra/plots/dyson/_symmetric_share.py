@@ -115,7 +115,7 @@ def symmetric_share_by_depth(
         [
             *(Line2D([], [], label=style.called(model), **look) for model, look in looks.items()),
             Line2D([], [], color="0.4", label="a head", **HEADS_LOOK),
-            Line2D([], [], label=r"chance $\frac{1}{2}+\frac{1}{2d}$", **CHANCE_LOOK),
+            Line2D([], [], label="chance $1/2+1/(2d)$", **CHANCE_LOOK),
         ],
         f"no heads, or all of them zero: {missing}" if missing else "",
     )

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from headalgebra.plots._axes import (
+    EDGE_KEY,
     draw_spread,
-    edge_legend,
     layer_axis,
     log_axis,
     log_limits,
@@ -106,12 +106,12 @@ def ratios_to_chance(
         rows_by_model(layers[["model", "layer"]].join(every), "layers"),
         [f"{quantity}_ratio" for quantity in QUANTITIES],
         style,
-        otherwise="nothing to compare, which needs two heads",
+        otherwise="nothing to compare with the pooled null",
     )
     colours = style.model_colours(layers)
     figure, panels = model_panels(len(models), style.width_inches, panel_height=1.6)
     limits = log_limits(*(numbers(every[column]) for column in every), [1.0])
-    bars = False
+    bars = edges = False
     for axes, (model, rows) in zip(panels, models.items(), strict=True):
         layer = numbers(rows["layer"])
         log_axis(axes.yaxis, limits)
@@ -122,7 +122,7 @@ def ratios_to_chance(
             ratio = numbers(rows[f"{quantity}_ratio"])
             low, high = (rows[f"{quantity}_{end}"].to_numpy() for end in ENDS[1:])
             bars |= longer(axes, low, high, MARKER)
-            draw_spread(axes, at, low, high, colour=colours[model], zorder=2.4)
+            edges |= draw_spread(axes, at, low, high, colour=colours[model], zorder=2.4)
             plot_positive(axes, at, ratio, color=colours[model], **look)
         title_model(
             *(axes, model, style, initialised),
@@ -139,9 +139,7 @@ def ratios_to_chance(
             *(Line2D([], [], color="0.5", label=name, **look) for name, look in LOOKS.values()),
             Line2D([], [], label="chance", **CHANCE_LOOK),
             *([Line2D([], [], label="over 95 % of the draws", **SPREAD_KEY)] if bars else []),
-            *edge_legend(
-                *(every[f"{quantity}_{end}"] for quantity in QUANTITIES for end in ENDS[1:])
-            ),
+            *([Line2D([], [], **EDGE_KEY)] if edges else []),
             *zero_legend(*(every[f"{quantity}_ratio"] for quantity in QUANTITIES)),
         ],
         note,

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from headalgebra.plots._axes import (
+    EDGE_KEY,
     draw_spread,
-    edge_legend,
     layer_axis,
     log_axis,
     log_limits,
@@ -22,7 +22,7 @@ from headalgebra.plots._axes import (
 from headalgebra.plots._nothing import NothingToShow
 from headalgebra.plots._panels import label_below, legend_below, wrapped
 from headalgebra.plots._style import INK, FigureStyle, darkened, paper_style
-from headalgebra.plots._tables import Values, numbers, require_columns
+from headalgebra.plots._tables import numbers, require_columns
 
 PANELS = {
     "epsilon": ("ε", "no ε, which needs two heads"),
@@ -41,7 +41,7 @@ NULLS: dict[str, tuple[str, str]] = {
 }
 """What the nulls are called and their markers."""
 
-FEW_LAYERS = 12
+FEW_LAYERS = 8
 """Up to so many layers two panels stand side by side; more need the whole width."""
 
 PANEL_HEIGHT = 1.75
@@ -114,12 +114,10 @@ def beside_chance(
     palette = sns.color_palette(style.model_palette, len(NULLS))
     colours = {null: darkened(colour) for null, colour in zip(NULLS, palette, strict=True)}
     found = [null for null in NULLS if null in set(nulls["null"])]
-    ends: list[Values] = []
-    bars = False
+    bars = edges = False
     for axes, quantity in zip(panels, shown, strict=True):
         of_quantity = nulls[nulls["quantity"] == quantity].sort_values("layer", kind="stable")
         spread = [numbers(of_quantity[name]) for name in ("mean", "low", "high")]
-        ends.append(spread[1])
         values = numbers(layers[quantity])
         log_axis(axes.yaxis, log_limits(values, *spread))
         layer_axis(axes, numbers(layers["layer"]))
@@ -127,7 +125,9 @@ def beside_chance(
         for place, null in enumerate(found):
             rows = of_quantity[of_quantity["null"] == null]
             aside = (place + 0.5) / len(found) - 0.5
-            bars |= _draw_null(axes, rows, APART * aside, NULLS[null][1], colours[null])
+            marker, colour = NULLS[null][1], colours[null]
+            seen, beyond = _draw_null(axes, rows, APART * aside, marker, colour)
+            bars, edges = bars | seen, edges | beyond
         axes.set_ylabel(PANELS[quantity][0])
     label_below(panels, "layer")
     legend_below(
@@ -146,7 +146,7 @@ def beside_chance(
                 for null in found
             ),
             *([Line2D([], [], label="95 % of the draws", **SPREAD_KEY)] if bars else []),
-            *edge_legend(*ends),
+            *([Line2D([], [], **EDGE_KEY)] if edges else []),
             *zero_legend(*(layers[quantity] for quantity in shown)),
         ],
         "; ".join(missing),
@@ -167,11 +167,11 @@ def _panels(n_panels: int, n_layers: int, width: float) -> tuple[Figure, list[Ax
 
 def _draw_null(
     axes: Axes, rows: pd.DataFrame, aside: float, marker: str, colour: tuple[float, ...]
-) -> bool:
-    """The draws of a null by layer; whether their spread can be seen beside the points."""
+) -> tuple[bool, bool]:
+    """The draws of a null by layer; whether bars can be seen, and whether one leaves the panel."""
     layer, mean, low, high = (numbers(rows[name]) for name in ("layer", "mean", "low", "high"))
-    draw_spread(axes, layer + aside, low, high, colour=colour)
+    beyond = draw_spread(axes, layer + aside, low, high, colour=colour)
     plot_positive(
         *(axes, layer + aside, mean), edge=colour, color=colour, marker=marker, **POINT_LOOK
     )
-    return longer(axes, low, high, POINT_LOOK["markersize"])
+    return longer(axes, low, high, POINT_LOOK["markersize"]), beyond

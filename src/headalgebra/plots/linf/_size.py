@@ -86,8 +86,8 @@ def epsilon_by_size(
     family_of = table.index.map(families)
     initial = table.index.isin(list(initialised))
     drawn = table[~initial & table["largest"].notna()]
-    of_family = drawn["parameters"].groupby(drawn.index.map(families)).nunique()
-    if of_family.max() < FEWEST_SIZES or of_family.empty:
+    n_sizes = drawn["parameters"].groupby(drawn.index.map(families)).nunique()
+    if n_sizes.empty or n_sizes.max() < FEWEST_SIZES:
         raise NothingToShow("fewer than three sizes of a family that is trained and has an ε")
     beside = style.width_inches >= SIDE_BY_SIDE_FROM
     figure = Figure(figsize=(style.width_inches, 2.6 if beside else 4.4), layout="constrained")

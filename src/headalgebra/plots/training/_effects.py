@@ -89,10 +89,11 @@ def effect_entries(judged: pd.DataFrame, comparison: str) -> list[Artist]:
     """What a legend says of a panel of effects."""
     run = "single run" if comparison == "mean" else "pair of runs of one seed"
     known = np.isfinite([numbers(judged[name]) for name in ("low", "high")]).all(axis=0).any()
-    said = "effect, 95 % interval" if known else "effect"
-    line = "-" if known else "none"
+    effect: dict[str, Any] = {"label": "effect", "linestyle": "none"}
+    if known:
+        effect = {"label": "effect, 95 % interval"}
     entries: list[Artist] = [
-        Line2D([], [], color="0.4", marker="o", linestyle=line, markeredgecolor=INK, label=said),
+        Line2D([], [], color="0.4", marker="o", markeredgecolor=INK, **effect),
     ]
     entries.append(Line2D([], [], label=run, **(RUN_LOOK | {"color": "0.3"})))
     claimed = judged[[is_claimed(row) for _, row in judged.iterrows()]]
@@ -142,7 +143,7 @@ def _beyond_placebos(arms: Arms, row: "pd.Series[Any]", quantity: str) -> Values
     from headalgebra.experiments.outcomes import LeftOut, Outcomes
 
     rows = arms.rows[arms.rows["layer"].isna() & arms.rows["quantity"].isin([quantity, LOSS])]
-    courses = rows.sort_values("step", kind="stable").groupby(["arm", "seed", "quantity"])
+    courses: Any = rows.sort_values("step", kind="stable").groupby(["arm", "seed", "quantity"])
     outcomes = Outcomes(
         pd.DataFrame(),
         {(str(arm), int(seed), str(name)): found for (arm, seed, name), found in courses},
