@@ -341,6 +341,27 @@ def test_effects_and_the_runs_behind_them_are_the_tables(tables, comparison):
     assert axes.yaxis_inverted()
 
 
+def test_test_losses_are_those_of_the_trainings_whether_or_not_they_were_measured_again(tables):
+    compared = compare(tables)
+    values = compared["training_values"]
+    without = compared | {"training_values": values[values["quantity"] != "test_loss"]}
+    drawn = [
+        [tuple(line.get_xdata()) for line in draw(study).axes[1].lines if line.get_marker() == "."]
+        for study in (compared, without)
+    ]
+    assert drawn[0] == drawn[1] and all(drawn[0])
+
+
+def test_a_band_that_its_line_hides_is_not_in_the_legend(tables):
+    compared = compare(tables)
+    values = compared["training_values"]
+    losses = values["quantity"] == "validation_loss"
+    for scatter, seen in ((1e-4, False), (0.2, True)):
+        value = values["value"].where(~losses, 4.0 + scatter * (values["seed"] - 3.5))
+        figure = draw(compared | {"training_values": values.assign(value=value)})
+        assert ("95 % interval of the mean" in legend(figure)) == seen
+
+
 def test_rows_say_how_many_pairs_there_are_and_what_became_of_the_others(tables):
     compared = compare(tables, diverged=1, excluded=2)
     _, axes = draw(compared).axes

@@ -96,18 +96,31 @@ def draw_spread(
     return any(bool(beyond.any()) for beyond, *_ in going_on)
 
 
-def longer(axes: Axes, low: Values, high: Values, points: float) -> bool:
+def longer(
+    axes: Axes, low: Values, high: Values, points: float, *, steepness: Values | None = None
+) -> bool:
     """Whether an interval along the y axis is longer on paper than so many points.
 
     What is not would hide behind a line so wide or a marker so large. Limits are set before.
+    Beside a line it is measured across it: ``steepness`` is that of the line, from `slopes`.
     """
     known = np.isfinite(low) & np.isfinite(high)
     bottom, top = axes.get_ylim()
     ends = np.stack([np.clip(end[known], bottom, top) for end in (low, high)])
     pixels = axes.transData.transform(np.stack([np.zeros(ends.size), ends.ravel()], axis=1))[:, 1]
     lengths = np.abs(np.diff(pixels.reshape(2, -1), axis=0))
+    if steepness is not None:
+        lengths = lengths / np.hypot(1, steepness[known])
     assert axes.figure is not None
     return bool((LAID_OUT * lengths * 72 / axes.figure.dpi > points).any())
+
+
+def slopes(axes: Axes, x: Values, y: Values) -> Values:
+    """How steep a line is at its points, as it is drawn; 0 where it is a single point."""
+    if len(x) < 2:
+        return np.zeros(len(x))
+    places = axes.transData.transform(np.stack([x, np.clip(y, *axes.get_ylim())], axis=1))
+    return np.nan_to_num(np.gradient(places[:, 1], places[:, 0]))
 
 
 def isolated(values: Values) -> list[int]:

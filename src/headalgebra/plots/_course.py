@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy.stats import t as student
 
-from headalgebra.plots._axes import ZERO_LOOK, log_axis, log_limits, longer, plot_positive
+from headalgebra.plots._axes import ZERO_LOOK, log_axis, log_limits, longer, plot_positive, slopes
 from headalgebra.plots._nothing import NothingToShow
 from headalgebra.plots._panels import (
     MOST_COLUMNS,
@@ -224,7 +224,8 @@ def draw_mean(axes: Axes, mean: pd.DataFrame, look: Mapping[str, Any], *, place:
     low, high = numbers(mean["low"]), numbers(mean["high"])
     if np.isfinite(low).any():
         axes.fill_between(x, low, high, facecolor=look["color"], **BAND_LOOK)
-    return longer(axes, low, high, 3 * CURVE_LOOK["linewidth"])
+    steepness = slopes(axes, x, numbers(mean["mean"]))
+    return longer(axes, low, high, 3 * CURVE_LOOK["linewidth"], steepness=steepness)
 
 
 def _without_rounding(values: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,10 @@ from headalgebra.plots._style import FigureStyle
 from headalgebra.plots._tables import require_columns
 
 FLOORS = ("unigram", "bigram", "trigram")
-TRAININGS = ("experiment", "arm", "seed", "diverged", *(f"validation_{it}" for it in FLOORS))
+TRAININGS = (
+    *("experiment", "arm", "seed", "test_loss", "diverged"),
+    *(f"validation_{it}" for it in FLOORS),
+)
 VALUES = ("experiment", "arm", "seed", "step", "tokens", "layer", "quantity", "value")
 
 
@@ -27,14 +30,22 @@ class Arms:
         ``time``, tokens.
     floors
         Losses of n-gram models on the tokens of the validation, as means over runs.
+    test_losses
+        Columns ``arm``, ``seed`` and ``value``, of the runs that did not diverge.
     """
 
     curves: dict[str, Curve]
     rows: pd.DataFrame
     floors: dict[str, float]
+    test_losses: pd.DataFrame
 
     def of_runs(self, quantity: str) -> pd.DataFrame:
-        """Columns ``arm``, ``seed`` and ``value``: without a step, or else of the last one."""
+        """Columns ``arm``, ``seed`` and ``value``: without a step, or else of the last one.
+
+        The test loss is that of trainings, whether or not a measure has it as well.
+        """
+        if quantity == "test_loss":
+            return self.test_losses.dropna()
         rows = self.rows[(self.rows["quantity"] == quantity) & self.rows["layer"].isna()]
         ends = rows.sort_values("step", kind="stable").groupby(["arm", "seed"], sort=False).tail(1)
         return ends[["arm", "seed", "value"]].dropna()
@@ -80,6 +91,9 @@ def arms_of(
             time=values["tokens"].astype(float),
         ),
         {name: float(runs[f"validation_{name}"].mean()) for name in FLOORS},
+        runs.loc[runs["diverged"].isna(), ["arm", "seed", "test_loss"]].rename(
+            columns={"test_loss": "value"}
+        ),
     )
 
 

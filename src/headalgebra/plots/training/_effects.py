@@ -43,7 +43,7 @@ EFFECT_LOOK: dict[str, Any] = {
     "zorder": 3,
 }
 
-OFF_ROW = 0.16
+OFF_ROW = 0.28
 """How far below a row's middle its runs lie, so that the interval does not hide them."""
 
 

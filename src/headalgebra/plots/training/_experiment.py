@@ -54,7 +54,7 @@ def experiment(
     Parameters
     ----------
     trainings
-        Columns ``experiment``, ``arm``, ``seed``, ``validation_unigram``,
+        Columns ``experiment``, ``arm``, ``seed``, ``test_loss``, ``validation_unigram``,
         ``validation_bigram``, ``validation_trigram`` and ``diverged``.
     training_values
         Columns ``experiment``, ``arm``, ``seed``, ``step``, ``tokens``, ``layer``, ``quantity``
