@@ -33,9 +33,7 @@ def draw(name: str, drawing: dict[str, Any], folder: Path) -> None:
     """Write the two files of one figure."""
     tables = {
         # Plots may change what they are given, and others are given the same.
-        name: read_table(source).copy()
-        if isinstance(source, str)
-        else read_models(source)
+        name: read_table(source).copy() if isinstance(source, str) else read_models(source)
         for name, source in drawing["tables"].items()
     }
     # Not imported by name: what is drawn is described by the rule.

@@ -45,8 +45,8 @@ FIGURES = {
         title="Pairs of heads",
         category="Non-commutativity",
         plot="linf.commutator_maps",
-        tables={"pairs": of_every_model(paths.model_table("pairs"))},
-        settings=lambda wildcards: {"model": wildcards.model},
+        tables={"pairs": table_of_all_models("pairs")},
+        settings=of_its_model,
         per="model",
     ),
     "training": Figure(
