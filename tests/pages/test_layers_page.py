@@ -11,6 +11,7 @@ import pytest
 from headalgebra.pages.axis import Scale
 from headalgebra.pages.layers import COLUMNS, SHOWN, layers_page
 from headalgebra.plots import FigureStyle
+from headalgebra.plots._style import MARKERS
 from headalgebra.plots.linf import epsilon_by_depth
 
 STYLE = FigureStyle(
@@ -99,3 +100,18 @@ def test_a_table_without_a_column_is_refused(lost: str) -> None:
 def test_a_table_without_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="no rows"):
         page_of(layers_of(1, 2).head(0))
+
+
+def test_a_study_of_layers_without_any_number_says_why_it_has_no_chart() -> None:
+    page = page_of(layers_of(1, 2).assign(epsilon=np.nan, epsilon_null=np.nan))
+    assert "Nothing is drawn: " in page
+    assert "vega" not in page.partition("</style>")[2]
+
+
+def test_every_marker_of_the_figures_has_a_shape_here() -> None:
+    layers = layers_of(len(MARKERS), 1)
+    page = page_of(layers)
+    assert len(set(STYLE.model_markers(layers).values())) == len(MARKERS)
+    (shown,) = set(re.findall(r'"range": ?\[("circle"[^]]*)\]', page))
+    shapes = re.findall(r'"([^"]+)"', shown)
+    assert len(set(shapes)) == len(MARKERS)

@@ -7,10 +7,11 @@ import altair as alt
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.colors import to_hex
+from matplotlib.markers import MarkerStyle
 
 from headalgebra.pages.axis import EPSILON, OF_EPSILON, Scale, axis_of
 from headalgebra.pages.index import rendered
-from headalgebra.plots import FigureStyle
+from headalgebra.plots import FigureStyle, NothingToShow
 from headalgebra.plots.linf import epsilon_by_depth
 
 SHOWN = (
@@ -40,12 +41,8 @@ ERRORS = 1
 
 INK = "#262626"
 
-SHAPES = {"o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down"}
+SHAPES = {"o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "<": "triangle-left"}
 """Markers of the figures that have the same name here; the others are drawn."""
-
-DRAWN_SHAPES = {
-    "P": "M-.3,-1L.3,-1L.3,-.3L1,-.3L1,.3L.3,.3L.3,1L-.3,1L-.3,.3L-1,.3L-1,-.3L-.3,-.3Z",
-}
 
 
 class _InScript(json.JSONEncoder):
@@ -90,14 +87,17 @@ def layers_page(
     if missing := [name for name in (*COLUMNS, "epsilon_null") if name not in layers]:
         raise ValueError(f"layers lacks {', '.join(missing)}; give it with them")
     edges = (weak_below, topological_above)
-    figure = epsilon_by_depth(
-        layers,
-        nulls,
-        style,
-        initialised=initialised,
-        weak_below=weak_below,
-        topological_above=topological_above,
-    )
+    try:
+        figure = epsilon_by_depth(
+            layers,
+            nulls,
+            style,
+            initialised=initialised,
+            weak_below=weak_below,
+            topological_above=topological_above,
+        )
+    except NothingToShow as reason:
+        return rendered("layers.html", title=title, chart=f"Nothing is drawn: {reason}.")
     scale = Scale.of(figure.axes[0])
     chart = _chart(layers, nulls, style, scale, initialised, edges)
     fragment = chart.to_html(
@@ -108,6 +108,15 @@ def layers_page(
         json_kwds={"cls": _InScript},
     )
     return rendered("layers.html", title=title, chart=Markup(fragment))
+
+
+def _outline(marker: str) -> str:
+    """A marker of matplotlib as an SVG path from −1 to 1, its y axis turned over."""
+    made = MarkerStyle(marker)
+    corners = made.get_path().transformed(made.get_transform()).to_polygons()[0]
+    size = abs(corners).max()
+    places = [f"{x / size:.3f},{-y / size:.3f}" for x, y in corners[:-1]]
+    return f"M{'L'.join(places)}Z"
 
 
 def _chart(
@@ -155,7 +164,7 @@ def _chart(
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
         legend=alt.Legend(orient="bottom", columns=2, symbolLimit=60, labelLimit=300),
     )
-    shapes = [SHAPES.get(marker) or DRAWN_SHAPES[marker] for marker in markers.values()]
+    shapes = [SHAPES.get(marker) or _outline(marker) for marker in markers.values()]
     shape = alt.Shape("model:N", title=None, scale=alt.Scale(domain=list(markers), range=shapes))
     tooltip = [
         alt.Tooltip("model:N"),
