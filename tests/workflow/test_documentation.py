@@ -60,3 +60,12 @@ def test_captions_are_well_formed(path: Path) -> None:
 def test_a_caption_that_the_report_would_misread_is_noticed() -> None:
     with pytest.raises(SystemMessage):
         parse("The size |t + t²| of a thing.")
+
+
+@pytest.mark.parametrize("path", [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")])
+def test_every_rule_says_what_it_does(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    rules = re.findall(r"^ *rule\b[^\n]*:\n(?:.+\n|\n(?! *rule\b))*", text, re.MULTILINE)
+    assert len(rules) == len(re.findall(r"^ *rule\b[^\n]*:$", text, re.MULTILINE))
+    for rule in rules:
+        assert re.search(r"^ *message:$", rule, re.MULTILINE), rule
