@@ -68,4 +68,4 @@ def test_every_rule_says_what_it_does(path: Path) -> None:
     rules = re.findall(r"^ *rule\b[^\n]*:\n(?:.+\n|\n(?! *rule\b))*", text, re.MULTILINE)
     assert len(rules) == len(re.findall(r"^ *rule\b[^\n]*:$", text, re.MULTILINE))
     for rule in rules:
-        assert re.search(r"^ *message:$", rule, re.MULTILINE), rule
+        assert len(re.findall(r"^ *message:$", rule, re.MULTILINE)) == 1, rule

@@ -91,7 +91,5 @@ rule write_pages:
         initialised=INITIALISED["initialised"],
         phases=ANALYSIS["phases"],
         provenance=provenance_caption,
-    message:
-        "pages"
     script:
         "../../scripts/write_pages.py"
