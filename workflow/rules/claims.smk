@@ -49,8 +49,6 @@ rule judge_claims:
 
 
 rule write_pages:
-    message:
-        "the pages of the study"
     input:
         code=modules_behind("write_pages"),
         templates=files_behind("src/headalgebra/pages/*.[!p]*"),
@@ -91,5 +89,7 @@ rule write_pages:
         initialised=INITIALISED["initialised"],
         phases=ANALYSIS["phases"],
         provenance=provenance_caption,
+    message:
+        "the pages of the study"
     script:
         "../../scripts/write_pages.py"

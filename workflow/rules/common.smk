@@ -133,7 +133,9 @@ def one_of(names):
 
 wildcard_constraints:
     model=one_of(STUDY.models),
-    span=one_of(LARGE) + r"(?:/layers/[0-9-]+)?",
+    # The layers of a split model by spans, those of another as a whole.
+    span=one_of([name for name in LARGE if name not in SPLIT_MODELS])
+    + f"|{one_of(SPLIT_MODELS)}/layers/[0-9]+-[0-9]+",
 
 
 def analysis(*keys):
