@@ -25,7 +25,7 @@ rule gather_text:
         text=TEXT_SOURCE,
         content=TEXT_CONTENT,
     message:
-        "the text {wildcards.text}"
+        f"the text {STUDY.text_name}"
     script:
         "../../scripts/gather_text.py"
 
