@@ -170,23 +170,23 @@ LONGEST_NAME = 100
 
 def _folder_name(user: Mapping[str, Any], study: str, folder: "_Folder") -> str:
     """The folder of a study before what its settings add to it."""
+    taken = (*RESERVED, *folder.names("study"), *folder.names("experiment"))
     if "name" not in user:
         if "models" not in user:
             return study
         names = sorted(_names("models", user["models"]))
         joined = "+".join(names)
-        if len(joined) > LONGEST_NAME:
-            return addressed(f"{len(names)}-models", {"models": names}).replace("@", "-")
-        where, name = f"--config models={joined}", joined
-    else:
-        where, name = f"--config name={user['name']}", _name("name", user["name"])
-        if "models" not in user and "experiment" not in user:
-            why = "names the results of models=… or experiment=…; a study has its own name"
-            raise ConfigurationError(where, why)
-        if not re.fullmatch(NAME, name):
-            raise ConfigurationError(where, f"'{name}' is not {NAME_ALLOWED}")
-    if name in (*RESERVED, *folder.names("study"), *folder.names("experiment")):
-        why = f"its results would lie in results/{name}/, which is taken; give another name=…"
+        if len(joined) <= LONGEST_NAME and joined not in taken:
+            return joined
+        return addressed(f"{len(names)}-models", {"models": names}).replace("@", "-")
+    where, name = f"--config name={user['name']}", _name("name", user["name"])
+    if "models" not in user and "experiment" not in user:
+        why = "names the results of models=… or experiment=…; a study has its own name"
+        raise ConfigurationError(where, why)
+    if not re.fullmatch(NAME, name):
+        raise ConfigurationError(where, f"'{name}' is not {NAME_ALLOWED}")
+    if name in taken:
+        why = f"its results would lie in results/{name}/, which is taken; give another name"
         raise ConfigurationError(where, why)
     return name
 

@@ -141,8 +141,8 @@ def test_a_name_that_cannot_be_a_folder_is_refused(user: dict[str, str], words: 
         compose(user, SHIPPED)
 
 
-def test_a_model_named_as_a_study_needs_another_name_of_its_own(config: Path) -> None:
+def test_a_model_named_as_a_study_does_not_lie_in_its_folder(config: Path) -> None:
     (config / "model/demo.yaml").write_text((config / "model/tiny-init.yaml").read_text())
-    with pytest.raises(ConfigurationError, match=r"give another name="):
-        compose({"models": "demo"}, config)
+    study = compose({"models": "demo"}, config).study
+    assert study.startswith("1-models-")
     assert compose({"models": "demo", "name": "other"}, config).study == "other"
