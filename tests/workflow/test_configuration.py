@@ -691,7 +691,10 @@ def test_unreadable_file(config: Path, content: bytes) -> None:
 
 # ------ The command line
 
-NO_ARGUMENT = 'no such key; keys are study, models, experiment, name and, for all settings, hydra=["key=value"]'
+NO_ARGUMENT = (
+    "no such key; keys are study, models, experiment, name and, for all settings, "
+    'hydra=["key=value"]'
+)
 BOTH = (
     "--config study=… models=…: choose one; other models in a study are given as"
     ' hydra=["study.models=[a,b]"]'

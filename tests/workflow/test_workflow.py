@@ -490,7 +490,7 @@ def test_a_checkpoint_with_another_content_is_read_again(smoke: Path, tmp_path: 
     shutil.copytree(tmp_path / "wide", copied)
     for model in (link, copied):
         (smoke / f"config/model/{model.name}.yaml").write_text(f"source: path\npath: {model}\n")
-    weights = ("weights", "--config", "models=link,copied")
+    weights = ("weights", "--config", "models=link,copied", 'hydra=["model.one_job=false"]')
     run(smoke, *weights)
     assert not planned(smoke, *weights)
     shutil.copytree(tmp_path / "narrow", copied, dirs_exist_ok=True)
