@@ -29,7 +29,7 @@ rule judge_claims:
             paths.study_table(STUDY.study, "claims"),
             caption="../report/claims.rst",
             category="Claims",
-            labels={"figure": "The papers' claims", "file": "claims.csv"},
+            labels={"figure": "The papers' claims"},
         ),
         evidence=paths.study_table(STUDY.study, "evidence"),
     log:
@@ -70,7 +70,7 @@ rule write_pages:
                     paths.page(STUDY.study, "layers"),
                     caption="../report/layers.rst",
                     category="Phases",
-                    labels={"figure": "Layers, interactive", "file": "layers.html"},
+                    labels={"figure": "Layers, interactive"},
                 )
             }
             if "algebra" in WINGS

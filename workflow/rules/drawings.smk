@@ -143,6 +143,14 @@ def captions(wildcards, input):
     }
 
 
-def figure_named(wildcards):
-    """What there is to be said of one of the files of figures."""
-    return next(figure for name, figure, _ in drawings() if name == wildcards.figure)
+def category_of_file(wildcards):
+    """Under what the report lists a figure."""
+    return next(figure.category for name, figure, _ in drawings() if name == wildcards.figure)
+
+
+def labels_of_file(wildcards):
+    """What the report calls a figure; of two labels it would take the second for a choice."""
+    title, subject = next(
+        (figure.title, subject) for name, figure, subject in drawings() if name == wildcards.figure
+    )
+    return {"figure": title if subject is None else f"{title}, {subject}"}

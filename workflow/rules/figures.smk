@@ -308,11 +308,8 @@ rule draw_figures:
             directory(paths.figures(STUDY.study)),
             patterns=["{figure}.svg"],
             caption="../report/figure.rst",
-            category=lambda wildcards: figure_named(wildcards).category,
-            labels=lambda wildcards: {
-                "figure": figure_named(wildcards).title,
-                "file": wildcards.figure,
-            },
+            category=category_of_file,
+            labels=labels_of_file,
         ),
     log:
         paths.log("draw_figures", STUDY.study),
