@@ -50,14 +50,13 @@ with job(snakemake):
     with aside(snakemake.output.figures) as folder:
         folder.mkdir()
         for name in progress([*params.drawings], "figure"):
-            drawing = params.drawings[name]
-            described = {key: drawing[key] for key in ("title", "category", "subject")}
+            drawing, legend = params.drawings[name], params.legends[name]
             try:
                 draw(name, drawing, folder)
             except NothingToShow as reason:
-                listing["left_out"][name] = described | {"reason": str(reason)}
+                listing["left_out"][name] = legend | {"reason": str(reason)}
                 print(f"{name} is not drawn: {reason}")
                 continue
-            listing["drawn"][name] = described | {"caption": params.captions[name]}
+            listing["drawn"][name] = legend
     with aside(snakemake.output.listing) as partial:
         partial.write_text(json.dumps(listing, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     snakemake: Any
 
 with job(snakemake):
-    for path, configuration in snakemake.params.configurations.items():
-        with aside(path) as partial:
-            written = yaml.safe_dump(configuration, sort_keys=True, allow_unicode=True)
-            partial.write_text(written, encoding="utf-8")
+    written = yaml.safe_dump(snakemake.params.configuration, sort_keys=True, allow_unicode=True)
+    with aside(snakemake.output[0]) as partial:
+        partial.write_text(written, encoding="utf-8")

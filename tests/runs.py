@@ -129,6 +129,12 @@ def copy_of_repository(target: Path) -> Path:
     return target
 
 
+def share_constructed(source: Path, target: Path) -> None:
+    """Give a copy of the repository what another has measured of layers that are in no model."""
+    for part in ("results/constructed", "results/benchmarks/constructed"):
+        shutil.copytree(source / part, target / part)
+
+
 def folder_of(folder: Path, model: str, file: str) -> Path:
     """The one folder of a model's results that has a file of this name."""
     found = [*folder.glob(f"results/models/{model}/{file}")]

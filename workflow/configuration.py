@@ -142,7 +142,9 @@ def _addressed_part(study: Configuration) -> dict[str, Any]:
     return {
         "analysis": study.analysis,
         "text": _text(study),
+        "title": study.title,
         "wings": study.wings,
+        "order": [*study.models, *study.experiments],
         "models": {
             name: {key: value for key, value in model.items() if key not in OF_JOBS}
             for name, model in study.models.items()
@@ -159,9 +161,10 @@ def _as_shipped(
     if name in shipped.models:
         return shipped.models[name]
     # A checkpoint that an override names, of a file that names others or none.
-    file = file_of[name]
-    other = shipped.series.get(file, [file])[0]
-    return shipped.models[other] | {"name": name, "revision": model["revision"]}
+    file = file_of.get(name, name)
+    other = shipped.models[shipped.series.get(file, [file])[0]]
+    # Its name has the revision, unless it is the file's.
+    return other | {"name": name} | ({"revision": model["revision"]} if name != file else {})
 
 
 LONGEST_NAME = 100
@@ -185,7 +188,7 @@ def _folder_name(user: Mapping[str, Any], study: str, folder: "_Folder") -> str:
         raise ConfigurationError(where, why)
     if not re.fullmatch(NAME, name):
         raise ConfigurationError(where, f"'{name}' is not {NAME_ALLOWED}")
-    if name in taken:
+    if name in (*taken, *folder.names("model")):
         why = f"its results would lie in results/{name}/, which is taken; give another name"
         raise ConfigurationError(where, why)
     return name
@@ -210,13 +213,12 @@ def _read(user: Mapping[str, Any], folder: "_Folder") -> Configuration:
         figures = read(Figures, _resolved(composed, "figures"), "figures")
     names = study.models
     if "models" in user:
-        names, files["study"] = (
-            _names("models", user["models"]),
-            f"--config models={user['models']}",
-        )
+        # In the order of the folder's name, so that one folder has one order.
+        names = sorted(_names("models", user["models"]))
+        files["study"] = f"--config models={user['models']}"
     experiments = study.experiments
     if "experiment" in user:
-        experiments = _names("experiment", user["experiment"])
+        experiments = sorted(_names("experiment", user["experiment"]))
         files["study"] = f"--config experiment={user['experiment']}"
     with _blaming(files, settings):
         _check_names(names, experiments, folder)
@@ -277,6 +279,9 @@ def _members(name: str, model: Model) -> dict[str, dict[str, Any]]:
         _check_steps(model.train, revisions)
     # A revision may have a slash, a name that is a folder's may not.
     named = {f"{name}.{revision.replace('/', '-')}": revision for revision in revisions}
+    if len(named) < len(revisions):
+        why = "model.revisions: two of them have one name, since '/' becomes '-' in it"
+        raise SchemaError(("model.revisions",), why)
     return {name: settings | {"name": name, "revision": it} for name, it in named.items()}
 
 

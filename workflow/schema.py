@@ -524,7 +524,7 @@ class Model(Group):
     layers_per_job: kinds.Count | None = None
     """split stages into jobs of so many layers; needs layers"""
     one_job: bool | None = None
-    """all stages in one job; null: where the weights are known to be of less than 32 MB"""
+    """all stages in one job, never of an id; null: where the weights are of less than 32 MB"""
     resources: Resources = Resources()
 
     @model_validator(mode="after")

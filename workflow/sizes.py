@@ -20,6 +20,9 @@ DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 
 def in_one_job(model: Mapping[str, Any]) -> bool:
     """Whether one job works on all stages of a model."""
+    if model["id"] is not None:
+        # Fetched before, where there is a network; the job may be where there is none.
+        return False
     if model["one_job"] is not None:
         return bool(model["one_job"])
     size = weight_bytes(model)

@@ -109,10 +109,34 @@ def test_an_override_that_changes_nothing_moves_nothing() -> None:
 
 
 def test_ad_hoc_studies_are_named_by_their_models_in_no_order() -> None:
-    assert composed(models="minilm,gpt2").study == composed(models="gpt2,minilm").study
+    assert composed(models="minilm,gpt2") == composed(models="gpt2,minilm")
     assert composed(models="minilm,gpt2").study == "gpt2+minilm"
     assert composed(models="minilm,gpt2", name="mine").study == "mine"
     assert composed(experiment="soft-heads,stability", name="both").study == "both"
+
+
+def test_another_order_of_models_is_another_study() -> None:
+    """Its tables have other rows first."""
+    turned = "study.models=[smollm2-init,minilm-init,smollm2,minilm]"
+    assert composed(turned).study.startswith("demo@")
+
+
+def test_a_checkpoint_is_told_by_its_name_or_else_by_its_revision(config: Path) -> None:
+    (config / "model/ser.yaml").write_text(
+        "source: hub\nid: someone/something\nrevisions: [step0, step8]\n"
+    )
+
+    def weights(*overrides: str) -> dict[str, Any]:
+        study = compose({"models": "ser", "hydra": list(overrides)}, config)
+        return {name: study.differences.of_weights(it) for name, it in study.models.items()}
+
+    assert weights("model.revisions=[step5]") == {"ser.step5": {}}
+    one, other = (
+        weights("model.revisions=null", f"model.revision={step}")["ser"] for step in ("a", "b")
+    )
+    assert one and other and one != other
+    with pytest.raises(ConfigurationError, match="two of them have one name"):
+        weights("model.revisions=[a/b,a-b]")
 
 
 def test_many_models_have_a_short_name_of_their_own(config: Path) -> None:
@@ -131,6 +155,7 @@ def test_many_models_have_a_short_name_of_their_own(config: Path) -> None:
     [
         ({"models": "minilm", "name": "demo"}, "results/demo/, which is taken"),
         ({"models": "minilm", "name": "models"}, "results/models/, which is taken"),
+        ({"models": "minilm", "name": "gpt2"}, "results/gpt2/, which is taken"),
         ({"models": "minilm", "name": "a b"}, "is not a name"),
         ({"models": "minilm", "name": "a@b"}, "is not a name"),
         ({"study": "demo", "name": "mine"}, "a study has its own name"),

@@ -131,7 +131,8 @@ def partial_outputs(folder: Path) -> list[Path]:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository with the weights fetched, as on the host that submits."""
     folder = copy_of_repository(tmp_path_factory.mktemp("weights"))
-    run(folder, "weights", *TINY, cores=1)
+    constructed = [f"results/constructed/{it}.csv" for it in ("conditioning", "feasibility")]
+    run(folder, "weights", *constructed, *TINY, cores=1)
     return folder
 
 

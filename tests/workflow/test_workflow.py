@@ -19,14 +19,24 @@ from transformers import GPT2Config, GPT2Model
 from demand import STAGES
 from headalgebra import columns
 from kept_experiments import kept_experiments
-from runs import ROOT, SMOKE, complaints, copy_of_repository, folder_of, planned, run, snakemake
+from runs import (
+    ROOT,
+    SMOKE,
+    complaints,
+    copy_of_repository,
+    folder_of,
+    planned,
+    run,
+    share_constructed,
+    snakemake,
+)
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 JUDGED = {"judge_claims", "write_pages"}
 GATHERED = {"gather_tables", "gather_state_tables", "gather_experiments"}
 # What a study of its own has anew: it lies in a folder of its own.
-OF_A_STUDY = GATHERED | JUDGED | {"draw_figures", "record_configuration"}
+OF_A_STUDY = GATHERED | JUDGED | {"draw_figures", "record_study"}
 CONSTRUCTED = {"measure_conditioning", "measure_feasibility"}
 OF_WEIGHTS = {*STAGES} - {"measure_normality"}
 
@@ -159,7 +169,7 @@ def test_nothing_changed_starts_no_job(smoke: Path) -> None:
 
 def test_a_colour_redraws_and_recomputes_nothing(smoke: Path) -> None:
     jobs = planned(smoke, *SMOKE, "hydra=[\"figures.phase_colours.I='#ffffff'\"]")
-    assert set(jobs) == {"draw_figures", "write_pages", "record_configuration"}
+    assert set(jobs) == {"draw_figures", "write_pages", "record_study"}
 
 
 def test_every_caption_names_its_models_and_the_report_lists_its_figures(
@@ -175,7 +185,7 @@ def test_every_caption_names_its_models_and_the_report_lists_its_figures(
 
 
 def test_a_text_of_other_length_is_read_again_and_weighs_nothing_again(smoke: Path) -> None:
-    reading = {"measure_states", "measure_small"}
+    reading = {"measure_states", "measure_small", "record_folder"}
     jobs = planned(smoke, *SMOKE, 'hydra=["text.tokens=24"]')
     assert set(jobs) == with_cost(reading | OF_A_STUDY)
     jobs = planned(smoke, *SMOKE, 'hydra=["text.packages=[numpy]"]')
@@ -202,13 +212,13 @@ def test_a_plot_that_is_edited_is_drawn_again_and_nothing_measured(smoke: Path) 
 
 def test_probes_rerun_sampled_extraction_and_what_follows(smoke: Path) -> None:
     jobs = planned(smoke, *SMOKE, 'hydra=["analysis.probes=8"]')
-    sampled = {"extract_linf_sampled", "measure_small"}
+    sampled = {"extract_linf_sampled", "measure_small", "record_folder"}
     assert set(jobs) == with_cost(sampled | OF_A_STUDY | CONSTRUCTED)
     assert jobs["extract_linf_sampled"] == 1
 
 
 def test_the_device_reaches_what_may_use_a_gpu_alone(smoke: Path) -> None:
-    dense = {"extract_linf_dense", "measure_small"} | OF_A_STUDY
+    dense = {"extract_linf_dense", "measure_small", "record_folder"} | OF_A_STUDY
     jobs = planned(smoke, *SMOKE, 'hydra=["analysis.dense_dtype=float32"]')
     assert set(jobs) == with_cost(dense)
     jobs = planned(smoke, *SMOKE, 'hydra=["analysis.device=cpu"]')
@@ -325,8 +335,9 @@ def path_model(folder: Path, name: str, more: str = "") -> None:
     (folder / f"config/model/{name}.yaml").write_text(text)
 
 
-def test_odd_layers_have_a_row_and_a_note(tmp_path: Path) -> None:
+def test_odd_layers_have_a_row_and_a_note(smoke: Path, tmp_path: Path) -> None:
     folder = copy_of_repository(tmp_path)
+    share_constructed(smoke, folder)
     save_gpt2(folder / "checkpoints/onehead", 1, nothing)
     save_gpt2(folder / "checkpoints/odd", 4, zero_and_twin_heads, n_layer=3)
     for name in ("onehead", "odd"):
@@ -458,7 +469,7 @@ def test_a_new_model_file_runs_that_model_alone(smoke: Path) -> None:
     assert sum(jobs.values()) <= 10
     jobs = planned(smoke, *models[:2], 'hydra=["text=short","model.one_job=false"]')
     stages = {"extract_weights", "measure_states", *STAGES}
-    assert set(jobs) == with_cost(once - {"measure_small"} | stages)
+    assert set(jobs) == with_cost(once - {"measure_small"} | stages | {"record_folder"})
     assert all(jobs[stage] == 1 for stage in stages)
 
 
@@ -514,9 +525,10 @@ STAGES_APART = ("--config", "models=tiny-init", 'hydra=["text=short","model.one_
 
 
 @pytest.fixture(scope="module")
-def stages_apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stages_apart(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small model of the smoke study, a job for each stage, on one core."""
     folder = copy_of_repository(tmp_path_factory.mktemp("apart"))
+    share_constructed(smoke, folder)
     run(folder, "tables", "states", *STAGES_APART, cores=1)
     return folder
 

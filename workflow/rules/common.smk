@@ -126,16 +126,20 @@ OF_STATES = ("device", "seed", *(f"states.{key}" for key in ANALYSIS["states"]))
 
 
 def one_of(names):
+    """A pattern of exactly these names."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def with_digests(names):
     """A pattern of these names, each with a digest or none."""
-    chosen = "|".join(map(re.escape, names))
-    return f"(?:{chosen})(?:@[0-9a-f]+)?" if names else "(?!)"
+    return f"(?:{one_of(names)})(?:@[0-9a-f]+)?"
 
 
 wildcard_constraints:
-    model=one_of(STUDY.models),
+    model=with_digests(STUDY.models),
     # The layers of a split model by spans, those of another as a whole.
-    span=one_of([name for name in LARGE if name not in SPLIT_MODELS])
-    + f"|{one_of(SPLIT_MODELS)}/layers/[0-9]+-[0-9]+",
+    span=with_digests([name for name in LARGE if name not in SPLIT_MODELS])
+    + f"|{with_digests(SPLIT_MODELS)}/layers/[0-9]+-[0-9]+",
 
 
 def analysis(*keys):

@@ -123,9 +123,6 @@ def described_drawings(wildcards, input):
     records = read_provenance(input.provenance)
     return {
         name: {
-            "title": figure.title,
-            "category": figure.category,
-            "subject": subject,
             "plot": figure.plot,
             "tables": tables_of_drawing(figure, subject),
             "settings": figure.settings_of(subject, records),
@@ -134,12 +131,29 @@ def described_drawings(wildcards, input):
     }
 
 
-def captions(wildcards, input):
-    """What each figure shows, in reStructuredText; the models are the same for all."""
+def legends(wildcards):
+    """What each figure is called and what it shows, in reStructuredText."""
     kinds = {id(figure): name for name, figure in FIGURES.items()}
     return {
-        name: caption(kinds[id(figure)], figure.counts, {figure.per: subject})
+        name: {
+            "title": figure.title,
+            "category": figure.category,
+            "subject": subject,
+            "caption": caption(kinds[id(figure)], figure.counts, {figure.per: subject}),
+        }
         for name, figure, subject in drawings()
+    }
+
+
+def decided_by(wildcards):
+    """What decides how figures look beside their tables; Snakemake compares no function of input."""
+    return {
+        "phases": PHASES,
+        "conditioning": CONDITIONING,
+        "bounds": ANALYSIS["claims"],
+        "organisations": {name: model["organisation"] for name, model in STUDY.models.items()},
+        "experiments": STUDY.experiments,
+        **INITIALISED,
     }
 
 

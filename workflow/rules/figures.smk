@@ -319,7 +319,8 @@ rule draw_figures:
         style=STUDY.figures,
         quantised=quantised,
         drawings=described_drawings,
-        captions=captions,
+        legends=legends,
+        decided_by=decided_by,
         provenance=provenance_caption,
     message:
         "the figures"

@@ -1,20 +1,34 @@
 # Where what each stage leaves of each model lies.
 
 
+# What is different in each folder, filled as they are named.
+DIFFERENCES = {}
+
+
 def folder(model, stage):
     """The folder of what a stage gives of a model: its name, and a digest of what differs."""
+    differs = differences_of(model, stage)
+    name = addressed(model, differs)
+    DIFFERENCES[name] = differs
+    return name
+
+
+def differences_of(model, stage):
+    """What differs from the files that a stage of a model depends on."""
     settings, differences = STUDY.models[model], STUDY.differences
     if model in SMALL:
-        keys = {key for each in STAGES.values() for key in each.settings}
-        if "states" in WINGS:
-            return addressed(model, differences.of_reading(settings, keys.union(OF_STATES)))
-        return addressed(model, differences.of_stage(settings, keys))
+        keys = {key for each in stages_of_models() for key in keys_of_stage(each)}
+        if set(WINGS) == {"algebra", "states"}:
+            return differences.of_reading(settings, keys)
+        # One job does what the wings of the study want, and of others it would be another job.
+        of_wing = differences.of_reading if "states" in WINGS else differences.of_stage
+        return of_wing(settings, keys) | {"wings": sorted(WINGS)}
     if stage == "extract_weights":
-        return addressed(model, differences.of_weights(settings))
+        return differences.of_weights(settings)
     keys = keys_of_stage(stage)
     if stage == "measure_states":
-        return addressed(model, differences.of_reading(settings, keys))
-    return addressed(model, differences.of_stage(settings, keys))
+        return differences.of_reading(settings, keys)
+    return differences.of_stage(settings, keys)
 
 
 def keys_of_stage(stage):
@@ -73,12 +87,12 @@ def weights_of_models(wildcards):
 
 
 def folders_of_models():
-    """Every folder of results of the models, each with its model and the stages in it."""
-    found = {}
-    for model in STUDY.models:
-        for stage in ("extract_weights", *stages_of_models()):
-            found.setdefault(folder(model, stage), (model, []))[1].append(stage)
-    return found
+    """Every folder of results of the models, each with its model."""
+    return {
+        folder(model, stage): model
+        for model in STUDY.models
+        for stage in ("extract_weights", *stages_of_models())
+    }
 
 
 def stages_of_models():
@@ -88,11 +102,13 @@ def stages_of_models():
 
 def stages_of_small_model():
     """The stages in the order in which one job goes through them."""
-    return ["extract_weights", *stages_of_models()]
+    return ["record_configuration", "extract_weights", *stages_of_models()]
 
 
 def outputs_of_stage(stage):
     """Where the files of a stage of a small model lie, by the names its script knows them by."""
+    if stage == "record_configuration":
+        return {"configuration": paths.CONFIGURATION}
     if stage == "extract_weights":
         return {"factors": paths.FACTORS, "provenance": paths.PROVENANCE}
     if stage == "measure_states":
@@ -115,6 +131,15 @@ def outputs_of_small_model():
         for stage in stages_of_small_model()
         for name, path in outputs_of_stage(stage).items()
     }
+
+
+def spans_of_stage(stage):
+    """Where the jobs of a stage of large models leave what they do."""
+    return [
+        folder(span.model, stage) + name.removeprefix(span.model)
+        for name, span in SPANS.items()
+        if span.model in LARGE
+    ]
 
 
 def benchmarks():

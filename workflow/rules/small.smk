@@ -11,7 +11,7 @@ rule measure_small:
     benchmark:
         paths.benchmark("measure_small", "{model}")
     wildcard_constraints:
-        model=one_of(SMALL),
+        model=one_of([name for name, model in folders_of_models().items() if model in SMALL]),
     conda:
         "../../envs/environment.yaml"
     threads: model_threads
@@ -20,9 +20,16 @@ rule measure_small:
         runtime=lambda wildcards, attempt: attempt * demand.SMALL_MINUTES,
         gpu=0,
     params:
-        **READING,
+        **(
+            {
+                "tokenizer": lambda wildcards: tokenizer_source(model_of(wildcards)),
+                **READING,
+            }
+            if "states" in WINGS
+            else {}
+        ),
+        configuration=configuration_of_folder,
         source=lambda wildcards: checkpoint_source(model_of(wildcards)),
-        tokenizer=lambda wildcards: tokenizer_source(model_of(wildcards)),
         weights_seed=seed_of_weights,
         content=lambda wildcards: content_of(checkpoint_files(model_of(wildcards))),
         stages=settings_of_small_model,

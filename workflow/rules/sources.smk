@@ -1,36 +1,28 @@
 # What jobs are told: where weights come from, what is trained, what each stage depends on.
 
 
-def configurations(wildcards):
-    """What was computed with what: the study as a whole, and each folder of its models."""
-    folders = {
-        name: {
-            "model": {
-                key: STUDY.models[model][key] for key in STUDY.models[model] if key not in OF_JOBS
-            },
-            "stages": stages,
-            "analysis": analysis(*sorted({key for it in stages for key in keys_of_stage(it)})),
-            "text": {"name": STUDY.text_name, **STUDY.text} if "measure_states" in stages else None,
-        }
-        for name, (model, stages) in folders_of_models().items()
-    }
-    study = {
+def configuration_of_study(wildcards):
+    """What the study was computed with, and where what is of its models lies."""
+    folders = {}
+    for name, model in folders_of_models().items():
+        folders.setdefault(model, []).append(name)
+    return {
         "title": STUDY.title,
-        "wings": STUDY.wings,
-        "models": {
-            name: {
-                "folders": [it for it, (model, _) in folders_of_models().items() if model == name]
-            }
-            for name in STUDY.models
-        },
+        "wings": list(WINGS),
+        "models": {name: STUDY.models[name] | {"folders": folders[name]} for name in folders},
         "experiments": STUDY.experiments,
         "text": {"name": STUDY.text_name, **STUDY.text},
         "analysis": ANALYSIS,
         "figures": STUDY.figures,
     }
+
+
+def configuration_of_folder(wildcards):
+    """What decides the weights of a folder's model, and what in the folder is not as files have it."""
+    model = STUDY.models[model_of(wildcards)]
     return {
-        paths.study_configuration(STUDY.study): study,
-        **{paths.CONFIGURATION.format(model=name): it for name, it in folders.items()},
+        "model": {key: value for key, value in model.items() if key not in UNLIKE_WEIGHTS},
+        "differs": DIFFERENCES[wildcards.model],
     }
 
 
@@ -49,7 +41,7 @@ def settings_of_stage(stage):
     """The leaves of the analysis that a stage is told."""
     if stage == "measure_states":
         return analysis(*OF_STATES)
-    return {} if stage == "extract_weights" else STAGES[stage].settings
+    return STAGES[stage].settings if stage in STAGES else {}
 
 
 def code_of_small_model():
@@ -153,6 +145,7 @@ def read_of_models(wildcards):
     hub = [name for name, model in STUDY.models.items() if model["source"] == "hub"]
     return [
         *weights_of_models(wildcards),
-        *configurations(wildcards),
+        paths.study_configuration(STUDY.study),
+        *(paths.CONFIGURATION.format(model=name) for name in folders_of_models()),
         *(map(fetched, hub) if "states" in WINGS else ()),
     ]

@@ -15,6 +15,8 @@ for name, stage in STAGES.items():
             paths.log(name, "{span}"),
         benchmark:
             paths.benchmark(name, "{span}")
+        wildcard_constraints:
+            span=one_of(spans_of_stage(name)),
         conda:
             "../../envs/environment.yaml"
         threads: model_threads

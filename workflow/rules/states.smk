@@ -63,7 +63,7 @@ rule measure_states:
     benchmark:
         paths.benchmark("measure_states", "{model}")
     wildcard_constraints:
-        model=one_of(LARGE),
+        model=one_of([folder(model, "measure_states") for model in LARGE]),
     # The longest job of a model: begun first, so that the others fill the time beside it.
     priority: 10
     conda:

@@ -20,7 +20,7 @@ rule join_spans:
     log:
         paths.log("join_spans.{table}", "{model}"),
     wildcard_constraints:
-        model=one_of(SPLIT_MODELS),
+        model=with_digests(SPLIT_MODELS),
         # Not those of the job that runs a whole model.
         table=rf"(?!(?:{'|'.join(MEASURED_STATES)})\.)\w+",
     conda:

@@ -21,7 +21,7 @@ rule extract_weights:
     benchmark:
         paths.benchmark("extract_weights", "{model}")
     wildcard_constraints:
-        model=one_of(LARGE),
+        model=one_of([folder(model, "extract_weights") for model in LARGE]),
     conda:
         "../../envs/environment.yaml"
     threads: model_threads
