@@ -213,15 +213,19 @@ def _read(user: Mapping[str, Any], folder: "_Folder") -> Configuration:
         figures = read(Figures, _resolved(composed, "figures"), "figures")
     names = study.models
     if "models" in user:
-        # In the order of the folder's name, so that one folder has one order.
-        names = sorted(_names("models", user["models"]))
-        files["study"] = f"--config models={user['models']}"
+        names, files["study"] = (
+            _names("models", user["models"]),
+            f"--config models={user['models']}",
+        )
     experiments = study.experiments
     if "experiment" in user:
-        experiments = sorted(_names("experiment", user["experiment"]))
+        experiments = _names("experiment", user["experiment"])
         files["study"] = f"--config experiment={user['experiment']}"
     with _blaming(files, settings):
         _check_names(names, experiments, folder)
+    # In the order of the folder's name, so that one folder has one order.
+    names = sorted(names) if "models" in user else names
+    experiments = sorted(experiments) if "experiment" in user else experiments
     # All models at once, each in a package of its own: a composition for each gives the same and
     # takes 50 ms a model, nearly all of it for Hydra's own files.
     own = [each.setting.removeprefix("model.") for each in settings if each.touches("model")]
@@ -237,8 +241,8 @@ def _read(user: Mapping[str, Any], folder: "_Folder") -> Configuration:
             raw = _resolved(composed, f"models.m{index}", "model")
             members = _members(name, read(Model, raw, "model"))
             if taken := sorted(members.keys() & models.keys()):
-                why = f"model.revisions: another model is named {taken[0]}"
-                raise SchemaError(("model.revisions",), why)
+                key = "model.revisions" if list(members) != [name] else "model.name"
+                raise SchemaError((key,), f"{key}: another model is named {taken[0]}")
         if list(members) != [name]:
             series[name] = list(members)
         models |= members

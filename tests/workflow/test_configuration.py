@@ -172,7 +172,7 @@ def test_a_training_run_is_a_model_for_each_revision(config: Path) -> None:
     )
     composed = compose({"models": "minilm,run,gpt2"}, config)
     names = ["run.step0", "run.step512", "run.ckpt-final"]
-    assert list(composed.models) == ["minilm", *names, "gpt2"]
+    assert list(composed.models) == ["gpt2", "minilm", *names]
     assert composed.series == {"run": names}
     found = [composed.models[name] for name in names]
     assert [model["revision"] for model in found] == ["step0", "step512", "ckpt/final"]
@@ -227,7 +227,10 @@ def test_a_revision_that_takes_another_models_name_is_refused(config: Path) -> N
     (config / "model/run.yaml").write_text("source: hub\nid: a/b\nrevisions: [one, two]\n")
     shutil.copy(config / "model/gpt2.yaml", config / "model/run.two.yaml")
     message = refusal({"models": "run.two,run"}, config)
-    assert message == ("config/model/run.yaml: model.revisions: another model is named run.two")
+    assert message == "config/model/run.two.yaml: model.name: another model is named run.two"
+    (config / "study/both.yaml").write_text("title: both\nmodels: [run.two, run]\n")
+    message = refusal({"study": "both"}, config)
+    assert message == "config/model/run.yaml: model.revisions: another model is named run.two"
 
 
 # ------ No drift between the schema, the files and the documentation
