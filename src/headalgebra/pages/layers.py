@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 
 import altair as alt
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.colors import to_hex
@@ -113,8 +114,8 @@ def layers_page(
 def _outline(marker: str) -> str:
     """A marker of matplotlib as an SVG path from −1 to 1, its y axis turned over."""
     made = MarkerStyle(marker)
-    corners = made.get_path().transformed(made.get_transform()).to_polygons()[0]
-    size = abs(corners).max()
+    corners = np.asarray(made.get_path().transformed(made.get_transform()).to_polygons()[0])
+    size = np.abs(corners).max()
     places = [f"{x / size:.3f},{-y / size:.3f}" for x, y in corners[:-1]]
     return f"M{'L'.join(places)}Z"
 
