@@ -307,10 +307,10 @@ def test_the_command_writes_a_study_into_the_pages_and_a_second_time_the_same(
 @pytest.mark.xdist_group("workflow")
 def test_a_number_changed_in_a_table_is_changed_in_every_page(study: Path, pages: Path) -> None:
     write_pages(study, pages)
-    low = shown(pages, "README.md", "epsilon_over_haar").split()[0]
+    low = shown(pages, "docs/measured.md", "epsilon_over_haar").split()[0]
     change(study, "layers", "epsilon_null_ratio", 1.2854, model="minilm", layer=3)
     write_pages(study, pages)
-    for page in ("README.md", "docs/method.md"):
+    for page in ("docs/measured.md", "docs/method.md"):
         assert shown(pages, page, "epsilon_over_haar") == f"{low} to 1.29"
     change(study, "claims", "verdict", "reproduced", id="gauge")
     write_pages(study, pages)
@@ -393,8 +393,12 @@ def test_numbers_are_those_of_their_columns(study: Path) -> None:
         change(study, table, column, value, **where)
     tables = Tables(study)
     elsewhere = {*NUMBERS_OF_STATES, *NUMBERS_OF_GEOMETRY}
+    verdicts = list(in_ledger(tables)["verdict"])
     assert {name: NUMBERS[name](tables) for name in set(NUMBERS) - elsewhere} == {
         "findings": f"\n\n{findings_table(in_ledger(tables))}\n",
+        "claims": str(len(verdicts)),
+        "forbidden": str(verdicts.count("contradicted by an identity")),
+        "forced": str(verdicts.count("true of anything")),
         "shape": "6 layers, 12 heads and d = 384",
         "decoder_shape": "6 layers, 12 heads on 4 keys and d = 384",
         "decoder_type": "Q4_1",
