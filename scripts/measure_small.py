@@ -1,6 +1,6 @@
 """All stages of a small model in one job: each is its own script, run here one after another.
 
-Of so small a model the starts would take longer than the stages.
+That saves the starts of a dozen jobs.
 """
 
 import runpy
@@ -30,13 +30,14 @@ def named(items: dict[str, Any]) -> Any:
     return type(snakemake.input)(fromdict=items)
 
 
-outputs, params = dict(snakemake.output.items()), snakemake.params
+params, outputs = snakemake.params, dict(snakemake.output.items())
+# Every file by the name that stages know it by, whichever of them leaves it.
+files = outputs | dict(snakemake.input.items())
 name = snakemake.wildcards.model
 for stage, described in params.stages.items():
     job = StageJob(
         rule=stage,
-        # Whatever an earlier stage left, under the name that this one knows it by.
-        input=named(outputs | dict(snakemake.input.items())),
+        input=named({known: files[known] for known in described["inputs"]}),
         output=named({known: outputs[file] for known, file in described["outputs"].items()}),
         params=named(
             {key: value for key, value in params.items() if key != "stages"}

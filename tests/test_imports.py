@@ -16,6 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "seeds": set(),
     "devices": set(),
     "recipe": {"defaults"},
+    "provenance": set(),
     "variants": set(),
     "checkpoints": {"defaults", "variants"},
     "text": {"defaults", "seeds"},
@@ -46,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "claims": {"columns", "seeds"},
     "plots": {"defaults", "algebra", "experiments", "claims"},
-    "pages": {"claims", "plots"},
+    "pages": {"provenance", "claims", "plots"},
     "": {"defaults", "checkpoints", "measurement"},
     "command": {"", "defaults", "columns", "checkpoints"},
 }

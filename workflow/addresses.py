@@ -37,12 +37,15 @@ def differing(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
     return changed | {key: None for key in there.keys() - here.keys()}
 
 
+def digest(content: Mapping[str, Any]) -> str:
+    """Ten digits that tell a content from others, in whatever order of its keys."""
+    written = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(written.encode()).hexdigest()[:10]
+
+
 def addressed(name: str, differences: Mapping[str, Any]) -> str:
     """The folder of a result by its name and what differs; the name, where nothing does."""
-    if not differences:
-        return name
-    written = json.dumps(differences, sort_keys=True)
-    return f"{name}@{hashlib.sha256(written.encode()).hexdigest()[:10]}"
+    return f"{name}@{digest(differences)}" if differences else name
 
 
 def plain(folder: str) -> str:

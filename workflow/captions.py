@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import StrictUndefined, Template
 
+from headalgebra.provenance import stored_types, versions
 from paths import ROOT
 
 DIGITS = 12
@@ -48,26 +49,19 @@ def read_provenance(paths: Iterable[str]) -> dict[str, dict[str, Any]]:
 def provenance_lines(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """How many layers of how many models, each model's origin, and the versions that read them."""
     n_layers = sum(len(record["layers"]) for record in records.values())
-    versions = dict.fromkeys(_versions(record) for record in records.values())
     return [
         f"n = {_count(n_layers, 'layer')} of {_count(len(records), 'model')}:",
         "",
         *(f"- {_escaped(model)}: {_escaped(_origin(of))}." for model, of in records.items()),
         "",
-        f"Weights read with {_escaped('; or '.join(versions))}.",
+        f"Weights read with {_escaped('; or '.join(versions(records.values())))}.",
     ]
 
 
 def quantisations(records: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """How the weights of each model that a GGUF file holds are stored there."""
-    types = {model: _types(record) for model, record in records.items()}
+    types = {model: stored_types(record) for model, record in records.items()}
     return {model: of_layers for model, of_layers in types.items() if of_layers}
-
-
-def _types(record: Mapping[str, Any]) -> str:
-    # A record that an older version left, and that is about to be made anew, has none.
-    of_layers = record.get("quantisation", {}).values()
-    return ", ".join(dict.fromkeys(filter(None, of_layers)))
 
 
 def _origin(record: Mapping[str, Any]) -> str:
@@ -80,15 +74,11 @@ def _origin(record: Mapping[str, Any]) -> str:
     if digests:
         rest = f" and {len(digests) - MOST_DIGESTS} more" if len(digests) > MOST_DIGESTS else ""
         parts.append(f"SHA-256 {', '.join(digests[:MOST_DIGESTS])}{rest}")
-    stored = _types(record)
+    stored = stored_types(record)
     parts.append(f"{record['dtype']} from {stored}" if stored else record["dtype"])
     if record["seed"] is not None:
         parts.append(f"initialised from seed {record['seed']}")
     return "; ".join(filter(None, parts))
-
-
-def _versions(record: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in record["packages"].items())
 
 
 def _count(n: int, noun: str) -> str:

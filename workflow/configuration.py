@@ -21,7 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from addresses import Differences, addressed, differing
+from addresses import Differences, addressed, differing, digest
 from headalgebra.recipe import checkpoint_steps
 from kinds import NAME, NAME_ALLOWED
 from reading import SchemaError, close_match, read, shown, unknown_key
@@ -102,13 +102,12 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
     file_of = {name: file for file, names in found.series.items() for name in names}
     files = list(dict.fromkeys(file_of.get(name, name) for name in found.models))
     name = _folder_name(user, found.study, folder)
-    named = {key: value for key, value in user.items() if key != "hydra"}
     usual_text = _usual_choices(folder)["text"]
     if "hydra" not in user and found.text_name == usual_text:
         return replace(found, study=name)
     asked = {"models": files} if files else {"experiment": list(found.experiments)}
     shipped = _read(asked | {"hydra": [f"text='{usual_text}'"]}, folder)
-    alike = {name: _as_shipped(model, file_of, shipped) for name, model in found.models.items()}
+    alike = {it: _as_shipped(model, file_of, shipped) for it, model in found.models.items()}
     differences = Differences(
         differing(found.analysis, shipped.analysis),
         differing(_text(found), _text(shipped)),
@@ -119,8 +118,9 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
         },
     )
     if "hydra" in user:
+        without = {key: value for key, value in user.items() if key != "hydra"}
         try:
-            of_files = _addressed_part(_read(named, folder))
+            of_files = _addressed_part(_read(without, folder))
         except ConfigurationError:
             # Without the overrides it is no study: all that it is, they make it.
             of_files = {}
@@ -181,7 +181,7 @@ def _folder_name(user: Mapping[str, Any], study: str, folder: "_Folder") -> str:
         joined = "+".join(names)
         if len(joined) <= LONGEST_NAME and joined not in taken:
             return joined
-        return addressed(f"{len(names)}-models", {"models": names}).replace("@", "-")
+        return f"{len(names)}-models-{digest({'models': names})}"
     where, name = f"--config name={user['name']}", _name("name", user["name"])
     if "models" not in user and "experiment" not in user:
         why = "names the results of models=… or experiment=…; a study has its own name"

@@ -8,7 +8,7 @@ import demand_training
 from content import files_read
 
 SMALL = 32e6
-"""Bytes. All stages of so small a model take less time than the starts of their jobs."""
+"""Bytes. Of so small a model one job saves the starts of a dozen."""
 
 BYTES = 4
 """Of a number, as weights are initialised and trained."""

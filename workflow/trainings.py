@@ -1,11 +1,10 @@
 """Which decoders a study trains, and what they are trained on."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from addresses import digest
 from configuration import Configuration
 from schema import Training, plain
 
@@ -56,7 +55,7 @@ def arms_of(experiment: Mapping[str, Any]) -> Iterator[tuple[str, int, Settings]
 
 def run_name(training: Settings, seed: int) -> str:
     """Size, digest of the keys that are not at their defaults, and seed."""
-    return f"{training['size']}-{_digest(unusual(training))}-s{seed}"
+    return f"{training['size']}-{digest(unusual(training))}-s{seed}"
 
 
 def unusual(training: Settings) -> dict[str, Any]:
@@ -77,20 +76,15 @@ def corpora_of(runs: Mapping[str, tuple[Settings, int | None]]) -> dict[str, dic
 
 def corpus_name(training: Settings) -> str:
     """Kind of the texts, and digest of what decides their tokens."""
-    return f"{training['corpus']}-{_digest(tokens_of(training))}"
+    return f"{training['corpus']}-{digest(tokens_of(training))}"
 
 
 def text_name(source: Mapping[str, Any]) -> str:
     """The file of a text that models read: kind, and digest of what it is taken from."""
-    return f"{source['corpus']}-{_digest(source)}"
+    return f"{source['corpus']}-{digest(source)}"
 
 
 def texts_of(path: str | None) -> list[str]:
     """Files of a folder that is trained on; none where packages are."""
     folder = Path(path).expanduser() if path else None
     return sorted(map(str, folder.rglob("*"))) if folder else []
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    written = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(written.encode()).hexdigest()[:10]

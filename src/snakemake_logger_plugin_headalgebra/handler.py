@@ -43,8 +43,8 @@ class LogHandler(LogHandlerBase):
     """A line for each job that ends, one bar, failures with their reason, and where results are.
 
     With ``--verbose``, ``--printshellcmds`` or ``--debug-dag`` it shows what Snakemake itself does,
-    lists of files and all. A record with an attribute ``results`` says in which folder the results
-    of the study are.
+    lists of files and all. A record with an attribute ``results`` says where the page of the study
+    and its table of claims will be.
     """
 
     writes_to_stream = True
@@ -68,7 +68,7 @@ class LogHandler(LogHandlerBase):
         self._done = self._total = 0
         self._began = self._spoke = time.time()
         self._patience = SILENCE
-        self._folder: Path | None = None
+        self._results: tuple[str, str] | None = None
         self._log = ""
         self._complete = self._whole = self._interrupted = self._closed = False
         self._message_aside = _MessageAside()
@@ -80,7 +80,7 @@ class LogHandler(LogHandlerBase):
         """Show what a record says."""
         try:
             event = getattr(record, "event", None)
-            self._folder = getattr(record, "results", self._folder)
+            self._results = getattr(record, "results", self._results)
             if self._in_full is not None:
                 self._in_full.emit(record)
             match event:
@@ -111,8 +111,8 @@ class LogHandler(LogHandlerBase):
         self._screen.end()
         if self._total and not self.common_settings.dryrun:
             self._summary()
-        if self._whole and self._folder is not None:
-            for line in where_results_are(Path(self._folder)):
+        if self._whole and self._results is not None:
+            for line in where_results_are(*map(Path, self._results)):
                 self._screen.line(line)
         super().close()
 

@@ -4,15 +4,19 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-PAGE = "index.html"
-"""What a person opens first."""
 
+def where_results_are(page: Path, claims: Path) -> list[str]:
+    """Lines that say where the page of a study is, and its verdicts, for as much as is there.
 
-def where_results_are(folder: Path) -> list[str]:
-    """Lines that say where the page of a study is, and its verdicts, for as much as is there."""
-    page = folder / PAGE
+    Parameters
+    ----------
+    page
+        What a person opens first.
+    claims
+        The table of claims, in CSV.
+    """
     said = [f"Results: {page}"] if page.is_file() else []
-    verdicts = count_verdicts(folder / "tables/claims.csv")
+    verdicts = count_verdicts(claims)
     if verdicts:
         said.append(
             "Claims: "

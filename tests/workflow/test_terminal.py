@@ -322,10 +322,14 @@ def results(tmp_path: Path) -> Path:
     return tmp_path / "demo"
 
 
+def page_and_claims(results: Path) -> tuple[str, str]:
+    return str(results / "index.html"), str(results / "tables/claims.csv")
+
+
 @pytest.mark.parametrize("planned", [0, 1])
 def test_the_end_says_where_the_results_are(begin: Begin, results: Path, planned: int) -> None:
     run = begin()
-    run.event(None, "Study demo: two models", results=str(results))
+    run.event(None, "Study demo: two models", results=page_and_claims(results))
     if planned:
         run.plan(results=1)
         run.begin(0, "results")
@@ -338,7 +342,7 @@ def test_the_end_says_where_the_results_are(begin: Begin, results: Path, planned
 
 def test_a_run_that_fails_does_not_say_that_there_are_results(begin: Begin, results: Path) -> None:
     run = begin()
-    run.event(None, "Study demo: two models", results=str(results))
+    run.event(None, "Study demo: two models", results=page_and_claims(results))
     run.plan(a=1, results=1)
     run.begin(1, "a")
     run.fail(1, "a", "a.log")
@@ -347,7 +351,7 @@ def test_a_run_that_fails_does_not_say_that_there_are_results(begin: Begin, resu
 
 def test_nor_does_a_run_for_something_else(begin: Begin, results: Path) -> None:
     run = begin()
-    run.event(None, "Study demo: two models", results=str(results))
+    run.event(None, "Study demo: two models", results=page_and_claims(results))
     run.plan(estimate=1)
     run.begin(0, "estimate")
     run.finish(0)
@@ -367,9 +371,9 @@ def test_no_table_of_claims_breaks_the_end(results: Path, content: bytes | None)
     if content is not None:
         claims.write_bytes(content)
     assert not count_verdicts(claims)
-    assert where_results_are(results) == [f"Results: {results}/index.html"]
+    assert where_results_are(results / "index.html", claims) == [f"Results: {results}/index.html"]
     (results / "index.html").unlink()
-    assert where_results_are(results) == []
+    assert where_results_are(results / "index.html", claims) == []
 
 
 # ------ Words
@@ -390,7 +394,8 @@ def test_what_a_stage_tells_is_what_the_terminal_looks_for() -> None:
 SNAKEFILE = """
 from snakemake.logging import logger
 
-logger.info("Study toy: two jobs", extra={"results": "results/toy"})
+made = ("results/toy/index.html", "results/toy/tables/claims.csv")
+logger.info("Study toy: two jobs", extra={"results": made})
 
 rule all:
     input: "a", "b"

@@ -38,7 +38,6 @@ GATHERED = {"gather_tables", "gather_state_tables", "gather_experiments"}
 # What a study of its own has anew: it lies in a folder of its own.
 OF_A_STUDY = GATHERED | JUDGED | {"draw_figures", "record_study"}
 CONSTRUCTED = {"measure_conditioning", "measure_feasibility"}
-OF_WEIGHTS = {*STAGES} - {"measure_normality"}
 
 
 def with_cost(jobs: set[str]) -> set[str]:
@@ -208,6 +207,26 @@ def test_a_plot_that_is_edited_is_drawn_again_and_nothing_measured(smoke: Path) 
     finally:
         path.write_bytes(before)
         os.utime(path, ns=times)
+
+
+def test_a_caption_that_is_edited_reaches_the_pages(smoke: Path) -> None:
+    path = smoke / "workflow/report/orders.rst"
+    before = path.read_text()
+    try:
+        path.write_text(f"{before}\nOne more sentence.\n")
+        assert set(planned(smoke, *SMOKE)) == {"draw_figures", "write_pages"}
+    finally:
+        path.write_text(before)
+
+
+def test_a_file_asked_for_by_its_path_is_of_these_settings_or_refused(smoke: Path) -> None:
+    """Else it would take the place of what other settings gave."""
+    table = "results/models/minilm/epsilon.parquet"
+    other = ("--config", "models=minilm", 'hydra=["analysis.balance_above=50"]')
+    assert table in run(smoke, table, "--dry-run", "--forcerun", "measure_epsilon", "-p", *SMOKE)
+    refused = snakemake(smoke, table, "--dry-run", "--force", *other)
+    assert refused.returncode != 0
+    assert "MissingRuleException" in refused.stdout + refused.stderr
 
 
 def test_probes_rerun_sampled_extraction_and_what_follows(smoke: Path) -> None:
@@ -483,6 +502,9 @@ def test_a_study_of_one_wing_has_no_job_of_the_other(smoke: Path) -> None:
     assert {"measure_epsilon", "gather_tables", "measure_feasibility"} <= algebra - states
     assert {"measure_states", "measure_normality", "gather_text"} <= states - algebra
     assert {"extract_weights", "measure_small", "judge_claims"} <= states & algebra
+    # The one job of a small model is another for other wings, and leaves its tables elsewhere.
+    alone = planned(smoke, *SMOKE, 'hydra=["study.wings=[algebra]"]')
+    assert alone["measure_small"] == 1 and "measure_epsilon" not in alone
 
 
 def test_a_checkpoint_with_another_content_is_read_again(smoke: Path, tmp_path: Path) -> None:

@@ -39,7 +39,13 @@ if workflow.is_main_process and (advice := locks.advice()):
 if workflow.is_main_process:
     # Where the results are: the terminal says it at the end.
     logger.info(
-        f"Study {STUDY.study}: {STUDY.title}", extra={"results": f"{paths.RESULTS}/{STUDY.study}"}
+        f"Study {STUDY.study}: {STUDY.title}",
+        extra={
+            "results": (
+                paths.page(STUDY.study, "index"),
+                paths.study_table(STUDY.study, "claims"),
+            )
+        },
     )
 
 # Jobs inherit these. By default glibc gives freed blocks back to the system, and having them again

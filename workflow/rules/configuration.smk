@@ -24,7 +24,7 @@ rule record_folder:
     log:
         paths.log("record_configuration", "{model}"),
     wildcard_constraints:
-        model=one_of([name for name, model in folders_of_models().items() if model in LARGE]),
+        model=one_of([name for name, (model, _) in folders_of_models().items() if model in LARGE]),
     conda:
         "../../envs/environment.yaml"
     params:

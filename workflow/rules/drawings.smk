@@ -93,8 +93,8 @@ def training_run(series, records):
 
 
 def drawings():
-    """Every figure of the study: the name of its files, what it is made of, and its subject."""
-    for name, figure in FIGURES.items():
+    """Every figure of the study: the name of its files, its kind, and its subject."""
+    for kind, figure in FIGURES.items():
         subjects = {
             "study": [None],
             "model": ALONE,
@@ -102,7 +102,7 @@ def drawings():
             "experiment": figure.experiments or STUDY.experiments,
         }
         for subject in subjects[figure.per]:
-            yield name if subject is None else f"{name}_{subject}", figure, subject
+            yield kind if subject is None else f"{kind}_{subject}", kind, subject
 
 
 def tables_of_drawing(figure, subject):
@@ -113,7 +113,7 @@ def tables_of_drawing(figure, subject):
 
 def tables_of_drawings(wildcards):
     """All of these, each once."""
-    found = [tables_of_drawing(figure, subject).values() for _, figure, subject in drawings()]
+    found = [tables_of_drawing(FIGURES[kind], subject).values() for _, kind, subject in drawings()]
     files = [[it] if isinstance(it, str) else it.values() for at in found for it in at]
     return list(dict.fromkeys(path for paths in files for path in paths))
 
@@ -123,25 +123,24 @@ def described_drawings(wildcards, input):
     records = read_provenance(input.provenance)
     return {
         name: {
-            "plot": figure.plot,
-            "tables": tables_of_drawing(figure, subject),
-            "settings": figure.settings_of(subject, records),
+            "plot": FIGURES[kind].plot,
+            "tables": tables_of_drawing(FIGURES[kind], subject),
+            "settings": FIGURES[kind].settings_of(subject, records),
         }
-        for name, figure, subject in drawings()
+        for name, kind, subject in drawings()
     }
 
 
 def legends(wildcards):
     """What each figure is called and what it shows, in reStructuredText."""
-    kinds = {id(figure): name for name, figure in FIGURES.items()}
     return {
         name: {
-            "title": figure.title,
-            "category": figure.category,
+            "title": FIGURES[kind].title,
+            "category": FIGURES[kind].category,
             "subject": subject,
-            "caption": caption(kinds[id(figure)], figure.counts, {figure.per: subject}),
+            "caption": caption(kind, FIGURES[kind].counts, {FIGURES[kind].per: subject}),
         }
-        for name, figure, subject in drawings()
+        for name, kind, subject in drawings()
     }
 
 
@@ -159,12 +158,10 @@ def decided_by(wildcards):
 
 def category_of_file(wildcards):
     """Under what the report lists a figure."""
-    return next(figure.category for name, figure, _ in drawings() if name == wildcards.figure)
+    return legends(wildcards)[wildcards.figure]["category"]
 
 
 def labels_of_file(wildcards):
     """What the report calls a figure; of two labels it would take the second for a choice."""
-    title, subject = next(
-        (figure.title, subject) for name, figure, subject in drawings() if name == wildcards.figure
-    )
-    return {"figure": title if subject is None else f"{title}, {subject}"}
+    legend = legends(wildcards)[wildcards.figure]
+    return {"figure": ", ".join(filter(None, (legend["title"], legend["subject"])))}

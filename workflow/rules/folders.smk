@@ -1,16 +1,9 @@
 # Where what each stage leaves of each model lies.
 
 
-# What is different in each folder, filled as they are named.
-DIFFERENCES = {}
-
-
 def folder(model, stage):
     """The folder of what a stage gives of a model: its name, and a digest of what differs."""
-    differs = differences_of(model, stage)
-    name = addressed(model, differs)
-    DIFFERENCES[name] = differs
-    return name
+    return addressed(model, differences_of(model, stage))
 
 
 def differences_of(model, stage):
@@ -87,9 +80,9 @@ def weights_of_models(wildcards):
 
 
 def folders_of_models():
-    """Every folder of results of the models, each with its model."""
+    """Every folder of results of the models, each with its model and a stage that is in it."""
     return {
-        folder(model, stage): model
+        folder(model, stage): (model, stage)
         for model in STUDY.models
         for stage in ("extract_weights", *stages_of_models())
     }
@@ -117,6 +110,13 @@ def outputs_of_stage(stage):
             "provenance": paths.READ_TEXT,
         }
     return {name: path.replace("{span}", "{model}") for name, path in STAGES[stage].outputs.items()}
+
+
+def inputs_of_stage(stage):
+    """What a stage takes of what those before it, or other rules, left."""
+    if stage in STAGES:
+        return [*STAGES[stage].taken_of_basis, "factors", "provenance"]
+    return ["text", "described", "provenance"] if stage == "measure_states" else []
 
 
 def name_of_output(stage, name):

@@ -11,7 +11,7 @@ rule measure_small:
     benchmark:
         paths.benchmark("measure_small", "{model}")
     wildcard_constraints:
-        model=one_of([name for name, model in folders_of_models().items() if model in SMALL]),
+        model=one_of([name for name, (model, _) in folders_of_models().items() if model in SMALL]),
     conda:
         "../../envs/environment.yaml"
     threads: model_threads

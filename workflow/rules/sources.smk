@@ -4,7 +4,7 @@
 def configuration_of_study(wildcards):
     """What the study was computed with, and where what is of its models lies."""
     folders = {}
-    for name, model in folders_of_models().items():
+    for name, (model, _) in folders_of_models().items():
         folders.setdefault(model, []).append(name)
     return {
         "title": STUDY.title,
@@ -19,18 +19,20 @@ def configuration_of_study(wildcards):
 
 def configuration_of_folder(wildcards):
     """What decides the weights of a folder's model, and what in the folder is not as files have it."""
-    model = STUDY.models[model_of(wildcards)]
+    model, stage = folders_of_models()[wildcards.model]
+    settings = STUDY.models[model]
     return {
-        "model": {key: value for key, value in model.items() if key not in UNLIKE_WEIGHTS},
-        "differs": DIFFERENCES[wildcards.model],
+        "model": {key: value for key, value in settings.items() if key not in UNLIKE_WEIGHTS},
+        "differs": differences_of(model, stage),
     }
 
 
 def settings_of_small_model(wildcards):
-    """What of the analysis each stage depends on, and what it leaves."""
+    """What of the analysis each stage depends on, what it takes, and what it leaves."""
     return {
         stage: {
             "settings": settings_of_stage(stage),
+            "inputs": inputs_of_stage(stage),
             "outputs": {name: name_of_output(stage, name) for name in outputs_of_stage(stage)},
         }
         for stage in stages_of_small_model()

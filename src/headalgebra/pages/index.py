@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from headalgebra.pages.findings import findings
 from headalgebra.pages.ledger import LOOKS, papers, verdict_counts
-from headalgebra.pages.origins import Origin, models, packages, texts
+from headalgebra.pages.origins import Origin, models, texts
 from headalgebra.pages.pictures import LeftOut, Picture, by_category, caption_html, embedded
 from headalgebra.pages.tables import ROWS_SHOWN, Table, listed, sortable
+from headalgebra.provenance import versions
 
 FOLDER = Path(__file__).parent
 """Where the templates, the style and the script of the pages lie."""
@@ -65,7 +66,7 @@ def index_page(
         against=_against(len(origins), len(by_name.get("trainings", ()))),
         models=models(origins, runs),
         texts=texts(runs),
-        packages=packages(origins),
+        packages=versions(origin.record for origin in origins),
         findings=findings(claims, names),
         papers=papers(claims, by_name["evidence"], names),
         images=embedded(pictures),

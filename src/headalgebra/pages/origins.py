@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from headalgebra.provenance import stored_types
+
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
@@ -41,7 +43,6 @@ def models(origins: Sequence[Origin], runs: pd.DataFrame | None) -> list[dict[st
 def _model(origin: Origin, run: Mapping[Any, Any]) -> dict[str, Any]:
     record = origin.record
     source = record["source"]
-    stored = ", ".join(dict.fromkeys(filter(None, record["quantisation"].values())))
     return {
         "name": source["name"],
         "kind": " ".join(filter(None, (record["family"], _text(run.get("kind"))))),
@@ -51,7 +52,7 @@ def _model(origin: Origin, run: Mapping[Any, Any]) -> dict[str, Any]:
         "n_kv_heads": record["n_kv_heads"],
         "d_model": record["d_model"],
         "parameters": _millions(run.get("parameters")),
-        "stored": stored,
+        "stored": stored_types(record),
         "dtype": record["dtype"],
         "source": _source(source),
         "revision": record["revision"],
@@ -86,16 +87,6 @@ def texts(runs: pd.DataFrame | None) -> list[dict[str, Any]]:
         {str(key): value for key, value in row.items()}
         for row in runs[columns].dropna().drop_duplicates().to_dict("records")
     ]
-
-
-def packages(origins: Sequence[Origin]) -> list[str]:
-    """The versions that read the weights: one line, or one for each that differs."""
-    return list(
-        dict.fromkeys(
-            ", ".join(f"{name} {version}" for name, version in origin.record["packages"].items())
-            for origin in origins
-        )
-    )
 
 
 def _text(value: Any) -> str:

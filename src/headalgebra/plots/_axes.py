@@ -44,6 +44,12 @@ EDGE_KEY: dict[str, Any] = EDGE_LOOK | {
     "color": "0.3",
     "label": "goes on to 0 or without end",
 }
+SPREAD_KEY: dict[str, Any] = {
+    "color": "0.3",
+    "marker": "|",
+    "markersize": 7,
+    "linestyle": "none",
+}
 
 
 def plot_positive(axes: Axes, x: Values, y: Values, *, edge: object = INK, **look: Any) -> None:

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from headalgebra.plots._axes import (
     EDGE_KEY,
+    SPREAD_KEY,
     draw_spread,
     layer_axis,
     log_axis,
@@ -49,12 +50,6 @@ LOOKS = {
     "epsilon": ("ε", EPSILON_LOOK),
     "closure_isotropy": (r"$(1-χ)\,d^2/n$", CLOSURE_LOOK),
     "rho3": (r"$ρ_3$", RHO3_LOOK),
-}
-SPREAD_KEY: dict[str, Any] = {
-    "color": "0.4",
-    "marker": "|",
-    "markersize": 7,
-    "linestyle": "none",
 }
 ENDS = ("ratio", "low", "high")
 CHANCE_LOOK: dict[str, Any] = {"color": INK, "linestyle": ":", "linewidth": 0.9, "zorder": 1.5}

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from headalgebra.plots._axes import (
     EDGE_KEY,
+    SPREAD_KEY,
     draw_spread,
     layer_axis,
     log_axis,
@@ -56,12 +57,6 @@ MEASURED_LOOK: dict[str, Any] = {
     "markeredgecolor": INK,
     "linewidth": 0.9,
     "zorder": 2.5,
-}
-SPREAD_KEY: dict[str, Any] = {
-    "color": "0.3",
-    "marker": "|",
-    "markersize": 7,
-    "linestyle": "none",
 }
 POINT_LOOK: dict[str, Any] = {"linestyle": "none", "markersize": 2.6, "zorder": 3}
 
