@@ -49,6 +49,7 @@ def job(stage: str, checkpoint: Path, results: Path, threads: int) -> SimpleName
     """What the workflow would give the stage's script."""
     from headalgebra.checkpoints.convention import PAPER
     from headalgebra.checkpoints.reading import AS_IT_IS
+    from snakemake.iocontainers import Namedlist
 
     if stage == "extract_weights":
         source: dict[str, Any] = {
@@ -58,24 +59,29 @@ def job(stage: str, checkpoint: Path, results: Path, threads: int) -> SimpleName
             "sha256": {},
         }
         source |= {"dtype": None, "file": None, **asdict(AS_IT_IS), **asdict(PAPER)}
-        parts: dict[str, Any] = {
-            "params": SimpleNamespace(source=source, seed=0),
-            "output": SimpleNamespace(
-                factors=str(results / "factors"), provenance=str(results / "provenance.json")
-            ),
+        parts: dict[str, dict[str, Any]] = {
+            "input": {},
+            "params": {"source": source, "seed": 0},
+            "output": {
+                "factors": str(results / "factors"),
+                "provenance": str(results / "provenance.json"),
+            },
+            "wildcards": {"model": "measured"},
         }
     else:
         settings = {"balance_above": 1e6, "cancellation_below": 1e-4}
         parts = {
-            "input": SimpleNamespace(factors=str(results / "factors")),
-            "params": SimpleNamespace(layers=None, settings=settings),
-            "output": SimpleNamespace(
-                pairs=str(results / "pairs.parquet"), epsilon=str(results / "epsilon.parquet")
-            ),
-            "wildcards": SimpleNamespace(span="all"),
+            "input": {"factors": str(results / "factors")},
+            "params": {"layers": None, "settings": settings},
+            "output": {
+                "pairs": str(results / "pairs.parquet"),
+                "epsilon": str(results / "epsilon.parquet"),
+            },
+            "wildcards": {"span": "all"},
         }
+    named = {part: Namedlist(fromdict=values) for part, values in parts.items()}
     return SimpleNamespace(
-        rule=stage, threads=threads, log=[str(results / f"{stage}.log")], **parts
+        rule=stage, threads=threads, log=[str(results / f"{stage}.log")], **named
     )
 
 

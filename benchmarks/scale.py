@@ -22,7 +22,7 @@ from pathlib import Path
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("Snakefile", "config", "workflow", "scripts", "src", "envs", "slurm")
+PARTS = ("Snakefile", "config", "workflow", "scripts", "src", "envs", "slurm", "profiles")
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,8 @@ def write_first_stages(folder: Path, n_models: int) -> None:
 def planned(folder: Path) -> tuple[float, str]:
     """Seconds that a dry run takes, and what it says."""
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--nocolor", "--cores", "64"]
+    # Jobs in full, with what they ask for.
+    command += ["--printshellcmds"]
     # Costs are gathered from every job that computes.
     command += ["tables", "results/scale/tables/cost.csv"]
     command += ["--rerun-triggers", "mtime", "--config", "study=scale"]

@@ -92,13 +92,15 @@ def test_so_has_the_model_whose_tokenizer_another_takes() -> None:
 
 OFFLINE = """
 import sys
+from addresses import Differences
 from availability import refuse_absent
 from configuration import Configuration
 for id, revision, source, *file in (line.split() for line in sys.argv[1:]):
     model = {"source": source, "id": id, "revision": None if revision == "-" else revision}
     model |= {"file": file[0] if file else None, "tokenizer": None}
     try:
-        refuse_absent(Configuration("", "", [], {"m.1": model}, {"m": ["m.1"]}, {}, "", {}, {}, {}))
+        rest = ({}, "", {}, {}, {}, Differences())
+        refuse_absent(Configuration("", "", [], {"m.1": model}, {"m": ["m.1"]}, *rest))
         print("there")
     except ValueError as error:
         print(error)
