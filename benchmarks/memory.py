@@ -47,9 +47,10 @@ def needed(checkpoint: Path) -> int:
 
 def job(stage: str, checkpoint: Path, results: Path, threads: int) -> SimpleNamespace:
     """What the workflow would give the stage's script."""
+    from snakemake.iocontainers import Namedlist
+
     from headalgebra.checkpoints.convention import PAPER
     from headalgebra.checkpoints.reading import AS_IT_IS
-    from snakemake.iocontainers import Namedlist
 
     if stage == "extract_weights":
         source: dict[str, Any] = {
