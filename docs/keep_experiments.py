@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from headalgebra.columns import FLOAT_FORMAT
-from headalgebra.tables import read_csv
+from headalgebra.csv_files import read_csv, write_csv
 from headalgebra.training import read_trained
 from kept_experiments import KEPT
 
@@ -42,9 +41,7 @@ def keep(study: Path, command: str, hours: float, kept: Path = KEPT) -> list[Pat
         folder.mkdir(parents=True, exist_ok=True)
         own = {name: table[table["experiment"] == experiment] for name, table in tables.items()}
         for name, rows in own.items():
-            rows.to_csv(
-                folder / f"{name}.csv", index=False, float_format=FLOAT_FORMAT, lineterminator="\n"
-            )
+            write_csv(folder / f"{name}.csv", rows)
         made = {"command": command, "hours": hours} | described(own["trainings"], study.parent)
         content = json.dumps(made, indent=1, sort_keys=True) + "\n"
         (folder / "made.json").write_text(content, encoding="utf-8")

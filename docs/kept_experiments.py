@@ -7,8 +7,9 @@ import pandas as pd
 from headalgebra import columns, defaults
 from headalgebra.claims.ledger import ledger
 from headalgebra.claims.study import Thresholds
+from headalgebra.csv_files import read_csv
 from headalgebra.experiments.comparison import corrected
-from headalgebra.tables import read_csv, stack
+from headalgebra.tables import stack
 
 KEPT = Path(__file__).resolve().parent / "experiments"
 

@@ -9,7 +9,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from headalgebra.claims.wording import ROUNDING
-from headalgebra.tables import read_csv
+from headalgebra.csv_files import read_csv
 
 
 class Tables(dict[str, pd.DataFrame]):

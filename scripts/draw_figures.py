@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from headalgebra.csv_files import read_csv
 from headalgebra.plots import FigureStyle, NothingToShow, write_figure
-from headalgebra.tables import read_csv
 from stage import aside, job, progress
 
 if TYPE_CHECKING:

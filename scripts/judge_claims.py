@@ -9,7 +9,7 @@ import pandas as pd
 from headalgebra import columns
 from headalgebra.claims.ledger import ledger
 from headalgebra.claims.study import Thresholds
-from headalgebra.tables import read_csv
+from headalgebra.csv_files import read_csv
 from stage import job, write_csv
 
 if TYPE_CHECKING:

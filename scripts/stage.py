@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headalgebra.columns import FLOAT_FORMAT
+from headalgebra import csv_files
 
 Item = TypeVar("Item")
 
@@ -181,9 +181,7 @@ def write_table(
 def write_csv(path: str, table: pd.DataFrame, columns: Sequence[str]) -> None:
     """Write the named columns as CSV, missing numbers empty."""
     with aside(path) as partial:
-        table[list(columns)].to_csv(
-            partial, index=False, float_format=FLOAT_FORMAT, lineterminator="\n"
-        )
+        csv_files.write_csv(partial, table[list(columns)])
     _print_rows(path, len(table), table["note"].tolist() if "note" in columns else [])
 
 

@@ -6,13 +6,13 @@ from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headalgebra.csv_files import read_csv
 from headalgebra.pages.index import index_page
 from headalgebra.pages.layers import layers_page
 from headalgebra.pages.origins import Origin
 from headalgebra.pages.pictures import LeftOut, Picture
 from headalgebra.pages.tables import Table
 from headalgebra.plots import FigureStyle
-from headalgebra.tables import read_csv
 from stage import aside, job
 
 if TYPE_CHECKING:

@@ -65,7 +65,7 @@ def _layers(text: str) -> list[int]:
 def _measure(chosen: argparse.Namespace) -> None:
     import headalgebra
     from headalgebra.checkpoints.reading import Reading
-    from headalgebra.columns import FLOAT_FORMAT
+    from headalgebra.csv_files import write_csv
 
     if chosen.csv is not None and not chosen.csv.parent.is_dir():
         raise FileNotFoundError(f"--csv {chosen.csv}: there is no folder {chosen.csv.parent}")
@@ -88,7 +88,7 @@ def _measure(chosen: argparse.Namespace) -> None:
     if chosen.csv is not None:
         if states is not None:
             table = table.merge(states, on="layer", suffixes=("", "_states"), validate="1:1")
-        table.to_csv(chosen.csv, index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
+        write_csv(chosen.csv, table)
         return
     for measured, names in ((table, SHOWN), (states, SHOWN_OF_STATES)):
         if measured is not None:

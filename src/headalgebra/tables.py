@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from os import PathLike
 from typing import Any
 
 import pandas as pd
@@ -179,18 +178,6 @@ def cost_table(jobs: pd.DataFrame) -> pd.DataFrame:
         max_rss_mb=("max_rss_mb", "max"),
     )
     return table.reset_index()[list(columns.COST)]
-
-
-def read_csv(path: str | PathLike[str]) -> pd.DataFrame:
-    """A table of a study from its CSV file: an empty text is empty, a NaN or no number missing."""
-    names = pd.read_csv(path, nrows=0).columns
-    text = [name for name in names if name in columns.TEXT]
-    return pd.read_csv(
-        path,
-        dtype=dict.fromkeys(text, str),
-        keep_default_na=False,
-        na_values={name: ["", "nan", "NaN"] for name in names if name not in text},
-    )
 
 
 def stack(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:

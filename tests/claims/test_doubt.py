@@ -28,7 +28,7 @@ from headalgebra import columns
 from headalgebra.claims.doubt import MADE_HERE, TEXTS
 from headalgebra.claims.finding import NOT_MEASURED, REPRODUCED, TRUE_OF_ANYTHING
 from headalgebra.claims.ledger import PAPERS
-from headalgebra.tables import read_csv
+from headalgebra.csv_files import read_csv
 from stage import write_csv
 
 CLAIMS = {claimed.id: claimed for claimed in PAPERS["linf"] if "experiments" not in claimed.reads}

@@ -18,7 +18,7 @@ from headalgebra.claims.experiments import LEVEL, READS, by_experiment, settled_
 from headalgebra.claims.finding import NOT_MEASURED, NOT_REPRODUCED, REPRODUCED, Finding
 from headalgebra.claims.ledger import CLAIMS
 from headalgebra.claims.study import Study
-from headalgebra.tables import read_csv
+from headalgebra.csv_files import read_csv
 from stage import write_csv
 
 

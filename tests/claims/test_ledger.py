@@ -45,7 +45,7 @@ from headalgebra.claims.finding import (
     weakest,
 )
 from headalgebra.claims.ledger import CLAIMS, PAPERS, TITLES, ledger
-from headalgebra.tables import read_csv
+from headalgebra.csv_files import read_csv
 from stage import write_csv
 
 IDS = [

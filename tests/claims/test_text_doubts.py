@@ -23,7 +23,7 @@ from headalgebra.claims.doubt import PLACES, TEXTS
 from headalgebra.claims.finding import NOT_MEASURED
 from headalgebra.claims.ledger import CLAIMS, PAPERS
 from headalgebra.claims.study import OF_RUNS
-from headalgebra.tables import read_csv
+from headalgebra.csv_files import read_csv
 from stage import write_csv
 from text_studies import (
     DECODER,

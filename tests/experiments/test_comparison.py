@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from headalgebra import columns
+from headalgebra.csv_files import read_csv
 from headalgebra.experiments import Experiment, compare, corrected
 from headalgebra.experiments.effects import detectable_distance
-from headalgebra.tables import read_csv
 
 NUMBERS = ["mean", "effect", "low", "high", "p", "detectable"]
 A = [1.0, 2.0, 4.0, 3.5, 2.5]

@@ -11,7 +11,7 @@ from findings import MARKED
 from headalgebra import columns
 from headalgebra.claims.ledger import CLAIMS, ledger
 from headalgebra.claims.readme import findings_table
-from headalgebra.tables import read_csv
+from headalgebra.csv_files import read_csv
 from kept_experiments import KEPT, THRESHOLDS, kept_experiments, with_experiments
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
