@@ -48,6 +48,8 @@ RESERVED = (
     *("models", "texts", "logs", "benchmarks", "trained", "corpora", "runs", "constructed"),
 )
 """Folders of results that belong to no study."""
+LARGEST_FILE = 65536
+"""Bytes of a file of settings; a long one has a tenth of that, and a megabyte takes seconds."""
 
 
 class ConfigurationError(ValueError):
@@ -408,14 +410,21 @@ class _Folder:
 
     def load(self, file: str) -> dict[Any, Any]:
         """What is written in `file`, as messages call it."""
+        path = self.path.parent / file
         try:
-            written = (self.path.parent / file).read_text(encoding="utf-8")
+            if (size := path.stat().st_size) > LARGEST_FILE:
+                raise ConfigurationError(
+                    file, f"{size} bytes; a file of settings has at most {LARGEST_FILE}"
+                )
+            written = path.read_text(encoding="utf-8")
             content = OmegaConf.to_container(OmegaConf.load(StringIO(written)), resolve=False)
         except yaml.MarkedYAMLError as error:
             line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
             raise ConfigurationError(file + line, error.problem) from None
         except OSError as error:
             raise ConfigurationError(file, error.strerror or error) from None
+        except ConfigurationError:
+            raise
         except (ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
             raise ConfigurationError(file, error) from None
         if not isinstance(content, dict):

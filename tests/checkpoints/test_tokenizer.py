@@ -108,3 +108,14 @@ def test_a_gguf_file_has_its_own(shared_model: Callable, tmp_path: Path) -> None
     (path,) = write_gguf(tmp_path / "x.gguf", "gpt2", model, values=values)
     tokenizer = load_tokenizer(open_checkpoint(path))
     assert tokenizer("ab cab", add_special_tokens=False)["input_ids"] == [4, 3, 2, 4]
+
+
+def test_a_tokenizer_that_panics_is_refused(shared_model: Callable, tmp_path: Path) -> None:
+    """Its template names a token that it does not have; the library panics at the first text."""
+    folder = Path(shutil.copytree(shared_model("gpt2").folder, tmp_path / "gpt2"))
+    write_tokenizer(folder)
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text())
+    del content["post_processor"]["special_tokens"]["[CLS]"]
+    path.write_text(json.dumps(content))
+    assert "its tokenizer is not read: no entry found for key" in refusal(folder)

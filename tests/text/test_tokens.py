@@ -130,3 +130,21 @@ def test_a_text_of_just_enough_is_enough() -> None:
     assert tokenise(corpus, PLAIN, vocabulary=SIZE, sequences=1, tokens=30).ids.shape == (1, 30)
     with pytest.raises(TextError, match="too short"):
         tokenise(corpus, PLAIN, vocabulary=SIZE, sequences=1, tokens=32)
+
+
+def test_a_tokenizer_that_fails_on_the_text_is_refused() -> None:
+    class Panics:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(PLAIN, name)
+
+        def __call__(self, *_: Any, **__: Any) -> Any:
+            raise type("PanicException", (BaseException,), {})("no entry found for key")
+
+    class Interrupted(Panics):
+        def __call__(self, *_: Any, **__: Any) -> Any:
+            raise KeyboardInterrupt
+
+    with pytest.raises(TextError, match=r"lines: the tokenizer cannot read it .*: no entry found"):
+        tokenise(CORPUS, Panics(), vocabulary=SIZE, sequences=1, tokens=4)
+    with pytest.raises(KeyboardInterrupt):
+        tokenise(CORPUS, Interrupted(), vocabulary=SIZE, sequences=1, tokens=4)

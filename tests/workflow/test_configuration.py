@@ -1068,3 +1068,11 @@ def test_any_file_is_refused_in_one_line(shared: Path, file: str, content: Any) 
         one_line_or_composed({"study": "smoke"}, shared)
     finally:
         (shared / file).write_bytes(before)
+
+
+def test_a_file_too_large_to_be_settings_is_not_parsed(shared: Path) -> None:
+    (shared / "model/large.yaml").write_text(HERE + "# " + "x" * 65536)
+    size = len(HERE) + 2 + 65536
+    message = f"config/model/large.yaml: {size} bytes; a file of settings has at most 65536"
+    assert refusal({"models": "large"}, shared) == message
+    (shared / "model/large.yaml").unlink()

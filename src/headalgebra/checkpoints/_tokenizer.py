@@ -10,6 +10,7 @@ from headalgebra.checkpoints._digest import CheckpointFiles
 from headalgebra.checkpoints._errors import CheckpointError
 from headalgebra.checkpoints._gguf import GgufCheckpoint
 from headalgebra.checkpoints._stored import StoredCheckpoint
+from headalgebra.panics import panics_as_errors
 
 VOCABULARIES = (
     *("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model"),
@@ -21,6 +22,8 @@ BESIDE = (
     "config.json",
 )
 """What they are read with."""
+TRIED = "A text."
+"""What a tokenizer is tried on, since some that can be made can read nothing."""
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
@@ -40,7 +43,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     Raises
     ------
     CheckpointError
-        If there is none, or transformers cannot read it.
+        If there is none, transformers cannot read it, or it cannot read a text.
     """
     make: Callable[[], Any]
     match checkpoint:
@@ -54,8 +57,21 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
                 "an architecture without weights has no tokenizer",
                 "name the model whose tokenizer it takes, by tokenizer: <model>",
             )
+    tokenizer = _refusing_failures(checkpoint, make)
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise CheckpointError(
+            checkpoint.origin,
+            "its tokenizer knows no tokens but special ones",
+            "fetch the tokenizer's files too",
+        )
+    _refusing_failures(checkpoint, lambda: tokenizer(TRIED))
+    return tokenizer
+
+
+def _refusing_failures(checkpoint: Checkpoint, make: Callable[[], Any]) -> Any:
     try:
-        tokenizer = make()
+        with panics_as_errors():
+            return make()
     except Exception as error:  # of many libraries, at files that anybody wrote
         said = (str(error) or type(error).__name__).strip().splitlines()[0]
         raise CheckpointError(
@@ -63,13 +79,6 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
             f"its tokenizer is not read: {said}",
             "put a tokenizer.json beside the weights",
         ) from error
-    if len(tokenizer) <= len(tokenizer.all_special_ids):
-        raise CheckpointError(
-            checkpoint.origin,
-            "its tokenizer knows no tokens but special ones",
-            "fetch the tokenizer's files too",
-        )
-    return tokenizer
 
 
 def _from_folder(folder: Path) -> Any:

@@ -13,6 +13,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from headalgebra.defaults import SEQUENCES, TOKENS
+from headalgebra.panics import panics_as_errors
 from headalgebra.seeds import layer_seed
 from headalgebra.text.corpora import Corpus
 from headalgebra.text.errors import TextError
@@ -102,7 +103,15 @@ def tokenise(
         starts = [it.end() for it in PLACE.finditer(corpus.text, start, end)]
         while starts:
             chosen = int(draws.integers(len(starts)))
-            row = _row(tokenizer, corpus.text, starts[chosen], end, tokens)
+            try:
+                with panics_as_errors():
+                    row = _row(tokenizer, corpus.text, starts[chosen], end, tokens)
+            except Exception as error:  # of many libraries, made from files that anybody wrote
+                raise TextError(
+                    corpus.name,
+                    f"the tokenizer cannot read it from character {starts[chosen]} on: {error}",
+                    "use another text, or mend the tokenizer's files",
+                ) from error
             if len(row) == tokens:
                 rows.append(row)
                 places.append(starts[chosen])
