@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_up_pages import DEFAULT_TABLES, RECORD, page, picture, png
+from made_up_pages import DEFAULT_TABLES, RECORD, page, picture, png, tables_of
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from test_layers_page import PHASES, STYLE, layers_of, page_of
 
-from claim_studies import of_model
+from claim_studies import described, model_layers, of_model, study_tables, together
 from headalgebra.pages.axis import Scale
 from headalgebra.pages.layers import HEIGHT
 from headalgebra.plots.linf import epsilon_by_depth
@@ -114,6 +114,52 @@ def test_nothing_is_wider_than_the_window_and_text_can_be_read(
     )
     bright = [sum(map(int, re.findall(r"\d+", colour)[:3])) / 765 for colour in (ground, ink)]
     assert (bright[0] < 0.2 and bright[1] > 0.8) if dark else (bright[0] > 0.9 and bright[1] < 0.2)
+
+
+RUNS = "window.hostile = true"
+HOSTILE = (
+    f"</script><script>{RUNS}</script>",
+    f'"><img src=x onerror="{RUNS}">',
+    f"<svg/onload='{RUNS}'>",
+    f"javascript:{RUNS}",
+    f"{{{{constructor.constructor('{RUNS}')()}}}}",
+)
+
+
+@pytest.fixture(scope="module")
+def hostile_files(files: Path) -> Path:
+    """The same two pages of models whose names, notes, revisions and captions are scripts."""
+    records = [
+        RECORD | {"source": {"name": text, "source": text}, "revision": text, "note": text}
+        for text in HOSTILE
+    ]
+    tables = tables_of(
+        study_tables(*map(model_layers, HOSTILE)), together(*map(described, HOSTILE))
+    )
+    for table in tables:
+        if "note" in table.rows:
+            table.rows["note"] = HOSTILE[1]
+    figures = [picture("epsilon", title=HOSTILE[0], caption=" ".join(HOSTILE))]
+    index = page(figures, tables, records=records, title=HOSTILE[1], study=HOSTILE[2])
+    (files / "hostile_index.html").write_text(index, encoding="utf-8")
+    layers = pd.concat([LAYERS[LAYERS["model"] == "m-00"].assign(model=text) for text in HOSTILE])
+    (files / "hostile_layers.html").write_text(
+        page_of(layers.reset_index(drop=True), title=HOSTILE[0]), encoding="utf-8"
+    )
+    return files
+
+
+@pytest.mark.parametrize("name", ["hostile_index.html", "hostile_layers.html"])
+def test_no_script_of_a_model_runs(visit: Visit, hostile_files: Path, name: str) -> None:
+    shown = visit(name)
+    shown.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    for point in shown.locator("#chart .points_marks path").all():
+        point.hover(force=True)
+    shown.wait_for_timeout(200)
+    assert HOSTILE[1][:9] in shown.inner_text("body")
+    assert shown.evaluate("window.hostile") is None
+    shown.evaluate(RUNS)
+    assert shown.evaluate("window.hostile") is True
 
 
 def test_what_is_too_wide_would_be_noticed(visit: Visit) -> None:
