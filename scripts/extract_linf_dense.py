@@ -28,6 +28,7 @@ with job(snakemake):
             dtype=settings["dense_dtype"],
             device=device,
             jacobi_triples=settings["jacobi_triples"],
+            literal_max_d=settings["literal_max_d"],
             literal_tolerance=settings["literal_tolerance"],
             seed=settings["seed"],
         )

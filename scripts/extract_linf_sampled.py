@@ -27,6 +27,7 @@ with job(snakemake):
             route=routes[layer],
             probes=settings["probes"],
             jacobi_triples=settings["jacobi_triples"],
+            literal_max_d=settings["literal_max_d"],
             census_max_triples=settings["census_max_triples"],
             weighted_triples=settings["weighted_triples"],
             uniform_tuples=settings["uniform_tuples"],

@@ -17,5 +17,11 @@ with job(snakemake):
     layers = spread_over_depth(snakemake, settings["precision.layers"])
     for layer, blocks in gram_blocks_by_layer(snakemake, layers):
         basis = coefficients[layer]
-        rows += measure_associator(layer, blocks.operators, basis, seed=settings["seed"])
+        rows += measure_associator(
+            layer,
+            blocks.operators,
+            basis,
+            literal_max_d=settings["literal_max_d"],
+            seed=settings["seed"],
+        )
     write_table(snakemake.output.associator, rows, columns.ASSOCIATOR, origin(snakemake))

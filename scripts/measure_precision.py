@@ -21,6 +21,7 @@ with job(snakemake):
             blocks.operators,
             coefficients[layer],
             triples=settings["precision"]["triples"],
+            literal_max_d=settings["literal_max_d"],
             seed=settings["seed"],
         )
     write_table(snakemake.output.precision, rows, columns.PRECISION, origin(snakemake))

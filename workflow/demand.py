@@ -97,9 +97,14 @@ class Cost:
 Settings = Mapping[str, Any]
 
 
-def _literal_flops(shape: Shape) -> float:
+def _literal_d(shape: Shape, settings: Settings) -> int:
+    return min(shape.d, int(settings["literal_max_d"]))
+
+
+def _literal_flops(shape: Shape, settings: Settings) -> float:
     """Of one Jacobiator of dense operators, formed from the factors and multiplied out."""
-    return 40.0 * shape.d**3 + 6.0 * shape.d**2 * shape.width
+    d = _literal_d(shape, settings)
+    return 40.0 * d**3 + 6.0 * d**2 * shape.width
 
 
 def _chosen_layers(shape: Shape, settings: Settings) -> int:
@@ -123,7 +128,7 @@ def _sampled(shape: Shape, settings: Settings) -> Cost:
     n, probes = shape.n, settings["probes"]
     triples = n * n * (n - 1) // 2
     one_word = 2.0 * shape.d * shape.width
-    flops = shape.gram_flops + settings["jacobi_triples"] * _literal_flops(shape)
+    flops = shape.gram_flops + settings["jacobi_triples"] * _literal_flops(shape, settings)
     exact_numbers = 0
     if triples <= settings["census_max_triples"]:
         # Elements as the keys see them, and a few brackets as queries and keys see them.
@@ -141,28 +146,35 @@ def _sampled(shape: Shape, settings: Settings) -> Cost:
     words = n * n * min(probes, PROBES_AT_ONCE)
     block = min(words * max(shape.d, shape.width), WORDS_HELD)
     kept = 1.5 * words * shape.width + 5 * block
-    numbers = max(kept, exact_numbers, 10 * shape.d**2)
+    numbers = max(kept, exact_numbers, 10 * _literal_d(shape, settings) ** 2)
     return Cost(3 * shape.held + numbers, shape.layers * flops)
 
 
 def _dense(shape: Shape, settings: Settings) -> Cost:
     from headalgebra.algebra.linf.dense import dense_bytes
 
-    numbers = 3 * shape.held + dense_bytes(shape.n, shape.d) / 8 + 10 * shape.d**2
+    numbers = 3 * shape.held + dense_bytes(shape.n, shape.d) / 8
+    numbers += 10 * _literal_d(shape, settings) ** 2
     flops = shape.gram_flops + 4.0 * shape.n**3 * shape.d**3
-    flops += settings["jacobi_triples"] * _literal_flops(shape)
+    flops += settings["jacobi_triples"] * _literal_flops(shape, settings)
     return Cost(numbers, shape.layers * flops)
 
 
 def _precision(shape: Shape, settings: Settings) -> Cost:
-    literal = 2 * 4 * settings["precision"]["triples"] * _literal_flops(shape)
+    literal = 2 * 4 * settings["precision"]["triples"] * _literal_flops(shape, settings)
     flops = shape.gram_flops + literal
-    return Cost(3 * shape.held + 16 * shape.d**2, _chosen_layers(shape, settings) * flops)
+    return Cost(
+        3 * shape.held + 16 * _literal_d(shape, settings) ** 2,
+        _chosen_layers(shape, settings) * flops,
+    )
 
 
 def _associator(shape: Shape, settings: Settings) -> Cost:
-    flops = shape.gram_flops + 3 * _literal_flops(shape)
-    return Cost(3 * shape.held + 16 * shape.d**2, _chosen_layers(shape, settings) * flops)
+    flops = shape.gram_flops + 3 * _literal_flops(shape, settings)
+    return Cost(
+        3 * shape.held + 16 * _literal_d(shape, settings) ** 2,
+        _chosen_layers(shape, settings) * flops,
+    )
 
 
 def _structure(shape: Shape) -> Cost:

@@ -239,6 +239,8 @@ class Analysis(Group):
     """random directions of a sampled norm; below 64 its interval is too narrow"""
     jacobi_triples: kinds.Count = defaults.JACOBI_TRIPLES
     """triples a layer on which the literal Jacobiator is formed"""
+    literal_max_d: kinds.Several = defaults.LITERAL_MAX_D
+    """products of dense operators are multiplied out on so many coordinates at the most"""
     census_max_triples: kinds.Count = defaults.CENSUS_MAX_TRIPLES
     """every triple is taken if there are no more than this"""
     weighted_triples: Annotated[int, Field(ge=200)] = defaults.WEIGHTED_TRIPLES

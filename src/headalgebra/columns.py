@@ -59,7 +59,7 @@ GAUGE = ("layer", "action", "wilson_mean", "note")
 
 SPECTRA = ("layer", "head", "index", "singular_value", "eigenvalue_real", "eigenvalue_imag")
 
-ASSOCIATOR = ("layer", "t", "associator", "predicted")
+ASSOCIATOR = ("layer", "t", "associator", "predicted", "coordinates")
 
 SAMPLING = (
     "layer",
@@ -74,7 +74,7 @@ SAMPLING = (
     "repetitions",
 )
 
-PRECISION = ("layer", "operand", "dtype", "unit_roundoff", "jacobi_mean")
+PRECISION = ("layer", "operand", "dtype", "unit_roundoff", "jacobi_mean", "coordinates")
 
 LITERAL = ("layer", "dtype", "n_triples", "residual")
 

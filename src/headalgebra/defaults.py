@@ -34,6 +34,9 @@ PROBES = 64
 JACOBI_TRIPLES = 2
 """Triples of a layer on which the literal Jacobiator is formed."""
 
+LITERAL_MAX_D = 4096
+"""The most coordinates on which products of dense operators are multiplied out."""
+
 CENSUS_MAX_TRIPLES = 20_000
 """Up to so many triples of basis elements, sampled extraction takes every one."""
 

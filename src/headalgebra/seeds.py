@@ -37,6 +37,7 @@ PURPOSES = (
     "placebos",
     "experiments_bootstrap",
     "rotations",
+    "literal_coordinates",
 )
 """New ones go to the end: the place of a purpose is part of its seed."""
 

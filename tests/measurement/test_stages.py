@@ -13,6 +13,7 @@ from headalgebra import columns
 from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf import probed_words_flops, triple_squares, triple_squares_flops
 from headalgebra.algebra.operators import HeadOperators
+from headalgebra.measurement._literal import literal_operators
 from headalgebra.measurement.associator import measure_associator
 from headalgebra.measurement.basis import decompose_basis
 from headalgebra.measurement.coherence import verify_coherence
@@ -122,6 +123,32 @@ def test_blocks_of_probes_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     # The rounding of float32 differs with the width of a product.
     assert whole["obstruction_rms"] == pytest.approx(together["obstruction_rms"], rel=1e-6)
     assert whole["n_probes"] == together["n_probes"] == 17
+
+
+def test_products_are_multiplied_out_on_no_more_coordinates_than_may_be() -> None:
+    """Of a wide layer on some that are drawn: as of the layer that has these coordinates alone."""
+    operators = gaussian_heads(0, 4, 32, 8)
+    blocks = gram_blocks(operators)
+    basis, _, _ = decompose_basis(0, blocks)
+    drawn = literal_operators(3, operators, max_d=24)
+    rows = [int((operators.query_matrix == row).all(1).nonzero()) for row in drawn.query_matrix]
+    assert rows == sorted(set(rows)) and len(rows) == 24
+    torch.testing.assert_close(drawn.materialise(2), operators.materialise(2)[rows][:, rows])
+    other = literal_operators(4, operators, max_d=24)
+    assert not torch.equal(other.query_matrix, drawn.query_matrix)
+    assert literal_operators(3, operators, max_d=32) is operators
+    note = "Jacobiators on 24 of 32 coordinates"
+    for extract in (extract_linf_dense, extract_linf_sampled):
+        whole, _ = extract(3, blocks, basis.coefficients)
+        part, _ = extract(3, blocks, basis.coefficients, literal_max_d=24)
+        assert (whole["note"], part["note"]) == ("", note)
+        assert part["obstruction_rms"] == whole["obstruction_rms"]
+        assert 0 < part["jacobi_noise"] < whole["jacobi_noise"]
+    for measure in (measure_precision, measure_associator):
+        capped = measure(3, operators, basis.coefficients, literal_max_d=24)
+        # The coordinates are drawn by the layer, the triples too.
+        assert capped == measure(3, drawn, basis.coefficients)
+        assert {row["coordinates"] for row in capped} == {24}
 
 
 def test_every_row_has_the_columns_of_its_table() -> None:

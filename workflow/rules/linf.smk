@@ -21,6 +21,7 @@ STAGES["extract_linf_dense"] = Stage(
         "dense_dtype",
         "device",
         "jacobi_triples",
+        "literal_max_d",
         "literal_tolerance",
         "seed",
     ),
@@ -35,6 +36,7 @@ STAGES["extract_linf_sampled"] = Stage(
         "balance_above",
         "census_max_triples",
         "jacobi_triples",
+        "literal_max_d",
         "probes",
         "seed",
         "uniform_tuples",
@@ -46,12 +48,12 @@ STAGES["measure_precision"] = Stage(
     title="Jacobiator by precision",
     outputs=tables("precision"),
     coefficients=True,
-    settings=analysis("balance_above", "precision", "seed"),
+    settings=analysis("balance_above", "literal_max_d", "precision", "seed"),
 )
 
 STAGES["measure_associator"] = Stage(
     title="associator",
     outputs=tables("associator"),
     coefficients=True,
-    settings=analysis("balance_above", "precision.layers", "seed"),
+    settings=analysis("balance_above", "literal_max_d", "precision.layers", "seed"),
 )

@@ -104,6 +104,10 @@ class HeadOperators:
             self.query_matrix.to(device), self.key_matrix.to(device), self.key_of_head.to(device)
         )
 
+    def on_coordinates(self, places: Int[Tensor, "k"]) -> "HeadOperators":
+        r"""Their compressions to some coordinates: rows and columns of the others are left out."""
+        return HeadOperators(self.query_matrix[places], self.key_matrix[places], self.key_of_head)
+
     def rounded(self, dtype: torch.dtype) -> "HeadOperators":
         """Copy in another dtype."""
         return HeadOperators(

@@ -1,11 +1,35 @@
-"""What dense and sampled extraction have in common: the identities taken literally."""
+"""What stages have in common that multiply dense operators out: on which coordinates they do.
 
+Their identities hold of any matrices. What rounding leaves of them can therefore be measured on a
+part of the coordinates, where all of them would take hours and tens of GB.
+"""
+
+import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from headalgebra.algebra.linf.jacobiator import literal_jacobiator
 from headalgebra.algebra.operators import HeadOperators
+from headalgebra.defaults import LITERAL_MAX_D
 from headalgebra.seeds import layer_seed
+
+
+def literal_operators(
+    layer: int, operators: HeadOperators, *, max_d: int = LITERAL_MAX_D, seed: int = 0
+) -> HeadOperators:
+    """The operators on so many coordinates at the most, drawn evenly where there are more."""
+    d = operators.d_model
+    if d <= max_d:
+        return operators
+    generator = np.random.default_rng(layer_seed(seed, "literal_coordinates", layer))
+    drawn = np.sort(generator.choice(d, size=max_d, replace=False))
+    return operators.on_coordinates(torch.from_numpy(drawn).to(operators.query_matrix.device))
+
+
+def literal_note(d: int, max_d: int) -> str:
+    """That coordinates were left out; empty where none was."""
+    return f"Jacobiators on {max_d} of {d} coordinates" if d > max_d else ""
 
 
 def literal_identities(
@@ -14,11 +38,15 @@ def literal_identities(
     coefficients: Float[Tensor, "n H"],
     *,
     jacobi_triples: int,
+    max_d: int,
     seed: int,
 ) -> dict[str, object]:
     """Jacobiator, its expected rounding and its bound, and the Hochschild residual of a layer."""
     literal = literal_jacobiator(
-        operators, coefficients, jacobi_triples, layer_seed(seed, "literal_triples", layer)
+        literal_operators(layer, operators, max_d=max_d, seed=seed),
+        coefficients,
+        jacobi_triples,
+        layer_seed(seed, "literal_triples", layer),
     )
     return {
         "n_triples": literal.n_triples,

@@ -7,6 +7,8 @@ from torch import Tensor
 from headalgebra.algebra.hochschild.deformation import associator_curve
 from headalgebra.algebra.linf.jacobiator import draw_triples
 from headalgebra.algebra.operators import HeadOperators
+from headalgebra.defaults import LITERAL_MAX_D
+from headalgebra.measurement._literal import literal_operators
 from headalgebra.measurement._rows import Row
 from headalgebra.seeds import layer_seed
 
@@ -15,9 +17,21 @@ TIMES = torch.linspace(-1.5, 0.5, 9, dtype=torch.float64)
 
 
 def measure_associator(
-    layer: int, operators: HeadOperators, coefficients: Float[Tensor, "n H"], *, seed: int = 0
+    layer: int,
+    operators: HeadOperators,
+    coefficients: Float[Tensor, "n H"],
+    *,
+    literal_max_d: int = LITERAL_MAX_D,
+    seed: int = 0,
 ) -> list[Row]:
     """The associator of the product a ⋆_t b = ab + t[a,b] of three basis elements, against t.
+
+    Parameters
+    ----------
+    coefficients
+        Of the basis elements in the heads.
+    literal_max_d
+        Coordinates on which it is multiplied out, at the most.
 
     Returns
     -------
@@ -25,13 +39,20 @@ def measure_associator(
         A row of :data:`headalgebra.columns.ASSOCIATOR` for each t; none where the basis has no
         three elements.
     """
+    operators = literal_operators(layer, operators, max_d=literal_max_d, seed=seed)
     stream = layer_seed(seed, "literal_triples", layer)
     rows: list[Row] = []
     for triple in draw_triples(len(coefficients), 1, stream):
         a, b, c = (operators.combine(coefficients[i]) for i in triple)
         curve = associator_curve(a, b, c, TIMES)
         rows += [
-            {"layer": layer, "t": t, "associator": norm, "predicted": predicted}
+            {
+                "layer": layer,
+                "t": t,
+                "associator": norm,
+                "predicted": predicted,
+                "coordinates": operators.d_model,
+            }
             for t, norm, predicted in zip(
                 curve.t.tolist(), curve.norm.tolist(), curve.predicted.tolist(), strict=True
             )

@@ -9,8 +9,8 @@ from torch import Tensor
 from headalgebra.algebra.basis import basis_elements
 from headalgebra.algebra.gram import GramBlocks
 from headalgebra.algebra.linf.dense import extract_dense
-from headalgebra.defaults import JACOBI_TRIPLES, LITERAL_TOLERANCE
-from headalgebra.measurement._literal import literal_identities, too_few
+from headalgebra.defaults import JACOBI_TRIPLES, LITERAL_MAX_D, LITERAL_TOLERANCE
+from headalgebra.measurement._literal import literal_identities, literal_note, too_few
 from headalgebra.measurement._rows import Row
 
 
@@ -22,6 +22,7 @@ def extract_linf_dense(
     dtype: str = "float64",
     device: torch.device | None = None,
     jacobi_triples: int = JACOBI_TRIPLES,
+    literal_max_d: int = LITERAL_MAX_D,
     literal_tolerance: float = LITERAL_TOLERANCE,
     seed: int = 0,
 ) -> tuple[Row, Row]:
@@ -31,6 +32,8 @@ def extract_linf_dense(
     ----------
     coefficients
         Of the basis elements in the heads.
+    literal_max_d
+        Coordinates on which the literal Jacobiator is multiplied out, at the most.
     dtype
         Arithmetic of the dense arrays, ``"float64"`` or ``"float32"``.
     device
@@ -48,15 +51,24 @@ def extract_linf_dense(
     n = len(coefficients)
     elements = basis_elements(operators, coefficients)
     dense = extract_dense(elements.to(getattr(torch, dtype)))
+    notes = (
+        _note(n, dense.coherence_residual, literal_tolerance),
+        literal_note(operators.d_model, literal_max_d),
+    )
     linf = {
         "layer": layer,
         "n_probes": 0,
         "obstruction_rms": dense.obstruction_rms,
         "obstruction_ci_low": dense.obstruction_rms,
         "obstruction_ci_high": dense.obstruction_rms,
-        "note": _note(n, dense.coherence_residual, literal_tolerance),
+        "note": "; ".join(filter(None, notes)),
         **literal_identities(
-            layer, operators, coefficients, jacobi_triples=jacobi_triples, seed=seed
+            layer,
+            operators,
+            coefficients,
+            jacobi_triples=jacobi_triples,
+            max_d=literal_max_d,
+            seed=seed,
         ),
     }
     literal = {

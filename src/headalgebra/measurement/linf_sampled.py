@@ -17,12 +17,13 @@ from headalgebra.algebra.operators import HeadOperators
 from headalgebra.defaults import (
     CENSUS_MAX_TRIPLES,
     JACOBI_TRIPLES,
+    LITERAL_MAX_D,
     PROBES,
     PROBES_AT_ONCE,
     UNIFORM_TUPLES,
     WEIGHTED_TRIPLES,
 )
-from headalgebra.measurement._literal import literal_identities, too_few
+from headalgebra.measurement._literal import literal_identities, literal_note, too_few
 from headalgebra.measurement._rows import Row
 from headalgebra.seeds import layer_seed
 
@@ -44,6 +45,7 @@ def extract_linf_sampled(
     route: str = "sampled",
     probes: int = PROBES,
     jacobi_triples: int = JACOBI_TRIPLES,
+    literal_max_d: int = LITERAL_MAX_D,
     census_max_triples: int = CENSUS_MAX_TRIPLES,
     weighted_triples: int = WEIGHTED_TRIPLES,
     uniform_tuples: int = UNIFORM_TUPLES,
@@ -59,6 +61,8 @@ def extract_linf_sampled(
     ----------
     coefficients
         Of the basis elements in the heads.
+    literal_max_d
+        Coordinates on which the literal Jacobiator is multiplied out, at the most.
     route
         With ``"exact"`` the obstruction is exact, and the estimates are there to be held against
         it.
@@ -106,15 +110,21 @@ def extract_linf_sampled(
         # Norms of which nothing is exact rest on the probes.
         evenly = replace(evenly, n_probes=obstruction.n_probes)
         rows.append(_sampling_row(layer, "uniform", evenly, squares.dtype, coverage, repetitions))
+    notes = (too_few(n), literal_note(operators.d_model, literal_max_d))
     linf = {
         "layer": layer,
         "n_probes": obstruction.n_probes,
         "obstruction_rms": obstruction.value,
         "obstruction_ci_low": obstruction.low,
         "obstruction_ci_high": obstruction.high,
-        "note": too_few(n),
+        "note": "; ".join(filter(None, notes)),
         **literal_identities(
-            layer, operators, coefficients, jacobi_triples=jacobi_triples, seed=seed
+            layer,
+            operators,
+            coefficients,
+            jacobi_triples=jacobi_triples,
+            max_d=literal_max_d,
+            seed=seed,
         ),
     }
     return linf, rows
