@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headalgebra.defaults import PROBES_AT_ONCE, WORDS_HELD
+from headalgebra.defaults import WORDS_HELD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,6 +124,7 @@ def _basis(shape: Shape, settings: Settings) -> Cost:
 
 def _sampled(shape: Shape, settings: Settings) -> Cost:
     from headalgebra.algebra.linf.exact import triple_squares_flops
+    from headalgebra.algebra.linf.words import kept_numbers, probes_held
 
     n, probes = shape.n, settings["probes"]
     triples = n * n * (n - 1) // 2
@@ -143,9 +144,9 @@ def _sampled(shape: Shape, settings: Settings) -> Cost:
     # In float32, on a few probes in float64 as well, and at the worst in float64 throughout.
     flops += one_word * 2 * probes * (triples + 4 * n * n)
     # Words are kept as the keys see them, beside their brackets, and formed block by block.
-    words = n * n * min(probes, PROBES_AT_ONCE)
-    block = min(words * max(shape.d, shape.width), WORDS_HELD)
-    kept = 1.5 * words * shape.width + 5 * block
+    held = min(probes, probes_held(n, shape.width))
+    block = min(n * n * held * max(shape.d, shape.width), WORDS_HELD)
+    kept = kept_numbers(n=n, width=shape.width, probes=held) + 5 * block
     numbers = max(kept, exact_numbers, 10 * _literal_d(shape, settings) ** 2)
     return Cost(3 * shape.held + numbers, shape.layers * flops)
 

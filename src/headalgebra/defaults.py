@@ -67,8 +67,11 @@ LIE_MAX_HEADS = 32
 WORDS_HELD = 2**26
 """Numbers of a block of words that sampled extraction holds at once, 0.5 GB in float64."""
 
+WORDS_KEPT = 2**29
+"""Numbers of all words of a block of probes that sampled extraction keeps, 4 GB in float64."""
+
 PROBES_AT_ONCE = 16
-"""Probes whose words are held together: wide enough for products at full speed."""
+"""Probes of a block, fewer where their words would be more than are kept."""
 
 SHARE = 0.8
 """Of a model's layers that must be as a claim has them, at the least."""

@@ -12,6 +12,7 @@ from scipy import stats
 from headalgebra import columns
 from headalgebra.algebra.gram import gram_blocks
 from headalgebra.algebra.linf import probed_words_flops, triple_squares, triple_squares_flops
+from headalgebra.algebra.linf.words import probes_held
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.measurement._literal import literal_operators
 from headalgebra.measurement.associator import measure_associator
@@ -118,11 +119,25 @@ def test_blocks_of_probes_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = gram_blocks(gaussian_heads(0, 6, 24, 4))
     coefficients = decompose_basis(0, blocks)[0].coefficients
     whole, _ = extract_linf_sampled(0, blocks, coefficients, probes=17)
-    monkeypatch.setattr("headalgebra.measurement.linf_sampled.PROBES_AT_ONCE", 17)
-    together, _ = extract_linf_sampled(0, blocks, coefficients, probes=17)
+    with monkeypatch.context() as patched:
+        patched.setattr("headalgebra.algebra.linf.words.PROBES_AT_ONCE", 17)
+        together, _ = extract_linf_sampled(0, blocks, coefficients, probes=17)
     # The rounding of float32 differs with the width of a product.
     assert whole["obstruction_rms"] == pytest.approx(together["obstruction_rms"], rel=1e-6)
     assert whole["n_probes"] == together["n_probes"] == 17
+    # Words of one probe alone, those of triples that are drawn too: the same triples.
+    drawn = {"census_max_triples": 1, "weighted_triples": 200}
+    usual = [
+        extract_linf_sampled(0, blocks, coefficients, probes=16, **options)
+        for options in (drawn, {})
+    ]
+    monkeypatch.setattr("headalgebra.algebra.linf.words.WORDS_KEPT", 6 * 17 // 2 * 24)
+    assert probes_held(6, 24) == 1 and probes_held(5, 24) == 1 and probes_held(3, 24) > 1
+    for (expected, _), options in zip(usual, (drawn, {}), strict=True):
+        found, _ = extract_linf_sampled(0, blocks, coefficients, probes=16, **options)
+        for end in ("obstruction_rms", "obstruction_ci_low", "obstruction_ci_high"):
+            assert found[end] == pytest.approx(expected[end], rel=1e-5)
+        assert found["n_probes"] == 16
 
 
 def test_products_are_multiplied_out_on_no_more_coordinates_than_may_be() -> None:

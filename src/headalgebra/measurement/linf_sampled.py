@@ -1,6 +1,7 @@
 """The tables `linf_sampled` and `sampling` of one layer."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from headalgebra.algebra.gram import GramBlocks
 from headalgebra.algebra.linf import sampled
 from headalgebra.algebra.linf.exact import triple_squares
-from headalgebra.algebra.linf.words import ProbedWords, probed_words, sphere_probes
+from headalgebra.algebra.linf.words import ProbedWords, probed_words, probes_held, sphere_probes
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.defaults import (
     CENSUS_MAX_TRIPLES,
@@ -143,18 +144,30 @@ def _estimated(
     def words_in(dtype: torch.dtype, probes: Float[Tensor, "d p"]) -> ProbedWords:
         return probed_words(operators.rounded(dtype), coefficients.to(dtype), probes.to(dtype))
 
-    def estimate(dtype: torch.dtype) -> tuple[sampled.Estimate, Float[Tensor, "N"] | None]:
-        n_blocks = math.ceil(directions.shape[1] / PROBES_AT_ONCE)
-        # Mapped, so that no block of words is held while the next one is formed.
-        words = map(partial(words_in, dtype), directions.tensor_split(n_blocks, dim=1))
-        if drawn is not None:
-            return sampled.weighted_triples(words, drawn, seed), None
-        squared = torch.cat(list(map(sampled.census, words)), dim=1).double()
-        return sampled.all_triples(squared), squared.mean(1)
+    held = probes_held(len(coefficients), operators.query_matrix.shape[1])
 
-    few = directions[:, :COMPARED_PROBES]
+    def blocks(at_most: int) -> Sequence[Float[Tensor, "d b"]]:
+        first = directions[:, :at_most]
+        return first.tensor_split(math.ceil(first.shape[1] / held), dim=1)
+
+    def estimate(dtype: torch.dtype) -> tuple[sampled.Estimate, Float[Tensor, "N"] | None]:
+        # Mapped, so that no block of words is held while the next one is formed.
+        words = map(partial(words_in, dtype), blocks(directions.shape[1]))
+        if drawn is None:
+            squared = torch.cat(list(map(sampled.census, words)), dim=1).double()
+            return sampled.all_triples(squared), squared.mean(1)
+        weights = None
+        if held < min(PROBES_AT_ONCE, directions.shape[1]):
+            # The first block has too few probes to tell large commutators by.
+            weights = sampled.pair_means(map(partial(words_in, dtype), blocks(PROBES_AT_ONCE)))
+        return sampled.weighted_triples(words, drawn, seed, pair_squared=weights), None
+
     error = sampled.rounding_error(
-        words_in(torch.float32, few), words_in(torch.float64, few), drawn
+        (
+            (words_in(torch.float32, few), words_in(torch.float64, few))
+            for few in blocks(COMPARED_PROBES)
+        ),
+        drawn,
     )
     found, squares = estimate(torch.float32)
     # Written so that what is not a number goes on to float64.

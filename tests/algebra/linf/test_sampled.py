@@ -296,7 +296,7 @@ def test_rounding_is_seen_where_products_nearly_cancel(n_compared):
         coefficients, probes = basis_of(layer).coefficients, sphere_probes(6, 4, seed_of(0))
         single = probed_words(layer.rounded(torch.float32), coefficients.float(), probes.float())
         double = probed_words(layer, coefficients, probes)
-        errors.append(sampled.rounding_error(single, double, n_compared))
+        errors.append(sampled.rounding_error([(single, double)], n_compared))
         moved = abs(all_triples(census(single)).value / all_triples(census(double)).value - 1)
         if n_compared is None:
             assert moved <= errors[-1] * (1 + errors[-1])

@@ -96,7 +96,11 @@ def uniform_coverage(
 
 
 def weighted_triples(
-    words: Iterable[ProbedWords], n_drawn: int, seed: np.random.SeedSequence
+    words: Iterable[ProbedWords],
+    n_drawn: int,
+    seed: np.random.SeedSequence,
+    *,
+    pair_squared: Float[Tensor, "n n"] | None = None,
 ) -> Estimate:
     r"""Triples drawn in proportion to :math:`||[E_c,E_a]||^2 ||E_b||_2^2`, crossed with the probes.
 
@@ -107,11 +111,16 @@ def weighted_triples(
     Parameters
     ----------
     words
-        In one basis, of one block of probes after another; the first decides the weights.
+        In one basis, of one block of probes after another.
+    pair_squared
+        ``[n, n]``, what :math:`||[E_c,E_a]||^2` is taken to be: from :func:`pair_means`, or by
+        default the mean over the probes of the first block.
     """
     blocks = iter(words)
     block = next(blocks)
-    probability = _weights(block, generator := np.random.default_rng(seed))
+    if pair_squared is None:
+        pair_squared = block.pair_squared
+    probability = _weights(block, pair_squared, generator := np.random.default_rng(seed))
     if probability is None:  # every commutator is exactly zero, and so is every triple
         n_probes = block.n_probes + sum(other.n_probes for other in blocks)
         return Estimate(0.0, 0.0, 0.0, n_drawn, n_probes)
@@ -135,28 +144,51 @@ def weighted_triples(
     )
 
 
-def _weights(words: ProbedWords, generator: np.random.Generator) -> Values | None:
+def pair_means(words: Iterable[ProbedWords]) -> Float[Tensor, "n n"]:
+    """Mean over all their probes of :math:`||[E_b, E_a] z||^2`."""
+    sums, n_probes = [], 0
+    for block in words:
+        sums.append(block.pair_squared * block.n_probes)
+        n_probes += block.n_probes
+        del block  # before the next one is formed
+    return torch.stack(sums).sum(0) / n_probes
+
+
+def _weights(
+    words: ProbedWords, pair_squared: Float[Tensor, "n n"], generator: np.random.Generator
+) -> Values | None:
     """Probability of every triple to be drawn; none where every commutator is zero."""
-    pair_weight = words.pair_squared[words.c, words.a]
+    pair_weight = pair_squared[words.c, words.a]
     element_weight = spectral_norms(words.operators, words.coefficients, generator) ** 2
     # In double, for probabilities that add up to 1 in numpy's arithmetic.
     weight = torch.outer(element_weight, pair_weight).flatten().double()
     return (weight / weight.sum()).cpu().numpy() if weight.sum() > 0 else None
 
 
-def rounding_error(rounded: ProbedWords, exact: ProbedWords, n_compared: int | None) -> float:
+def rounding_error(
+    blocks: Iterable[tuple[ProbedWords, ProbedWords]], n_compared: int | None
+) -> float:
     """Relative error of the root mean square that words in a smaller dtype may have.
 
-    Both are on the same probes; the errors of all triples are added up without sign, so that none
-    makes up for another. So many triples are compared, evenly spaced, or all for None.
+    The errors of all triples are added up without sign, so that none makes up for another. So many
+    triples are compared, evenly spaced, or all for None.
+
+    Parameters
+    ----------
+    blocks
+        For each block of probes the words in the smaller dtype and in float64.
     """
-    n = len(exact.coefficients)
-    n_triples = n * n * (n - 1) // 2
-    compared = min(n_compared or n_triples, n_triples)
-    triples = torch.linspace(0, n_triples - 1, compared, dtype=torch.float64).round().long()
-    squares = exact.drawn_squared(triples)
-    moved = (rounded.drawn_squared(triples).double() - squares).abs()
-    return float(moved.sum() / squares.sum()) / 2
+    moved = squares = 0.0
+    for rounded, exact in blocks:
+        n = len(exact.coefficients)
+        n_triples = n * n * (n - 1) // 2
+        compared = min(n_compared or n_triples, n_triples)
+        triples = torch.linspace(0, n_triples - 1, compared, dtype=torch.float64).round().long()
+        squared = exact.drawn_squared(triples)
+        moved += float((rounded.drawn_squared(triples).double() - squared).abs().sum())
+        squares += float(squared.sum())
+        del rounded, exact  # before the next ones are formed
+    return moved / squares / 2 if squares else math.nan
 
 
 def spectral_norms(

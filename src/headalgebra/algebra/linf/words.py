@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from headalgebra.algebra.operators import HeadOperators
-from headalgebra.defaults import WORDS_HELD
+from headalgebra.defaults import PROBES_AT_ONCE, WORDS_HELD, WORDS_KEPT
 
 NUMBERS_HELD = 2**21
 """Numbers in one block of triples: 16 MB, near the caches and wide enough for a full-speed GEMM."""
@@ -104,12 +104,12 @@ def probed_words(
     Raises
     ------
     ValueError
-        For fewer than two basis elements or probes.
+        For fewer than two basis elements, or no probe.
     """
-    if len(coefficients) < 2 or probes.shape[1] < 2:
+    if len(coefficients) < 2 or probes.shape[1] < 1:
         raise ValueError(
             f"{len(coefficients)} basis elements and {probes.shape[1]} probes: "
-            "a sampled bracket and its interval need two of each"
+            "a sampled bracket needs two elements and a probe"
         )
     d, p = probes.shape
     n, n_heads, r = len(coefficients), operators.n_heads, operators.d_head
@@ -140,6 +140,16 @@ def probed_words(
     for index, brackets in enumerate(of_first):
         torch.sub(keyed[:, :, index + 1 :, index], keyed[:, :, index, index + 1 :], out=brackets)
     return ProbedWords(operators, coefficients, keyed, a, c, keyed_brackets, pair_squared)
+
+
+def probes_held(n: int, width: int) -> int:
+    """Probes whose words in n elements are kept together, of heads of that width side by side."""
+    return max(1, min(PROBES_AT_ONCE, WORDS_KEPT // kept_numbers(n=n, width=width, probes=1)))
+
+
+def kept_numbers(*, n: int, width: int, probes: int) -> int:
+    """Numbers of the words of length two, and of the brackets, that a block of probes keeps."""
+    return n * (3 * n - 1) // 2 * width * probes
 
 
 def probed_words_flops(*, d: int, heads: int, r: int, n: int, probes: int, triples: int) -> float:
