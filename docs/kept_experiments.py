@@ -39,5 +39,5 @@ def with_experiments(claims: pd.DataFrame, experiments: pd.DataFrame) -> pd.Data
     judged, _ = ledger({"experiments": experiments}, models, THRESHOLDS)
     told = judged[judged["id"].isin(set(experiments["claim"]))].set_index("id")
     own = claims.set_index("id")
-    own.loc[told.index] = told
-    return own.reset_index()[list(claims)]
+    both = pd.concat([own.drop(told.index), told]).loc[own.index]
+    return both.reset_index()[list(claims)]

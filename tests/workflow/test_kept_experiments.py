@@ -71,7 +71,18 @@ def test_an_experiment_takes_the_place_of_what_was_not_measured_and_of_nothing_e
         "above_floor": 0,
         "parameters": 1000,
     }
-    told = with_experiments(nothing, pd.DataFrame([row])).set_index("id")
+    other = {
+        "experiment": "soft-heads",
+        "claim": "geometry-soft-heads",
+        "side": "below",
+        "bound": 0,
+    }
+    rows = pd.DataFrame([row, row | other | {"statistic": "test_loss", "control": "hard"}])
+    told = with_experiments(nothing, rows).set_index("id")
     assert told.loc["stability", "verdict"] == "not reproduced"
-    changed = told["verdict"] != nothing.set_index("id")["verdict"]
-    assert list(told.index[changed]) == ["stability"]
+    # Its interval is about the bound: a number, and no verdict.
+    assert told.loc["geometry-soft-heads", "verdict"] == "not measured"
+    assert told.loc["geometry-soft-heads", "value"] == 0
+    before = nothing.set_index("id")
+    assert list(told.index) == list(before.index)
+    assert list(told.index[told["note"] != before["note"]]) == ["stability", "geometry-soft-heads"]

@@ -11,6 +11,7 @@ from headalgebra.claims.claim import Claim
 from headalgebra.claims.comparison import Comparison, comparison
 from headalgebra.claims.doubt import Reads
 from headalgebra.claims.finding import (
+    NOT_MEASURED,
     NOT_REPRODUCED,
     REPRODUCED,
     Evidence,
@@ -131,16 +132,19 @@ def on_comparisons(
     elif any(refuting) if needs_all else all(refuting):
         verdict = NOT_REPRODUCED
     else:
-        reasons = [why for row in judged if (why := row.undecided(LEVEL))]
-        return not_measured("; ".join((*reasons, told)), evidence)
+        # The number is told all the same: its interval shows what is left open.
+        verdict = NOT_MEASURED
+        told = "; ".join((*(why for row in judged if (why := row.undecided(LEVEL))), told))
     return Finding(
         verdict=verdict, deciding=_deciding(judged, effect), evidence=tuple(evidence), note=told
     )
 
 
-def _deciding(judged: Sequence[Comparison], effect: str) -> Evidence:
+def _deciding(judged: Sequence[Comparison], effect: str) -> Evidence | None:
     """The effect that is the least as the claim has it, or, where any is enough, the most."""
     measured = [row.measured for row in judged if row.measured]
+    if not measured:
+        return None
     if len(measured) == 1:
         return measured[0]
     first = judged[0]
