@@ -132,6 +132,7 @@ def test_blocks_of_probes_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
         for options in (drawn, {})
     ]
     monkeypatch.setattr("headalgebra.algebra.linf.words.WORDS_KEPT", 6 * 17 // 2 * 24)
+    assert probes_held(0, 24) > 1  # of a layer that is not sampled
     assert probes_held(6, 24) == 1 and probes_held(5, 24) == 1 and probes_held(3, 24) > 1
     for (expected, _), options in zip(usual, (drawn, {}), strict=True):
         found, _ = extract_linf_sampled(0, blocks, coefficients, probes=16, **options)

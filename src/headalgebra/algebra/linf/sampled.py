@@ -53,9 +53,16 @@ def census(words: ProbedWords) -> Float[Tensor, "N p"]:
 
 
 def all_triples(squared_norms: Float[Tensor, "N p"]) -> Estimate:
-    """Root mean square over a :func:`census`; the probes alone are random."""
-    per_probe = squared_norms.double().mean(0)
+    """Root mean square over a :func:`census`; the probes alone are random.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two probes.
+    """
     n_triples, n_probes = squared_norms.shape
+    _refuse_one_probe(n_probes)
+    per_probe = squared_norms.double().mean(0)
     return _skewed_interval(
         float(per_probe.mean()),
         variance=float(per_probe.var()) / n_probes,
@@ -115,6 +122,11 @@ def weighted_triples(
     pair_squared
         ``[n, n]``, what :math:`||[E_c,E_a]||^2` is taken to be: from :func:`pair_means`, or by
         default the mean over the probes of the first block.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two probes.
     """
     blocks = iter(words)
     block = next(blocks)
@@ -133,6 +145,7 @@ def weighted_triples(
     scale = torch.from_numpy(len(probability) * probability[drawn]).to(squared)
     scaled = squared / scale[:, None]
     n_probes = scaled.shape[1]
+    _refuse_one_probe(n_probes)
     return _skewed_interval(
         float(scaled.mean()),
         variance=_crossed_variance(scaled),
@@ -229,6 +242,11 @@ def _uniform_estimates(
     mean = drawn.mean(1)
     half = drawn.std(1, ddof=1) / math.sqrt(shape[1]) * stats.norm.ppf((1 + CONFIDENCE) / 2)
     return np.sqrt(mean), np.sqrt(np.maximum(mean - half, 0.0)), np.sqrt(mean + half)
+
+
+def _refuse_one_probe(n_probes: int) -> None:
+    if n_probes < 2:
+        raise ValueError(f"{n_probes} probe: an interval needs two at the least")
 
 
 def _crossed_variance(squared: Float[Tensor, "m p"]) -> float:

@@ -144,7 +144,8 @@ def probed_words(
 
 def probes_held(n: int, width: int) -> int:
     """Probes whose words in n elements are kept together, of heads of that width side by side."""
-    return max(1, min(PROBES_AT_ONCE, WORDS_KEPT // kept_numbers(n=n, width=width, probes=1)))
+    of_one = max(1, kept_numbers(n=n, width=width, probes=1))
+    return max(1, min(PROBES_AT_ONCE, WORDS_KEPT // of_one))
 
 
 def kept_numbers(*, n: int, width: int, probes: int) -> int:
