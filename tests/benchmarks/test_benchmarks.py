@@ -91,8 +91,10 @@ def test_scale() -> None:
     for asked in figures["asked"].values():
         assert 0 < asked["small_gb"] <= asked["largest_gb"]
         assert 0 < asked["small_h"] <= asked["largest_h"]
-    # d = 16,384: literal Jacobiators hold several dense operators, of 2.1 GB each.
-    assert figures["asked"]["measure_precision"]["largest_gb"] > 20
+    # d = 16,384: ten dense operators would be 21 GB, and are multiplied out on a part.
+    for stage in ("measure_precision", "measure_associator"):
+        assert figures["asked"][stage]["largest_gb"] < 20
+    assert figures["asked"]["extract_linf_sampled"]["largest_gb"] < 25
     assert figures["asked"]["measure_precision"]["small_gb"] < 2
 
 
