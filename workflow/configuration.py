@@ -49,7 +49,8 @@ RESERVED = (
 )
 """Folders of results that belong to no study."""
 LARGEST_FILE = 65536
-"""Bytes of a file of settings; a long one has a tenth of that, and a megabyte takes seconds."""
+"""Bytes of a file of settings; shipped ones have a fiftieth of that or less. A megabyte takes more
+than a second to parse."""
 
 
 class ConfigurationError(ValueError):
@@ -410,28 +411,40 @@ class _Folder:
 
     def load(self, file: str) -> dict[Any, Any]:
         """What is written in `file`, as messages call it."""
-        path = self.path.parent / file
+        written = self._text(file)
         try:
-            if (size := path.stat().st_size) > LARGEST_FILE:
-                raise ConfigurationError(
-                    file, f"{size} bytes; a file of settings has at most {LARGEST_FILE}"
-                )
-            written = path.read_text(encoding="utf-8")
             content = OmegaConf.to_container(OmegaConf.load(StringIO(written)), resolve=False)
         except yaml.MarkedYAMLError as error:
             line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
             raise ConfigurationError(file + line, error.problem) from None
-        except OSError as error:
-            raise ConfigurationError(file, error.strerror or error) from None
-        except ConfigurationError:
-            raise
-        except (ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
+        # OmegaConf has an OSError for a document that is neither a mapping nor a list.
+        except (
+            ValueError,
+            OSError,
+            RecursionError,
+            yaml.YAMLError,
+            OmegaConfBaseException,
+        ) as error:
             raise ConfigurationError(file, error) from None
         if not isinstance(content, dict):
             raise ConfigurationError(file, f"{shown(content)} is no mapping of keys to values")
         if re.search(r"^#\s*@package", written, re.MULTILINE):
             raise ConfigurationError(file, "a '# @package' line has no place here; delete it")
         return content
+
+    def _text(self, file: str) -> str:
+        path = self.path.parent / file
+        try:
+            size = path.stat().st_size
+            if size <= LARGEST_FILE:
+                return path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(file, error.strerror or error) from None
+        except ValueError as error:
+            raise ConfigurationError(file, error) from None
+        raise ConfigurationError(
+            file, f"{size} bytes; a file of settings has at most {LARGEST_FILE}"
+        )
 
     def check(self, group: str, file: str) -> None:
         """Read a file by itself, so that what is wrong in it is laid to it."""

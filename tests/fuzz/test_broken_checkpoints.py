@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,7 +61,9 @@ def read_tokenizer(folder: Path) -> None:
     tokenise(CORPUS, tokenizer, vocabulary=1 << 62, sequences=2, tokens=4)
 
 
-def replaced(path: Path, content: bytes, source: Path, reader=read) -> str:
+def replaced(
+    path: Path, content: bytes, source: Path, reader: Callable[[Path], None] = read
+) -> str:
     """How the checkpoint is refused with another content of one of its files."""
     kept = path.read_bytes()
     folder = source if source.is_dir() else source.parent
@@ -93,29 +95,17 @@ def test_safetensors_header(data: st.DataObject, sharded: Path) -> None:
     replaced(path, len(broken).to_bytes(8, "little") + broken + rest, sharded)
 
 
+@pytest.mark.parametrize(
+    ("name", "reader"), [(INDEX, read), ("config.json", read), ("tokenizer.json", read_tokenizer)]
+)
 @fuzzed
 @given(data=st.data())
-def test_index(data: st.DataObject, sharded: Path) -> None:
-    path = sharded / INDEX
-    content = path.read_bytes()
-    replaced(path, data.draw(broken_json(json.loads(content)) | broken_bytes(content)), sharded)
-
-
-@fuzzed
-@given(data=st.data())
-def test_config(data: st.DataObject, sharded: Path) -> None:
-    path = sharded / "config.json"
-    content = path.read_bytes()
-    replaced(path, data.draw(broken_json(json.loads(content)) | broken_bytes(content)), sharded)
-
-
-@fuzzed
-@given(data=st.data())
-def test_tokenizer(data: st.DataObject, sharded: Path) -> None:
-    path = sharded / "tokenizer.json"
-    content = path.read_bytes()
+def test_json(
+    data: st.DataObject, sharded: Path, name: str, reader: Callable[[Path], None]
+) -> None:
+    content = (sharded / name).read_bytes()
     broken = data.draw(broken_json(json.loads(content)) | broken_bytes(content))
-    replaced(path, broken, sharded, read_tokenizer)
+    replaced(sharded / name, broken, sharded, reader)
 
 
 @fuzzed

@@ -27,11 +27,6 @@ def literal_operators(
     return operators.on_coordinates(torch.from_numpy(drawn).to(operators.query_matrix.device))
 
 
-def literal_note(d: int, max_d: int) -> str:
-    """That coordinates were left out; empty where none was."""
-    return f"Jacobiators on {max_d} of {d} coordinates" if d > max_d else ""
-
-
 def literal_identities(
     layer: int,
     operators: HeadOperators,
@@ -40,8 +35,14 @@ def literal_identities(
     jacobi_triples: int,
     max_d: int,
     seed: int,
+    note: str,
 ) -> dict[str, object]:
-    """Jacobiator, its expected rounding and its bound, and the Hochschild residual of a layer."""
+    """Jacobiator, its expected rounding and its bound, and the Hochschild residual of a layer.
+
+    To the note on the layer is added where coordinates were left out.
+    """
+    d = operators.d_model
+    part = f"Jacobiators on {max_d} of {d} coordinates" if d > max_d else ""
     literal = literal_jacobiator(
         literal_operators(layer, operators, max_d=max_d, seed=seed),
         coefficients,
@@ -54,6 +55,7 @@ def literal_identities(
         "jacobi_noise": literal.noise,
         "jacobi_bound": literal.bound,
         "hochschild_residual": literal.hochschild_residual,
+        "note": "; ".join(filter(None, (note, part))),
     }
 
 

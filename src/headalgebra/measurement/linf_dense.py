@@ -10,7 +10,7 @@ from headalgebra.algebra.basis import basis_elements
 from headalgebra.algebra.gram import GramBlocks
 from headalgebra.algebra.linf.dense import extract_dense
 from headalgebra.defaults import JACOBI_TRIPLES, LITERAL_MAX_D, LITERAL_TOLERANCE
-from headalgebra.measurement._literal import literal_identities, literal_note, too_few
+from headalgebra.measurement._literal import literal_identities, too_few
 from headalgebra.measurement._rows import Row
 
 
@@ -51,17 +51,12 @@ def extract_linf_dense(
     n = len(coefficients)
     elements = basis_elements(operators, coefficients)
     dense = extract_dense(elements.to(getattr(torch, dtype)))
-    notes = (
-        _note(n, dense.coherence_residual, literal_tolerance),
-        literal_note(operators.d_model, literal_max_d),
-    )
     linf = {
         "layer": layer,
         "n_probes": 0,
         "obstruction_rms": dense.obstruction_rms,
         "obstruction_ci_low": dense.obstruction_rms,
         "obstruction_ci_high": dense.obstruction_rms,
-        "note": "; ".join(filter(None, notes)),
         **literal_identities(
             layer,
             operators,
@@ -69,6 +64,7 @@ def extract_linf_dense(
             jacobi_triples=jacobi_triples,
             max_d=literal_max_d,
             seed=seed,
+            note=_note(n, dense.coherence_residual, literal_tolerance),
         ),
     }
     literal = {

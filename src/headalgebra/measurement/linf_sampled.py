@@ -1,9 +1,8 @@
 """The tables `linf_sampled` and `sampling` of one layer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -24,7 +23,7 @@ from headalgebra.defaults import (
     UNIFORM_TUPLES,
     WEIGHTED_TRIPLES,
 )
-from headalgebra.measurement._literal import literal_identities, literal_note, too_few
+from headalgebra.measurement._literal import literal_identities, too_few
 from headalgebra.measurement._rows import Row
 from headalgebra.seeds import layer_seed
 
@@ -33,6 +32,9 @@ COMPARED_PROBES = 4
 
 ROUNDING_SHARE = 0.01
 """Of an interval's half width: float32 may move the value by no more."""
+
+WordsOf = Callable[[Float[Tensor, "d p"]], ProbedWords]
+"""Gives the words of a block of probes."""
 
 REPETITIONS = 1000
 """Draws of uniform tuples whose intervals are held against an exact value."""
@@ -111,14 +113,12 @@ def extract_linf_sampled(
         # Norms of which nothing is exact rest on the probes.
         evenly = replace(evenly, n_probes=obstruction.n_probes)
         rows.append(_sampling_row(layer, "uniform", evenly, squares.dtype, coverage, repetitions))
-    notes = (too_few(n), literal_note(operators.d_model, literal_max_d))
     linf = {
         "layer": layer,
         "n_probes": obstruction.n_probes,
         "obstruction_rms": obstruction.value,
         "obstruction_ci_low": obstruction.low,
         "obstruction_ci_high": obstruction.high,
-        "note": "; ".join(filter(None, notes)),
         **literal_identities(
             layer,
             operators,
@@ -126,6 +126,7 @@ def extract_linf_sampled(
             jacobi_triples=jacobi_triples,
             max_d=literal_max_d,
             seed=seed,
+            note=too_few(n),
         ),
     }
     return linf, rows
@@ -141,8 +142,9 @@ def _estimated(
     """The estimate by probes, its words' dtype, and the mean square of every triple if all are
     taken, which is where `drawn` is None."""
 
-    def words_in(dtype: torch.dtype, probes: Float[Tensor, "d p"]) -> ProbedWords:
-        return probed_words(operators.rounded(dtype), coefficients.to(dtype), probes.to(dtype))
+    def words_in(dtype: torch.dtype) -> WordsOf:
+        rounded, elements = operators.rounded(dtype), coefficients.to(dtype)
+        return lambda probes: probed_words(rounded, elements, probes.to(dtype))
 
     held = probes_held(len(coefficients), operators.query_matrix.shape[1])
 
@@ -150,30 +152,26 @@ def _estimated(
         first = directions[:, :at_most]
         return first.tensor_split(math.ceil(first.shape[1] / held), dim=1)
 
-    def estimate(dtype: torch.dtype) -> tuple[sampled.Estimate, Float[Tensor, "N"] | None]:
+    def estimate(words_of: WordsOf) -> tuple[sampled.Estimate, Float[Tensor, "N"] | None]:
         # Mapped, so that no block of words is held while the next one is formed.
-        words = map(partial(words_in, dtype), blocks(directions.shape[1]))
+        words = map(words_of, blocks(directions.shape[1]))
         if drawn is None:
             squared = torch.cat(list(map(sampled.census, words)), dim=1).double()
             return sampled.all_triples(squared), squared.mean(1)
         weights = None
         if held < min(PROBES_AT_ONCE, directions.shape[1]):
             # The first block has too few probes to tell large commutators by.
-            weights = sampled.pair_means(map(partial(words_in, dtype), blocks(PROBES_AT_ONCE)))
+            weights = sampled.pair_means(map(words_of, blocks(PROBES_AT_ONCE)))
         return sampled.weighted_triples(words, drawn, seed, pair_squared=weights), None
 
-    error = sampled.rounding_error(
-        (
-            (words_in(torch.float32, few), words_in(torch.float64, few))
-            for few in blocks(COMPARED_PROBES)
-        ),
-        drawn,
-    )
-    found, squares = estimate(torch.float32)
+    single, double = words_in(torch.float32), words_in(torch.float64)
+    both = ((single(few), double(few)) for few in blocks(COMPARED_PROBES))
+    error = sampled.rounding_error(both, drawn)
+    found, squares = estimate(single)
     # Written so that what is not a number goes on to float64.
     if error * found.value <= ROUNDING_SHARE * (found.high - found.low) / 2:
         return found, torch.float32, squares
-    found, squares = estimate(torch.float64)
+    found, squares = estimate(double)
     return found, torch.float64, squares
 
 

@@ -103,15 +103,7 @@ def tokenise(
         starts = [it.end() for it in PLACE.finditer(corpus.text, start, end)]
         while starts:
             chosen = int(draws.integers(len(starts)))
-            try:
-                with panics_as_errors():
-                    row = _row(tokenizer, corpus.text, starts[chosen], end, tokens)
-            except Exception as error:  # of many libraries, made from files that anybody wrote
-                raise TextError(
-                    corpus.name,
-                    f"the tokenizer cannot read it from character {starts[chosen]} on: {error}",
-                    "use another text, or mend the tokenizer's files",
-                ) from error
+            row = _row(tokenizer, corpus, starts[chosen], end, tokens)
             if len(row) == tokens:
                 rows.append(row)
                 places.append(starts[chosen])
@@ -150,13 +142,22 @@ def tokenizer_digest(tokenizer: Any) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _row(tokenizer: Any, text: str, start: int, end: int, tokens: int) -> list[int]:
+def _row(tokenizer: Any, corpus: Corpus, start: int, end: int, tokens: int) -> list[int]:
     """The first tokens of a part of the text from a place on, special ones among them."""
+    text = corpus.text
     size = CHARACTERS * tokens
     while True:
         # To the end of a line, so that what comes after changes no token of it.
         stop = min(end, _after_line(text, start + size))
-        row = tokenizer(text[start:stop], truncation=True, max_length=tokens)["input_ids"]
+        try:
+            with panics_as_errors():
+                row = tokenizer(text[start:stop], truncation=True, max_length=tokens)["input_ids"]
+        except Exception as error:  # of many libraries, made from files that anybody wrote
+            raise TextError(
+                corpus.name,
+                f"the tokenizer cannot read it from character {start} on: {error}",
+                "use another text, or mend the tokenizer's files",
+            ) from error
         if len(row) >= tokens or stop == end:
             return row
         size *= 2
