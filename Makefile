@@ -9,7 +9,7 @@ export PIP_ROOT_USER_ACTION := ignore
 # Errors alone: pip warns of every index of a machine that lacks a package.
 export PIP_QUIET := 2
 
-.PHONY: results packaged slurm test mutants
+.PHONY: results packaged slurm test wheel mutants
 
 results: .venv/runtime
 	$(BIN)/snakemake --cores all --report results/demo/report.html --report-after-run
@@ -28,6 +28,10 @@ test: .venv/development
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# Is a wheel enough? It is installed into an empty environment, and measures a model there.
+wheel:
+	envs/try_wheel $(PYTHON) $$(mktemp -d)/wheel
 
 # Changes to the code that no test notices; hours, for the night. `make mutants SAMPLE=300 SEED=1`.
 mutants: .venv/mutation
