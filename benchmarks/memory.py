@@ -23,6 +23,8 @@ from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
+from timing import account, peak_bytes
+
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("extract_weights", "measure_epsilon")
 WANTED = ("self_attn.q_proj.weight", "self_attn.k_proj.weight")
@@ -86,15 +88,6 @@ def job(stage: str, checkpoint: Path, results: Path, threads: int) -> SimpleName
     )
 
 
-def account(file: str, entry: str) -> int:
-    """A number from one of the kernel's accounts of this process."""
-    for line in Path(f"/proc/self/{file}").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == entry:
-            return int(value.split()[0])
-    raise ValueError(f"/proc/self/{file} has no {entry}")
-
-
 def run_stage(stage: str, checkpoint: Path, results: Path, threads: int) -> dict[str, float]:
     """Run a stage's script in this process."""
     sys.path.insert(0, str(ROOT / "scripts"))
@@ -106,13 +99,13 @@ def run_stage(stage: str, checkpoint: Path, results: Path, threads: int) -> dict
     if stage == "extract_weights":
         initialise(json.loads((checkpoint / "config.json").read_text()), seed=0)
     given = {"snakemake": job(stage, checkpoint, results, threads)}
-    before, read, start = account("status", "VmHWM"), account("io", "rchar"), perf_counter()
+    before, read, start = peak_bytes(), account("io", "rchar"), perf_counter()
     runpy.run_path(str(ROOT / "scripts" / f"{stage}.py"), given)
     return {
         "seconds": perf_counter() - start,
         "read_bytes": account("io", "rchar") - read,
-        "peak_bytes": 1024 * account("status", "VmHWM"),
-        "imports_bytes": 1024 * before,
+        "peak_bytes": peak_bytes(),
+        "imports_bytes": before,
     }
 
 

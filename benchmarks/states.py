@@ -25,8 +25,7 @@ from transformers import AutoConfig, AutoModel
 from headalgebra.states import record
 from headalgebra.states.recording import write_states
 from headalgebra.states.structure import find_stack
-from memory import account
-from timing import seconds
+from timing import account, seconds
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 

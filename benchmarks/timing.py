@@ -1,6 +1,7 @@
-"""Wall time of a call, as every benchmark takes it."""
+"""Wall time of a call and memory of this process, as every benchmark takes them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from time import perf_counter
 
 
@@ -13,3 +14,17 @@ def seconds(call: Callable[[], object], repeats: int) -> float:
         call()
         best = min(best, perf_counter() - start)
     return best
+
+
+def account(file: str, entry: str) -> int:
+    """A number from one of the kernel's accounts of this process."""
+    for line in Path(f"/proc/self/{file}").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == entry:
+            return int(value.split()[0])
+    raise ValueError(f"/proc/self/{file} has no {entry}")
+
+
+def peak_bytes() -> int:
+    """Most memory that was resident at any time."""
+    return 1024 * account("status", "VmHWM")

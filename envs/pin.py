@@ -65,7 +65,7 @@ def main() -> None:
     local = [line for extra in ON_EVERY_MACHINE for line in extras[extra]]
     runtime = closure([*project["dependencies"], *local])
     slurm = closure(extras["slurm"]) - runtime
-    development = closure(extras["dev"]) - runtime - slurm
+    development = closure([*extras["test"], *extras["dev"]]) - runtime - slurm
     mutation = closure(extras["mutation"]) - runtime - slurm - development
     requirements = HEADER + pins(runtime)
     (ENVS / "requirements.txt").write_text(requirements)

@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import torch
 
 from headalgebra import columns
+from headalgebra.devices import compute_device
 from headalgebra.measurement.linf_sampled import extract_linf_sampled
 from layers import basis_coefficients, gram_blocks_by_layer, origin
 from stage import job, write_table
@@ -19,13 +21,17 @@ with job(snakemake):
     routes = basis.set_index("layer")["route"]
     routed = routes.index[routes.isin(["exact", "sampled", "mixed"])].tolist()
     rows, sampling = [], []
+    device = torch.device("cpu")
     for layer, blocks in gram_blocks_by_layer(snakemake, routed):
+        if blocks.operators.d_model >= settings["sampled_gpu_from_d"]:
+            device = compute_device(settings["device"])
         row, estimates = extract_linf_sampled(
             layer,
             blocks,
             coefficients[layer],
             route=routes[layer],
             probes=settings["probes"],
+            device=device,
             jacobi_triples=settings["jacobi_triples"],
             literal_max_d=settings["literal_max_d"],
             census_max_triples=settings["census_max_triples"],
@@ -35,5 +41,5 @@ with job(snakemake):
         )
         rows.append(row)
         sampling += estimates
-    write_table(snakemake.output.sampling, sampling, columns.SAMPLING, origin(snakemake))
-    write_table(snakemake.output.linf_sampled, rows, columns.LINF, origin(snakemake))
+    write_table(snakemake.output.sampling, sampling, columns.SAMPLING, origin(snakemake, device))
+    write_table(snakemake.output.linf_sampled, rows, columns.LINF, origin(snakemake, device))

@@ -13,13 +13,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headalgebra.defaults import WORDS_HELD
+from headalgebra.defaults import STRIP_NUMBERS, WORDS_HELD
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FLOPS_PER_SECOND = 4e9
 """Of one thread; a tenth to a fifth of what a core does in float64 when it is alone."""
+
+GPU_FLOPS_PER_SECOND = 2e12
+"""Of a GPU in float32; a tenth of what one does that is made for computing."""
 
 START_MINUTES = 15
 """Python's start and its imports from a file system that many jobs read at once."""
@@ -75,10 +78,18 @@ class Shape:
         return self.d * (self.heads + self.keys) * self.r
 
     @property
-    def held(self) -> int:
-        """Numbers of a layer's factors and of its Gram blocks."""
+    def grams(self) -> int:
+        """Numbers of a layer's Gram blocks."""
         keys = self.keys * self.r
-        return self.factors + self.width**2 + keys**2 + self.width * keys
+        return self.width**2 + keys**2 + self.width * keys
+
+    @property
+    def held(self) -> int:
+        """Numbers that are held while the Gram blocks are formed.
+
+        Heads that are badly scaled are rebuilt beside the others.
+        """
+        return 2 * self.factors + self.grams
 
     @property
     def gram_flops(self) -> float:
@@ -88,10 +99,21 @@ class Shape:
 
 @dataclass(frozen=True)
 class Cost:
-    """Numbers of eight bytes that a stage holds at once, and the flops of all layers of a job."""
+    """What a job works on at once and altogether.
+
+    Attributes
+    ----------
+    numbers
+        Of eight bytes, held at once.
+    flops
+        Of all layers of the job.
+    gpu_flops
+        How many of them a GPU does, where the job has one.
+    """
 
     numbers: float
     flops: float
+    gpu_flops: float = 0.0
 
 
 Settings = Mapping[str, Any]
@@ -113,13 +135,13 @@ def _chosen_layers(shape: Shape, settings: Settings) -> int:
 
 def _epsilon(shape: Shape, settings: Settings) -> Cost:
     pairs = 8.0 * shape.width**2 * shape.r
-    return Cost(3 * shape.held, shape.layers * (shape.gram_flops + pairs))
+    return Cost(shape.held, shape.layers * (shape.gram_flops + pairs))
 
 
 def _basis(shape: Shape, settings: Settings) -> Cost:
     # Badly conditioned operators are stacked and factorised, panel by panel of 64 MB.
     stacked = 2.0 * shape.d**2 * shape.heads * (shape.heads + shape.r)
-    return Cost(3 * shape.held + 3 * 8e6, shape.layers * (shape.gram_flops + stacked))
+    return Cost(shape.held + 3 * 8e6, shape.layers * (shape.gram_flops + stacked))
 
 
 def _sampled(shape: Shape, settings: Settings) -> Cost:
@@ -142,19 +164,19 @@ def _sampled(shape: Shape, settings: Settings) -> Cost:
     else:
         triples = settings["weighted_triples"]
     # In float32, on a few probes in float64 as well, and at the worst in float64 throughout.
-    flops += one_word * 2 * probes * (triples + 4 * n * n)
+    words = one_word * 2 * probes * (triples + 4 * n * n)
     # Words are kept as the keys see them, beside their brackets, and formed block by block.
     held = min(probes, probes_held(n, shape.width))
     block = min(n * n * held * max(shape.d, shape.width), WORDS_HELD)
     kept = kept_numbers(n=n, width=shape.width, probes=held) + 5 * block
     numbers = max(kept, exact_numbers, 10 * _literal_d(shape, settings) ** 2)
-    return Cost(3 * shape.held + numbers, shape.layers * flops)
+    return Cost(shape.held + numbers, shape.layers * (flops + words), shape.layers * words)
 
 
 def _dense(shape: Shape, settings: Settings) -> Cost:
     from headalgebra.algebra.linf.dense import dense_bytes
 
-    numbers = 3 * shape.held + dense_bytes(shape.n, shape.d) / 8
+    numbers = shape.held + dense_bytes(shape.n, shape.d) / 8
     numbers += 10 * _literal_d(shape, settings) ** 2
     flops = shape.gram_flops + 4.0 * shape.n**3 * shape.d**3
     flops += settings["jacobi_triples"] * _literal_flops(shape, settings)
@@ -165,7 +187,7 @@ def _precision(shape: Shape, settings: Settings) -> Cost:
     literal = 2 * 4 * settings["precision"]["triples"] * _literal_flops(shape, settings)
     flops = shape.gram_flops + literal
     return Cost(
-        3 * shape.held + 16 * _literal_d(shape, settings) ** 2,
+        shape.held + 16 * _literal_d(shape, settings) ** 2,
         _chosen_layers(shape, settings) * flops,
     )
 
@@ -173,7 +195,7 @@ def _precision(shape: Shape, settings: Settings) -> Cost:
 def _associator(shape: Shape, settings: Settings) -> Cost:
     flops = shape.gram_flops + 3 * _literal_flops(shape, settings)
     return Cost(
-        3 * shape.held + 16 * _literal_d(shape, settings) ** 2,
+        shape.held + 16 * _literal_d(shape, settings) ** 2,
         _chosen_layers(shape, settings) * flops,
     )
 
@@ -181,16 +203,24 @@ def _associator(shape: Shape, settings: Settings) -> Cost:
 def _structure(shape: Shape) -> Cost:
     if shape.ill_conditioned:
         return Cost((shape.n + 4) * shape.d**2, 3.0 * shape.n**2 * shape.d**3)
-    return Cost(5 * shape.held, 4.0 * shape.width**3 + 2.0 * shape.heads**2 * shape.width**2)
+    # Heads that share keys are taken in strips; otherwise a product is as large as a Gram matrix.
+    shared = 6 * shape.keys * shape.width * shape.r + 4 * STRIP_NUMBERS
+    if shape.keys < shape.heads:
+        numbers = min(shared, 4 * shape.width**2)
+        return Cost(numbers, 6.0 * shape.keys * shape.r * shape.width**2)
+    flops = 4.0 * shape.width**3 + 2.0 * shape.heads**2 * shape.width**2
+    return Cost(4 * shape.width**2, flops)
 
 
 def _coherence(shape: Shape, settings: Settings) -> Cost:
     n = shape.n
     relations = 40.0 * n**6 if n <= settings["relation_exhaustive_max_dim"] else 0.0
-    relations += 20.0 * settings["relation_tuples"] * n**4
+    relations += 60.0 * settings["relation_tuples"] * n**4
     structure = _structure(shape)
     flops = shape.gram_flops + structure.flops + relations
-    return Cost(3 * shape.held + structure.numbers + 6 * n**4, shape.layers * flops)
+    formed = shape.factors + shape.grams
+    numbers = max(shape.held, formed + max(structure.numbers, 3.5 * n**4))
+    return Cost(numbers, shape.layers * flops)
 
 
 def _nulls(shape: Shape, settings: Settings) -> Cost:
@@ -203,12 +233,16 @@ def _nulls(shape: Shape, settings: Settings) -> Cost:
     structure = _structure(shape)
     flops = draws * (shape.gram_flops + structure.flops + frames)
     flops += settings["null_draws"] * rotation
-    return Cost(5 * shape.held + structure.numbers, shape.layers * flops)
+    # The layer, and beside it either what is drawn or the rotation that draws it.
+    formed = shape.factors + shape.grams + max(structure.numbers, 2.5 * shape.n**4)
+    rotation_held = shape.factors + 3 * shape.width**2
+    numbers = shape.factors + max(shape.held, formed, rotation_held)
+    return Cost(numbers, shape.layers * flops)
 
 
 def _tower(shape: Shape, settings: Settings) -> Cost:
     flops = shape.gram_flops + 40.0 * shape.width * shape.r**2
-    numbers = 4.0 * shape.held
+    numbers = float(shape.held + 2 * shape.width**2)
     if shape.heads <= settings["lie_max_heads"]:
         flops += 4.0 * shape.width**3 + 2.0 * shape.heads**2 * shape.width**2
         flops += 10.0 * (shape.heads**2 / 2) ** 3
@@ -223,7 +257,7 @@ def _normality(shape: Shape, settings: Settings) -> Cost:
     # Schur forms and a few hundred factorisations of matrices of order 2r for every head.
     order = min(2 * shape.r, shape.d)
     flops = 500.0 * order**3 * shape.heads + 8.0 * shape.d * order**2 * shape.heads
-    return Cost(3 * shape.held + 40 * order**2, shape.layers * flops)
+    return Cost(shape.held + 40 * order**2, shape.layers * flops)
 
 
 STAGES: dict[str, Callable[[Shape, Settings], Cost]] = {
@@ -314,6 +348,15 @@ def _bases_written(basis: str, _at: int) -> "pd.DataFrame":
     return pd.read_parquet(basis, columns=["route", "basis_dim", "kappa_used"])
 
 
+def wants_gpu(stage: str, shape: Shape, settings: Settings) -> bool:
+    """Whether a job of the stage that has any layer to do asks for a GPU."""
+    if settings["device"] == "cpu":
+        return False
+    if stage == "extract_linf_sampled":
+        return shape.d >= settings["sampled_gpu_from_d"]
+    return stage == "extract_linf_dense"
+
+
 def mem_mb(stage: str, shape: Shape, settings: Settings) -> int:
     """Megabytes that a job of the stage asks for, in steps of 100."""
     numbers = STAGES[stage](shape, settings).numbers if shape.layers else 0
@@ -328,7 +371,9 @@ def core_seconds(stage: str, shape: Shape, settings: Settings) -> float:
 
 def minutes(stage: str, shape: Shape, settings: Settings, threads: int) -> int:
     """Minutes that a job of the stage asks for, in steps of 5."""
-    seconds = core_seconds(stage, shape, settings) / threads
+    cost = STAGES[stage](shape, settings)
+    on_gpu = cost.gpu_flops if wants_gpu(stage, shape, settings) else 0.0
+    seconds = (cost.flops - on_gpu) / FLOPS_PER_SECOND / threads + on_gpu / GPU_FLOPS_PER_SECOND
     return 5 * math.ceil((START_MINUTES + seconds / 60) / 5)
 
 

@@ -241,6 +241,8 @@ class Analysis(Group):
     """triples a layer on which the literal Jacobiator is formed"""
     literal_max_d: kinds.Several = defaults.LITERAL_MAX_D
     """products of dense operators are multiplied out on so many coordinates at the most"""
+    sampled_gpu_from_d: kinds.Several = defaults.SAMPLED_GPU_FROM_D
+    """sampled extraction of a model at least so wide asks for a GPU"""
     census_max_triples: kinds.Count = defaults.CENSUS_MAX_TRIPLES
     """every triple is taken if there are no more than this"""
     weighted_triples: Annotated[int, Field(ge=200)] = defaults.WEIGHTED_TRIPLES

@@ -37,6 +37,9 @@ JACOBI_TRIPLES = 2
 LITERAL_MAX_D = 4096
 """The most coordinates on which products of dense operators are multiplied out."""
 
+SAMPLED_GPU_FROM_D = 4096
+"""The narrowest model whose sampled extraction asks for a GPU."""
+
 CENSUS_MAX_TRIPLES = 20_000
 """Up to so many triples of basis elements, sampled extraction takes every one."""
 
@@ -63,6 +66,9 @@ COMMUTANT_MAX_D = 512
 
 LIE_MAX_HEADS = 32
 """The most heads of a layer whose Lie level is computed."""
+
+STRIP_NUMBERS = 2**24
+"""Numbers that are formed at once, where something is formed of every head; 0.13 GB in float64."""
 
 WORDS_HELD = 2**26
 """Numbers of a block of words that sampled extraction holds at once, 0.5 GB in float64."""

@@ -21,7 +21,9 @@ from headalgebra.algebra.linf import (
 from headalgebra.algebra.linf.dense import dense_bytes
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.devices import compute_device
+from headalgebra.measurement.linf_sampled import extract_linf_sampled
 from headalgebra.rounding import UNIT_ROUNDOFF
+from heads import blocks_of, gaussian_heads
 
 DTYPES = [torch.float64, torch.float32]
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
@@ -131,3 +133,32 @@ def test_the_literal_jacobiator_is_rounding_on_the_gpu_too(dtype) -> None:
     for wide, narrow in ((torch.float64, torch.float32), (torch.float32, torch.bfloat16)):
         ratio = norms[narrow] / norms[wide]
         assert 0.05 < ratio / (UNIT_ROUNDOFF[narrow] / UNIT_ROUNDOFF[wide]) < 5
+
+
+@pytest.mark.gpu
+@needs_cuda
+@pytest.mark.parametrize("drawn", [False, True])
+def test_sampled_extraction_of_a_layer_agrees_with_the_cpu(drawn) -> None:
+    layer = blocks_of(gaussian_heads(7, 6, 48, 8))
+    coefficients = torch.diag(1 / layer.operators.norms())
+    settings = {"census_max_triples": 1 if drawn else 20_000, "weighted_triples": 200}
+    (here, estimates), (there, on_gpu) = (
+        extract_linf_sampled(0, layer, coefficients, device=torch.device(device), **settings)
+        for device in ("cpu", "cuda")
+    )
+    # Words in float32 are rounded otherwise; a drawn triple is another one only where a
+    # probability is on the edge, which no draw of these is.
+    for name in ("obstruction_rms", "obstruction_ci_low", "obstruction_ci_high"):
+        assert there[name] == pytest.approx(here[name], rel=1e-4)
+    assert [row["dtype"] for row in on_gpu] == [row["dtype"] for row in estimates]
+    assert there["jacobi_rms"] == here["jacobi_rms"]
+
+
+def test_words_are_formed_where_the_heads_are() -> None:
+    """On a device without numbers: one tensor of another device would be refused."""
+    heads = gaussian_heads(3, 4, 24, 4).to(torch.device("meta"))
+    coefficients = torch.empty(3, 4, dtype=torch.float64, device="meta")
+    probes = torch.empty(24, 5, dtype=torch.float64, device="meta")
+    assert census(probed_words(heads, coefficients, probes)).device.type == "meta"
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+        probed_words(heads, coefficients.new_zeros(3, 4, device="cpu"), probes)

@@ -49,6 +49,23 @@ def aligned_heads(seed, heads=4, d=12, r=3):
     )
 
 
+@given(layers(), SEEDS, st.integers(1, 3))
+def test_a_draw_is_the_same_however_many_heads_are_formed_at_once(layer, seed, heads):
+    whole = haar_conjugated(layer, generator(seed))
+    with pytest.MonkeyPatch.context() as patched:
+        numbers = heads * layer.d_model * layer.d_head
+        patched.setattr("headalgebra.algebra.operators.STRIP_NUMBERS", numbers)
+        assert len(layer.strips(layer.d_model * layer.d_head)) == -(-layer.n_heads // heads)
+        in_strips = haar_conjugated(layer, generator(seed))
+        norms = HeadOperators(layer.query_matrix, layer.key_matrix, layer.key_of_head).norms()
+    scale = float(whole.query_matrix.abs().max())
+    torch.testing.assert_close(
+        in_strips.query_matrix, whole.query_matrix, rtol=0, atol=1e-12 * scale
+    )
+    assert torch.equal(in_strips.key_matrix, whole.key_matrix)
+    torch.testing.assert_close(norms, layer.norms(), rtol=1e-13, atol=0)
+
+
 @given(layers(), SEEDS)
 def test_conjugation_keeps_every_spectrum_and_norm(layer, seed):
     drawn = haar_conjugated(layer, generator(seed))

@@ -241,7 +241,7 @@ def test_the_device_reaches_what_may_use_a_gpu_alone(smoke: Path) -> None:
     jobs = planned(smoke, *SMOKE, 'hydra=["analysis.dense_dtype=float32"]')
     assert set(jobs) == with_cost(dense)
     jobs = planned(smoke, *SMOKE, 'hydra=["analysis.device=cpu"]')
-    assert set(jobs) == with_cost(dense | {"measure_states"})
+    assert set(jobs) == with_cost(dense | {"extract_linf_sampled", "measure_states"})
 
 
 def test_the_seed_redraws_drawn_weights_and_reads_no_checkpoint_again(smoke: Path) -> None:
@@ -293,23 +293,27 @@ def test_a_lost_table_or_picture_comes_back_as_it_was(smoke: Path) -> None:
         assert path.read_bytes() == content, path
 
 
-@pytest.mark.parametrize(("device", "gpus"), [("auto", "1"), ("cpu", "0")])
-def test_a_gpu_is_asked_for_where_there_is_dense_work_that_may_use_it(
-    stages_apart: Path, device: str, gpus: str
+@pytest.mark.parametrize(
+    ("device", "from_d", "dense", "sampled"),
+    [("auto", 4096, "1", "0"), ("auto", 2, "1", "1"), ("cpu", 2, "0", "0")],
+)
+def test_a_gpu_is_asked_for_where_there_is_work_that_may_use_it(
+    stages_apart: Path, device: str, from_d: int, dense: str, sampled: str
 ) -> None:
+    stages = ("extract_linf_dense", "extract_linf_sampled")
     log = run(
         stages_apart,
         "--dry-run",
         "-p",
         "--forcerun",
-        "extract_linf_dense",
+        *stages,
         *STAGES_APART[:2],
-        f'hydra=["text=short","model.one_job=false","analysis.device={device}"]',
+        f'hydra=["text=short","model.one_job=false","analysis.device={device}",'
+        f'"analysis.sampled_gpu_from_d={from_d}"]',
     )
-    asked = re.findall(
-        r"rule extract_linf_dense:(?:\n    .*)*?span=(\S+)(?:\n    .*)*?gpu=(\d)", log
-    )
-    assert [(span.partition("@")[0], gpu) for span, gpu in asked] == [("tiny-init", gpus)]
+    for stage, gpus in zip(stages, (dense, sampled), strict=True):
+        asked = re.findall(rf"rule {stage}:(?:\n    .*)*?span=(\S+)(?:\n    .*)*?gpu=(\d)", log)
+        assert [(span.partition("@")[0], gpu) for span, gpu in asked] == [("tiny-init", gpus)]
 
 
 def save_gpt2(

@@ -111,14 +111,14 @@ def estimated_trainings(wildcards):
     ]
 
 
-def one_gpu_for_dense_layers(wildcards, input):
-    """1 where basis routed a layer to dense extraction that may use a GPU; known after basis."""
-    if ANALYSIS["device"] == "cpu":
-        return 0
-    return int(demand.n_routed("extract_linf_dense", input.basis) > 0)
+def one_gpu(wildcards, input, rulename):
+    """1 where a stage has work that a GPU may do, as is known once the bases are."""
+    shape = demand.model_shape(input.provenance, layers_per_job=None)
+    n_layers = demand.n_routed(rulename, input.basis)
+    return int(n_layers > 0 and demand.wants_gpu(rulename, shape, ANALYSIS))
 
 
-def gpu_model_for_dense_layers(wildcards, input):
+def gpu_model(wildcards, input, rulename):
     """The kind of GPU that this site's environment names, where one is asked for at all."""
     wanted = os.environ.get("HEADALGEBRA_GPU_MODEL", "")
-    return wanted if wanted and one_gpu_for_dense_layers(wildcards, input) else ""
+    return wanted if wanted and one_gpu(wildcards, input, rulename) else ""

@@ -23,8 +23,8 @@ for name, stage in STAGES.items():
         resources:
             mem_mb=asked_for(mem_mb),
             runtime=asked_for(runtime),
-            gpu=one_gpu_for_dense_layers if stage.gpu else 0,
-            gpu_model=gpu_model_for_dense_layers if stage.gpu else "",
+            gpu=one_gpu if stage.gpu else 0,
+            gpu_model=gpu_model if stage.gpu else "",
         params:
             # Told as a parameter: the path below is read when the job runs, not in this loop.
             stage=name,

@@ -12,6 +12,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from headalgebra.defaults import STRIP_NUMBERS
+
+
+def heads_at_once(numbers: int) -> int:
+    """How many heads to work on at once, where ``numbers`` are formed of each; at least one."""
+    return max(1, STRIP_NUMBERS // max(numbers, 1))
+
 
 @dataclass(frozen=True)
 class HeadOperators:
@@ -114,13 +121,21 @@ class HeadOperators:
             self.query_matrix.to(dtype), self.key_matrix.to(dtype), self.key_of_head
         )
 
+    def strips(self, numbers: int) -> list[slice]:
+        """All heads in parts of `heads_at_once`."""
+        at_once = heads_at_once(numbers)
+        return [slice(first, first + at_once) for first in range(0, self.n_heads, at_once)]
+
     def triangles(self) -> tuple[Float[Tensor, "H k r"], Float[Tensor, "H k r"]]:
         r"""Triangular factors of thin QRs of the queries and of the keys, k = min(d, r).
 
         :math:`R_Q R_K^\top` has the singular values of the operator.
         """
-        _, of_queries = torch.linalg.qr(self.queries, mode="r")
-        _, of_keys = torch.linalg.qr(self.keys, mode="r")
+        at_once = heads_at_once(self.d_model * self.d_head)
+        of_queries, of_keys = (
+            torch.cat([torch.linalg.qr(part, mode="r")[1] for part in factors.split(at_once)])
+            for factors in (self.queries, self.keys)
+        )
         return of_queries, of_keys[self.key_of_head]
 
     def norms(self) -> Float[Tensor, "H"]:

@@ -47,6 +47,7 @@ def extract_linf_sampled(
     *,
     route: str = "sampled",
     probes: int = PROBES,
+    device: torch.device | None = None,
     jacobi_triples: int = JACOBI_TRIPLES,
     literal_max_d: int = LITERAL_MAX_D,
     census_max_triples: int = CENSUS_MAX_TRIPLES,
@@ -71,6 +72,9 @@ def extract_linf_sampled(
         it.
     probes
         Directions, uniform on a sphere.
+    device
+        Where words are applied to directions; by default where the blocks are. What is exact, and
+        the literal Jacobiator, stay there.
     census_max_triples, weighted_triples
         Every triple is taken if there are no more than the first; otherwise as many as the second
         are drawn, in proportion to their size.
@@ -88,10 +92,11 @@ def extract_linf_sampled(
     n = len(coefficients)
     directions = sphere_probes(operators.d_model, probes, layer_seed(seed, "probes", layer))
     takes_all = n * n * (n - 1) // 2 <= census_max_triples
+    on = device or operators.query_matrix.device
     estimate, dtype, squares = _estimated(
-        operators,
-        coefficients,
-        directions,
+        operators.to(on),
+        coefficients.to(on),
+        directions.to(on),
         None if takes_all else weighted_triples,
         layer_seed(seed, "weighted_triples", layer),
     )

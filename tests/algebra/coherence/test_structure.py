@@ -75,6 +75,23 @@ def test_dense_constants_are_inner_products_of_brackets(layer):
     assert torch.equal(constants.f, -constants.f.transpose(0, 1))
 
 
+@given(layers(min_heads=2, min_d=3), st.integers(1, 3))
+def test_blocks_say_the_same_however_many_heads_are_formed_at_once(layer, heads):
+    whole = by_blocks(layer)
+    with pytest.MonkeyPatch.context() as patched:
+        numbers = heads * layer.n_heads * layer.d_head**2
+        patched.setattr("headalgebra.algebra.operators.STRIP_NUMBERS", numbers)
+        in_strips = by_blocks(layer)
+    n = len(whole.f)
+    # As many roundings as there are terms in a sum, of products of at most unit elements, which
+    # carry the condition number of the basis thrice and four times.
+    terms = U * layer.n_heads**2 * layer.d_head * whole.kappa**3
+    torch.testing.assert_close(in_strips.f, whole.f, rtol=0, atol=terms)
+    assert in_strips.commutator_squared == pytest.approx(
+        whole.commutator_squared, abs=n**2 * terms * whole.kappa
+    )
+
+
 @pytest.mark.parametrize("distance", [1.0, 0.3, 0.1, 0.03, 0.015])
 @pytest.mark.parametrize("seed", [0, 10])
 def test_blocks_agree_with_dense_in_the_well_conditioned_band(seed, distance):

@@ -32,7 +32,8 @@ def nested_bracket(f: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n n"]:
 def projected_jacobiator(f: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n n"]:
     """J_P(a,b,c) in coordinates, the cyclic sum of :func:`nested_bracket`."""
     nested = nested_bracket(f)
-    return nested + nested.permute(2, 0, 1, 3) + nested.permute(1, 2, 0, 3)
+    jacobiator = nested + nested.permute(2, 0, 1, 3)
+    return jacobiator.add_(nested.permute(1, 2, 0, 3))
 
 
 def jacobiator_ratio(

@@ -25,20 +25,26 @@ def haar_conjugated(operators: HeadOperators, generator: np.random.Generator) ->
     replaces P and T_h by uniform orthonormal frames (Stewart, 1980), T_h orthogonal to P: about
     12 d r² flops a head, and no d×d rotation.
     """
-    d, r, heads = operators.d_model, operators.d_head, operators.n_heads
+    d, r = operators.d_model, operators.d_head
     frames, key_triangles = torch.linalg.qr(operators.keys)
     k = frames.shape[-1]
-    frames_of_heads = frames[operators.key_of_head]
-    inside = frames_of_heads.mT @ operators.queries
     m = min(r, d - k)
-    outside = _leading_rows(operators.queries - frames_of_heads @ inside, m)
-
     turned = _uniform_frames(_normal(operators, generator, len(frames), d, k))
-    turned_of_heads = turned[operators.key_of_head]
-    normal = _normal(operators, generator, heads, d, m)
-    complement = _uniform_frames(normal - turned_of_heads @ (turned_of_heads.mT @ normal))
-    queries = turned_of_heads @ inside + complement @ outside
-    return _like(operators, queries, turned @ key_triangles)
+    drawn = HeadOperators(
+        torch.empty_like(operators.query_matrix),
+        torch.empty_like(operators.key_matrix),
+        operators.key_of_head,
+    )
+    drawn.keys.copy_(turned @ key_triangles)
+    for strip in operators.strips(d * r):
+        keys = operators.key_of_head[strip]
+        was, now, of_heads = frames[keys], turned[keys], operators.queries[strip]
+        inside = was.mT @ of_heads
+        outside = _leading_rows(of_heads - was @ inside, m)
+        normal = _normal(operators, generator, len(keys), d, m)
+        complement = _uniform_frames(normal - now @ (now.mT @ normal))
+        drawn.queries[strip] = now @ inside + complement @ outside
+    return drawn
 
 
 def gaussian_factors(operators: HeadOperators, generator: np.random.Generator) -> HeadOperators:
@@ -77,7 +83,8 @@ def with_norms_of(operators: HeadOperators, drawn: HeadOperators) -> HeadOperato
     """The drawn heads, each scaled to the Frobenius norm of the head in its place."""
     target, found = operators.norms(), drawn.norms()
     factor = torch.where(found > 0, target / found, torch.zeros_like(found))
-    return _like(drawn, factor[:, None, None] * drawn.queries, drawn.keys)
+    scaled = drawn.query_matrix * factor.repeat_interleave(drawn.d_head)
+    return HeadOperators(scaled, drawn.key_matrix, drawn.key_of_head)
 
 
 def draw_foreign_groups(
@@ -120,7 +127,7 @@ def _leading_rows(columns: Float[Tensor, "B d r"], m: int) -> Float[Tensor, "B m
 def _uniform_frames(normal: Float[Tensor, "B d k"]) -> Float[Tensor, "B d k"]:
     """Orthonormal frames distributed as the columns' span is, free of the QR's own signs."""
     frames, triangles = torch.linalg.qr(normal)
-    return frames * triangles.diagonal(dim1=-2, dim2=-1).sign()[:, None]
+    return frames.mul_(triangles.diagonal(dim1=-2, dim2=-1).sign()[:, None])
 
 
 def _like(

@@ -40,4 +40,4 @@ def _mixed(factors: torch.Tensor, generator: np.random.Generator) -> torch.Tenso
     width = factors.shape[1]
     normal = torch.from_numpy(generator.standard_normal((width, width))).to(factors)
     frame, triangle = torch.linalg.qr(normal)
-    return factors @ (frame * triangle.diagonal().sign())
+    return factors @ frame.mul_(triangle.diagonal().sign())

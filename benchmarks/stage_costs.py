@@ -1,0 +1,180 @@
+"""Time and memory of every stage of the weights, on one layer of a given shape.
+
+The layer is drawn: independent normal entries, written in float32 as extraction writes factors.
+Each stage works in a process of its own, as the project is set by default, save `--null-draws`.
+
+counted   what the floating-point operations that workflow/demand.py counts would take at the rate
+          of a large product of float64 matrices, which is timed in the same process
+seconds   wall time of the stage, the reading of the factors included
+ratio     seconds over counted
+peak      most memory that was resident at any time (VmHWM)
+asked     memory that the workflow asks a cluster for
+
+    python benchmarks/stage_costs.py --d-model 4096 --heads 32 --keys 8 --head-dim 128
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+import torch
+
+import timing
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "workflow"))
+
+
+def write_layers(sizes: argparse.Namespace, folder: Path) -> None:
+    """Factors of two layers: the nulls of one take heads of the other."""
+    from headalgebra.checkpoints import LayerFactors, save_factors
+
+    generator = torch.Generator().manual_seed(sizes.seed)
+    of_head = torch.arange(sizes.heads) // (sizes.heads // sizes.keys)
+    for layer in range(2):
+        queries, keys = (
+            torch.randn(n, sizes.d_model, sizes.head_dim, generator=generator)
+            for n in (sizes.heads, sizes.keys)
+        )
+        save_factors(folder / f"{layer:03d}.safetensors", LayerFactors(queries, keys, of_head), {})
+
+
+def calls(sizes: argparse.Namespace, folder: Path) -> Mapping[str, Callable[[], object]]:
+    """What each stage does on the first layer, by the name of its rule."""
+    from headalgebra.algebra.gram import GramBlocks, gram_blocks
+    from headalgebra.algebra.operators import HeadOperators
+    from headalgebra.checkpoints import FactorInitialisation, load_factors, load_group
+    from headalgebra.measurement.associator import measure_associator
+    from headalgebra.measurement.basis import decompose_basis
+    from headalgebra.measurement.coherence import verify_coherence
+    from headalgebra.measurement.epsilon import measure_epsilon
+    from headalgebra.measurement.linf_dense import extract_linf_dense
+    from headalgebra.measurement.linf_sampled import extract_linf_sampled
+    from headalgebra.measurement.normality import measure_normality
+    from headalgebra.measurement.nulls import ModelHeads, measure_nulls
+    from headalgebra.measurement.precision import measure_precision
+    from headalgebra.measurement.tower import measure_tower
+
+    def file_of(layer: int) -> Path:
+        return folder / f"{layer:03d}.safetensors"
+
+    def operators() -> HeadOperators:
+        factors = load_factors(file_of(0))
+        return HeadOperators.from_factors(factors.queries, factors.keys, factors.key_of_head)
+
+    def blocks() -> GramBlocks:
+        return gram_blocks(operators())
+
+    def law(_: int) -> FactorInitialisation:
+        return FactorInitialisation(1.0, 1.0, query_centred=False, key_centred=False)
+
+    model = ModelHeads(
+        circuit="qk",
+        layers=[0, 1],
+        n_groups=sizes.keys,
+        group_size=sizes.heads // sizes.keys,
+        trained=True,
+        read_layer=lambda layer: load_factors(file_of(layer)),
+        read_heads=lambda layer, heads: load_group(file_of(layer), heads),
+        initialisation=law,
+    )
+    # Random heads are as good as orthogonal: normed, they stand in for the basis of the layer.
+    coefficients = torch.diag(1 / operators().norms())
+    few = coefficients[: sizes.elements]
+    return {
+        "decompose_basis": lambda: decompose_basis(0, blocks()),
+        "measure_epsilon": lambda: measure_epsilon(0, blocks()),
+        "extract_linf_sampled": lambda: extract_linf_sampled(0, blocks(), coefficients),
+        "extract_linf_dense": lambda: extract_linf_dense(0, blocks(), few),
+        "measure_precision": lambda: measure_precision(0, blocks().operators, coefficients),
+        "measure_associator": lambda: measure_associator(0, blocks().operators, coefficients),
+        "verify_coherence": lambda: verify_coherence(0, blocks(), coefficients, kappa_used=2.0),
+        "measure_nulls": lambda: measure_nulls(
+            0, model, basis_dim=sizes.heads, null_draws=sizes.null_draws
+        ),
+        "measure_tower": lambda: measure_tower(0, blocks()),
+        "measure_normality": lambda: measure_normality(0, operators()),
+    }
+
+
+def gemm_flops_per_second() -> float:
+    """Of a product of two matrices of order 2048 in float64, on the threads of the stage."""
+    order = 2048
+    matrix = torch.ones(order, order, dtype=torch.float64)
+    return 2 * order**3 / timing.seconds(lambda: matrix @ matrix, 2)
+
+
+def run_stage(stage: str, sizes: argparse.Namespace, folder: Path) -> dict[str, float]:
+    """Run a stage in this process, and what is counted and asked of it."""
+    import demand
+    from schema import Analysis
+
+    torch.set_num_threads(sizes.threads)
+    settings: dict[str, Any] = {**Analysis().model_dump(), "null_draws": sizes.null_draws}
+    n = sizes.elements if stage == "extract_linf_dense" else sizes.heads
+    shape = demand.Shape(
+        *(sizes.d_model, sizes.heads, sizes.keys, sizes.head_dim), layers=1, n=n, trained=True
+    )
+    rate = gemm_flops_per_second()
+    call = calls(sizes, folder)[stage]
+    start = perf_counter()
+    call()
+    elapsed = perf_counter() - start
+    counted = demand.STAGES[stage](shape, settings).flops / rate
+    return {
+        "counted_s": counted,
+        "seconds": elapsed,
+        "ratio": elapsed / counted,
+        "peak_gb": timing.peak_bytes() / 1e9,
+        "asked_gb": demand.mem_mb(stage, shape, settings) / 1e3,
+    }
+
+
+def main() -> None:
+    """Measure the stages one after another and print."""
+    from demand import STAGES
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--d-model", type=int, default=1024)
+    parser.add_argument("--heads", type=int, default=16)
+    parser.add_argument(
+        "--keys", type=int, help="heads that have keys of their own; all by default"
+    )
+    parser.add_argument("--head-dim", type=int, default=64)
+    parser.add_argument("--elements", type=int, default=6, help="of the basis of dense extraction")
+    parser.add_argument("--null-draws", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
+    parser.add_argument("--run", nargs=2, metavar=("STAGE", "FOLDER"), help=argparse.SUPPRESS)
+    sizes = parser.parse_args()
+    sizes.keys = sizes.keys or sizes.heads
+    if sizes.run:
+        print(json.dumps(run_stage(sizes.run[0], sizes, Path(sizes.run[1]))))
+        return
+    figures = {}
+    with TemporaryDirectory() as folder:
+        write_layers(sizes, Path(folder))
+        print(f"{'':>22}  counted  seconds  ratio  peak GB  asked GB")
+        for stage in sizes.stages:
+            command = [sys.executable, *sys.argv, "--run", stage, folder]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            found = figures[stage] = json.loads(done.stdout.splitlines()[-1])
+            print(
+                f"{stage:>22} {found['counted_s']:8.2f} {found['seconds']:8.2f} "
+                f"{found['ratio']:6.2f} {found['peak_gb']:8.2f} {found['asked_gb']:9.1f}",
+                flush=True,
+            )
+    if sizes.json:
+        print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
