@@ -90,7 +90,7 @@ def test_scale() -> None:
     assert set(figures["asked"]) == set(STAGES)
     for asked in figures["asked"].values():
         assert 0 < asked["small_gb"] <= asked["largest_gb"]
-        assert 0 < min(asked["small_h"], asked["largest_h"])
+        assert min(asked["small_h"], asked["largest_h"]) > 0
     # 128 heads at d = 16,384, in float64.
     assert max(asked["largest_gb"] for asked in figures["asked"].values()) < 16
     # Words of 126 layers on a GPU are hours.
