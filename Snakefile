@@ -35,6 +35,7 @@ rule results:
     default_target: True
     input:
         read_of_models,
+        measured_of_models,
         rules.tables.input,
         rules.states.input,
         rules.experiments.input,

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headalgebra import csv_files
+from headalgebra.fingerprints import ENDING, take_fingerprints, write_fingerprints
 
 Item = TypeVar("Item")
 
@@ -52,6 +53,8 @@ def job(snakemake: Any) -> Iterator[None]:
             print(f"interrupted after {perf_counter() - start:.1f} s")
             raise SystemExit(130) from None
         _print_files("out", snakemake.output)
+        left = take_fingerprints(snakemake.output)
+        write_fingerprints(log_file.with_suffix(ENDING), left)
         print(f"done in {perf_counter() - start:.1f} s")
 
 

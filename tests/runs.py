@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,12 +77,17 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 
 def snakemake(
-    folder: Path, *arguments: str, cores: int = 2, **variables: str
+    folder: Path,
+    *arguments: str,
+    cores: int = 2,
+    prefix: Sequence[str] = (),
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
-    """What Snakemake says and returns, run in a copy of the repository."""
+    """What Snakemake says and returns, run in a copy of the repository, under another command."""
     environment = {**os.environ, **OF_COPIES, "PYTHONPATH": str(folder / "src"), **variables}
+    ending = ("--cores", str(cores), "--nocolor")
     return subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores), "--nocolor"],
+        [*prefix, sys.executable, "-m", "snakemake", *arguments, *ending],
         cwd=folder,
         env=environment,
         capture_output=True,

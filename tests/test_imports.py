@@ -13,6 +13,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "defaults": set(),
     "columns": set(),
     "csv_files": {"columns"},
+    "fingerprints": set(),
     "panics": set(),
     "rounding": set(),
     "seeds": set(),

@@ -1,6 +1,8 @@
-"""What to do about a lock that another run holds, or that a killed one left."""
+"""What to do about a folder that no run can work in, and about a lock that is in the way."""
 
+import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 STATE = Path(".snakemake")
@@ -19,6 +21,21 @@ def advice() -> str | None:
         f"after the other{_orphans()} give the same command with --unlock, then as it was. "
         "See docs/hpc.md."
     )
+
+
+def unwritable(folders: Iterable[Path]) -> str | None:
+    """What to tell a user who may not write where a run has to; None where there is no such place.
+
+    A folder that is not there yet is made in the one above it.
+    """
+    for folder in folders:
+        place = folder if folder.exists() else folder.parent
+        if not os.access(place, os.W_OK):
+            return (
+                f"{place.resolve()}: you may not write here, or the disk is read only; a run keeps "
+                "its state and its results there. Work in a clone of your own, or mend the rights."
+            )
+    return None
 
 
 def _orphans() -> str:

@@ -73,9 +73,12 @@ def page(study: str, name: str) -> str:
     return f"{RESULTS}/{study}/{name}.html"
 
 
+LOGS = f"{RESULTS}/logs"
+
+
 def log(rule: str, wildcard: str = "") -> str:
     """Log of a rule's job."""
-    return f"{RESULTS}/logs/{wildcard and wildcard + '/'}{rule}.log"
+    return f"{LOGS}/{wildcard and wildcard + '/'}{rule}.log"
 
 
 def benchmark(rule: str, wildcard: str = "") -> str:

@@ -232,6 +232,27 @@ def test_links_that_lead_out_of_the_folder_are_refused(
         open_folder(bert)
 
 
+@pytest.mark.parametrize("swap", ["link", "content"])
+def test_a_file_that_is_swapped_after_it_was_checked_is_refused(
+    bert: Path, tmp_path: Path, swap: str
+) -> None:
+    """A link that leads elsewhere when tensors are read, and other bytes in the same place."""
+    weights = bert / "model.safetensors"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(weights.read_bytes())
+    weights.rename(bert / "inside")
+    weights.symlink_to("inside")
+    checkpoint = open_folder(bert)
+    checkpoint.read_layer(0)
+    if swap == "link":
+        weights.unlink()
+        weights.symlink_to(elsewhere)
+    else:
+        (bert / "inside").write_bytes(bytes(elsewhere.stat().st_size))
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: the file was changed while"):
+        checkpoint.read_layer(1)
+
+
 def test_any_name_of_a_folder_will_do(bert: Path, tmp_path: Path) -> None:
     """Spaces, and letters beyond ASCII."""
     expected = open_folder(bert).read_layer(3)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from locks import advice
+from locks import advice, unwritable
 
 
 @pytest.fixture
@@ -36,3 +36,16 @@ def test_a_run_on_this_machine_left_no_jobs(state: Path) -> None:
     assert told is not None
     assert "scancel" not in told
     assert "--unlock" in told
+
+
+def test_a_folder_that_cannot_be_written_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, not_yet = tmp_path / "there", tmp_path / "there/not yet"
+    there.mkdir()
+    assert unwritable([there, not_yet]) is None
+    # Root may write anywhere: what the system would answer another user.
+    monkeypatch.setattr("os.access", lambda path, mode: path != there)
+    for folder in (there, not_yet):
+        told = unwritable([tmp_path, folder])
+        assert told is not None and told.startswith(f"{there}: you may not write here")

@@ -293,6 +293,25 @@ def test_a_lost_table_or_picture_comes_back_as_it_was(smoke: Path) -> None:
         assert path.read_bytes() == content, path
 
 
+def test_a_table_that_was_cut_off_is_found_out_and_made_again(smoke: Path) -> None:
+    """At the time it had, too, by which Snakemake would take it for what it was."""
+    table = next(smoke.glob("results/models/minilm*/epsilon.parquet"))
+    factors = next(smoke.glob("results/models/*/factors/000.safetensors"))
+    whole = {path: path.read_bytes() for path in (table, factors)}
+    times = {path: path.stat().st_mtime_ns for path in whole}
+    for path, content in whole.items():
+        path.write_bytes(content[: len(content) // 2])
+        os.utime(path, ns=(times[path], times[path]))
+    said = run(smoke, "--dry-run", *SMOKE)
+    for path in (table, factors.parent):
+        assert f"{path.relative_to(smoke)} is not what its job left there" in said
+        assert path.exists()
+    run(smoke, *SMOKE)
+    for path, content in whole.items():
+        assert path.read_bytes() == content
+        assert path.stat().st_mtime_ns > times[path]
+
+
 @pytest.mark.parametrize(
     ("device", "from_d", "dense", "sampled"),
     [("auto", 4096, "1", "0"), ("auto", 2, "1", "1"), ("cpu", 2, "0", "0")],

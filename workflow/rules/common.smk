@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
+import damage
 import demand
 import demand_states
 import demand_training
@@ -34,8 +35,16 @@ try:
 except ConfigurationError as error:
     sys.exit(str(error))
 
+# Whether jobs run is settled after this file was read.
+dry_run = not {"-n", "-np", "--dry-run", "--dryrun"}.isdisjoint(sys.argv)
+if workflow.is_main_process and not dry_run:
+    if refusal := locks.unwritable([locks.STATE, Path(paths.RESULTS)]):
+        sys.exit(refusal)
 if workflow.is_main_process and (advice := locks.advice()):
     print(advice, file=sys.stderr)
+elif workflow.is_main_process:
+    for said in damage.delete_damaged_results(dry_run=dry_run):
+        print(said, file=sys.stderr)
 if workflow.is_main_process:
     # Where the results are: the terminal says it at the end.
     logger.info(

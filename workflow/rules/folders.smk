@@ -74,6 +74,24 @@ def tables_of_models(*names):
     return tables
 
 
+def measured_of_models(wildcards):
+    """Every table that the stages leave of each model.
+
+    Tables of the study rest on them. One that was lost is made again, even where those are there;
+    factors, which are large, are when a stage needs them.
+    """
+    found = [
+        path.format(span=folder(span.model, stage) + name.removeprefix(span.model))
+        for name, span in SPANS.items()
+        for stage in WEIGHED
+        for path in STAGES[stage].outputs.values()
+    ]
+    if "states" in WINGS:
+        for table in MEASURED_STATES:
+            found += of_models(paths.model_table(table), "measure_states")
+    return found
+
+
 def weights_of_models(wildcards):
     """What the weights of each model were read from."""
     return of_models(paths.PROVENANCE, "extract_weights")

@@ -5,6 +5,7 @@ reading ahead fetches what nobody asked for.
 """
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -86,7 +87,10 @@ class ReadFile(ABC):
 
 
 class PlainFile(ReadFile):
-    """A file on this machine.
+    """A file on this machine, the same one each time that it is opened.
+
+    What was checked of it when it was opened first holds of no other file that its path, or a link
+    on the way, leads to later.
 
     Parameters
     ----------
@@ -99,6 +103,7 @@ class PlainFile(ReadFile):
     def __init__(self, path: Path, where: str, known: str | None = None) -> None:
         super().__init__(where, known)
         self._path = path
+        self._identity: tuple[int, ...] | None = None
 
     def settle(self, wanted: Iterable[tuple[int, int]]) -> None:
         """It is all there."""
@@ -108,4 +113,13 @@ class PlainFile(ReadFile):
         return self._path
 
     def _open(self) -> RawIOBase:
-        return self._path.open("rb", buffering=0)
+        file = self._path.open("rb", buffering=0)
+        found = os.fstat(file.fileno())
+        identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        if identity != (self._identity or identity):
+            file.close()
+            raise CheckpointError(
+                self.where, "the file was changed while it was read", "let it be, and begin again"
+            )
+        self._identity = identity
+        return file

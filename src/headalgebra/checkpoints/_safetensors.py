@@ -21,7 +21,8 @@ STORED_DTYPES = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
 }
-LARGEST_HEADER = 100_000_000
+LARGEST_HEADER = 1 << 24
+"""Bytes, for about 150,000 tensors: what JSON says takes ten times its own room once it is read."""
 
 
 @dataclass(frozen=True)
