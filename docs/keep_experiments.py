@@ -3,7 +3,8 @@
 python docs/keep_experiments.py results/stability --hours 0.5 --command "snakemake ..."
 
 Each goes to docs/experiments/<name>/, with what made it: the command, the digests of the texts, of
-their tokens and of each run's last weights, and the hours of one core.
+their tokens and of each run's last weights, the type of processor (keep them on the machine that
+trained them), and the hours of one core.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from headalgebra.csv_files import read_csv, write_csv
 from headalgebra.training import read_trained
@@ -65,7 +67,23 @@ def described(trainings: pd.DataFrame, results: Path) -> dict[str, object]:
         corpus = json.loads(path.read_text(encoding="utf-8"))
         if corpus["sha256"] in corpora:
             corpora[corpus["sha256"]] = corpus
-    return {"runs": runs, "packages": packages, "corpora": list(corpora.values())}
+    return {
+        "runs": runs,
+        "packages": packages,
+        "processor": processor(),
+        "corpora": list(corpora.values()),
+    }
+
+
+def processor() -> str:
+    """The type of this machine's processor, on which the last digits of a training depend."""
+    told = dict(
+        (part.strip() for part in line.split(":", 1))
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        if ":" in line
+    )
+    number = f"family {told.get('cpu family')}, model {told.get('model')}"
+    return f"{told.get('model name')}, {number}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def main() -> None:
