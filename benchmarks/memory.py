@@ -74,7 +74,10 @@ def job(stage: str, checkpoint: Path, results: Path, threads: int) -> SimpleName
     else:
         settings = {"balance_above": 1e6, "cancellation_below": 1e-4}
         parts = {
-            "input": {"factors": str(results / "factors")},
+            "input": {
+                "factors": str(results / "factors"),
+                "provenance": str(results / "provenance.json"),
+            },
             "params": {"layers": None, "settings": settings},
             "output": {
                 "pairs": str(results / "pairs.parquet"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 with job(snakemake):
     settings = snakemake.params.settings
     conditioned, singular_values, coefficients = [], [], {}
-    layers = layers_of(snakemake.input.factors, snakemake.params.layers)
+    layers = layers_of(snakemake)
     for layer, blocks in gram_blocks_by_layer(snakemake, layers):
         basis, row, values = decompose_basis(
             layer,

@@ -16,21 +16,33 @@ from stage import progress
 
 
 def factors_file(factors: str, layer: int) -> Path:
-    """The factors of one layer."""
-    return Path(factors) / f"{layer:03d}.safetensors"
+    """The factors of one layer.
+
+    Raises
+    ------
+    FileNotFoundError
+        When they are gone; it says what to do.
+    """
+    path = Path(factors) / f"{layer:03d}.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is gone: delete the folder {factors}, and give the same command again"
+        )
+    return path
 
 
-def layers_of(factors: str, only: Sequence[int] | None) -> list[int]:
+def layers_of(snakemake: Any) -> list[int]:
     """Layers whose factors were extracted, or those of them that the job works on."""
-    extracted = sorted(int(path.stem) for path in Path(factors).glob("*.safetensors"))
-    return extracted if only is None else [layer for layer in extracted if layer in set(only)]
+    layers: list[int] = provenance_of(snakemake)["layers"]
+    only = snakemake.params.layers
+    return layers if only is None else [layer for layer in layers if layer in set(only)]
 
 
 def spread_over_depth(snakemake: Any, at_most: int) -> list[int]:
     """So many of the model's layers from the first to the last, those that the job works on."""
-    layers, only = provenance_of(snakemake)["layers"], snakemake.params.layers
-    chosen = [layers[place] for place in depth.spread_over_depth(len(layers), at_most)]
-    return chosen if only is None else [layer for layer in chosen if layer in set(only)]
+    layers = provenance_of(snakemake)["layers"]
+    chosen = {layers[place] for place in depth.spread_over_depth(len(layers), at_most)}
+    return [layer for layer in layers_of(snakemake) if layer in chosen]
 
 
 def provenance_of(snakemake: Any) -> dict[str, Any]:

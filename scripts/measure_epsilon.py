@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 with job(snakemake):
     cancellation_below = snakemake.params.settings["cancellation_below"]
     rows, pairs = [], []
-    layers = layers_of(snakemake.input.factors, snakemake.params.layers)
+    layers = layers_of(snakemake)
     for layer, blocks in gram_blocks_by_layer(snakemake, layers):
         row, of_pairs = measure_epsilon(layer, blocks, cancellation_below=cancellation_below)
         del blocks  # or this layer would be kept while the next one is read

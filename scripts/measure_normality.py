@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     factors = snakemake.input.factors
-    layers = layers_of(factors, snakemake.params.layers)
+    layers = layers_of(snakemake)
     rows = []
     for layer in progress(layers):
         rows += measure_normality(layer, operators_in(factors_file(factors, layer)))

@@ -36,7 +36,7 @@ with job(snakemake):
         initialisation=laws.__getitem__,
     )
     rows = []
-    layers = layers_of(snakemake.input.factors, snakemake.params.layers)
+    layers = layers_of(snakemake)
     for layer in progress(layers):
         rows += measure_nulls(
             layer,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 with job(snakemake):
     settings = snakemake.params.settings
     tower, gauge, spectra = [], [], []
-    layers = layers_of(snakemake.input.factors, snakemake.params.layers)
+    layers = layers_of(snakemake)
     for layer, blocks in gram_blocks_by_layer(snakemake, layers):
         levels, observables, of_heads = measure_tower(
             layer,

@@ -16,7 +16,7 @@ with job(snakemake):
     settings = snakemake.params.settings
     kappa_used = pd.read_parquet(snakemake.input.basis).set_index("layer")["kappa_used"]
     coefficients = basis_coefficients(snakemake.input.coefficients)
-    layers = layers_of(snakemake.input.factors, snakemake.params.layers)
+    layers = layers_of(snakemake)
     rows = [
         verify_coherence(
             layer,

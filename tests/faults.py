@@ -33,6 +33,7 @@ LOCKED = "give the same command with --unlock"
 CGROUP = Path("/sys/fs/cgroup/memory")
 SMALL_MACHINE = 420e6
 """Bytes: enough for Snakemake, and for no job beside it."""
+TELLS = r"rror|[Nn]o space|ead.only|may not write|[Kk]ill|lock|exit status"
 USERS_OWN = 65534
 """The number of a user who owns nothing."""
 
@@ -90,10 +91,9 @@ class Trial:
 
 
 def said(stderr: str) -> str:
-    """The line that tells a user what is wrong: the last that a job or Snakemake says of it."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"[Ee]rror|space|ead-only|[Kk]illed|lock", line)]
-    return (telling or lines or ["nothing"])[0][:160]
+    """The line that tells a user what is wrong: the first that is no progress."""
+    told = [line.strip() for line in stderr.splitlines() if re.search(TELLS, line)]
+    return (told or ["NO LINE"])[0][:200]
 
 
 def jobs_of(folder: Path) -> list[int]:

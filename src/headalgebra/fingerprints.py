@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-
 ENDING = ".left.json"
 """Of the file that keeps the fingerprints of what a job left, beside its log."""
 
