@@ -55,6 +55,13 @@ def test_a_number_is_told_with_its_interval_and_n(row: dict[str, object]) -> Non
     assert ("[" in number(row)) == (not math.isnan(row["low"]))
 
 
+def test_a_mean_that_is_rounding_beside_its_interval_is_zero() -> None:
+    row = {"value": -1.7e-17, "low": -0.276, "high": 0.276, "n": 8}
+    assert number(row) == "0 [-0.276, 0.276], n = 8"
+    assert number(row | {"low": -3e-17, "high": 1e-17}).startswith("-2e-17 [")
+
+
+
 @given(rows())
 def test_what_was_measured_has_its_name_and_its_number(row: dict[str, object]) -> None:
     assert number(row) in measured(row)

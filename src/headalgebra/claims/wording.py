@@ -26,8 +26,12 @@ def number(row: Mapping[Any, Any]) -> str:
     """The number of a row of the claims or of the evidence, its interval and n; empty without."""
     if not _exists(row["value"]):
         return ""
-    text = shown(row["value"])
+    value = row["value"]
+    text = shown(value)
     if _exists(row["low"]) and _exists(row["high"]):
+        # Beside what is not known of it, rounding is nothing: of a mean that is exactly zero.
+        if abs(value) < ROUNDING * (row["high"] - row["low"]):
+            text = "0"
         text += f" [{shown(row['low'])}, {shown(row['high'])}]"
     return f"{text}, n = {int(row['n'])}"
 
