@@ -33,7 +33,7 @@ LOCKED = "give the same command with --unlock"
 CGROUP = Path("/sys/fs/cgroup/memory")
 SMALL_MACHINE = 420e6
 """Bytes: enough for Snakemake, and for no job beside it."""
-TELLS = r"rror|[Nn]o space|ead.only|may not write|[Kk]ill|lock|exit status"
+TELLS = r"rror|[Nn]o space|ead.only|may not write|is gone|[Kk]ill|lock|exit status"
 USERS_OWN = 65534
 """The number of a user who owns nothing."""
 
@@ -76,6 +76,9 @@ class Trial:
         if done.returncode and LOCKED in done.stderr:
             snakemake(self.folder, *STUDY, "--unlock")
             done, asked = self.run(), " after --unlock"
+        if done.returncode and (gone := re.search(r"delete the folder (\S+),", done.stderr)):
+            shutil.rmtree(self.folder / gone[1])
+            done, asked = self.run(), " after it was told to delete the folder of factors"
         if done.returncode:
             print(done.stderr, file=sys.stderr)
             return f"NOT RUN AGAIN: {said(done.stderr)}"

@@ -61,7 +61,6 @@ def test_a_mean_that_is_rounding_beside_its_interval_is_zero() -> None:
     assert number(row | {"low": -3e-17, "high": 1e-17}).startswith("-2e-17 [")
 
 
-
 @given(rows())
 def test_what_was_measured_has_its_name_and_its_number(row: dict[str, object]) -> None:
     assert number(row) in measured(row)

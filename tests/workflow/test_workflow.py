@@ -596,6 +596,8 @@ def test_a_damaged_file_stops_with_its_name_and_the_rest_stays(
     shutil.copytree(stages_apart / "results/models", folder / "results/models")
     models = ("--config", "models=tiny-init", 'hydra=["model.one_job=false"]')
     run(folder, "basis", *models)
+    # Otherwise it is found out before any job runs, and made again.
+    (folder / "results/logs/tiny-init/extract_weights.left.json").unlink(missing_ok=True)
     damaged = folder / "results/models/tiny-init/factors/002.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:100])
     failed = snakemake(folder, "epsilon", "--forcerun", "measure_epsilon", *models)
