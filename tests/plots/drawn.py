@@ -39,9 +39,15 @@ def drawn_as(line: Line2D, x, y) -> bool:
     return np.array_equal(drawn[0], x) and np.array_equal(drawn[1], y, equal_nan=True)
 
 
+def lay_out(figure: Figure) -> None:
+    """Put everything in its place; the layout, which takes longest, is made once for a figure."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
 def visible_texts(figure: Figure):
     """Every text that is drawn, with its box in pixels."""
-    figure.draw_without_rendering()
+    lay_out(figure)
     texts = [*figure.texts]
     legends = [*figure.legends]
     for axes in figure.axes:
@@ -76,7 +82,7 @@ def find_collisions(figure: Figure):
 
 def find_cut_off(figure: Figure):
     """What leaves the page, and points and bars that lie beyond the limits of their axes."""
-    figure.draw_without_rendering()
+    lay_out(figure)
     # A pixel: boxes are rounded up.
     page = figure.bbox.expanded(1 + 2 / figure.bbox.width, 1 + 2 / figure.bbox.height)
     drawn = figure.get_tightbbox().transformed(figure.dpi_scale_trans)
