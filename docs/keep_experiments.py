@@ -77,11 +77,10 @@ def described(trainings: pd.DataFrame, results: Path) -> dict[str, object]:
 
 def processor() -> str:
     """The type of this machine's processor, on which the last digits of a training depend."""
-    told = dict(
-        (part.strip() for part in line.split(":", 1))
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        if ":" in line
-    )
+    told = {}
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        told[name.strip()] = value.strip()
     number = f"family {told.get('cpu family')}, model {told.get('model')}"
     return f"{told.get('model name')}, {number}, {torch.backends.cpu.get_cpu_capability()}"
 

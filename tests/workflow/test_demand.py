@@ -21,6 +21,7 @@ from demand import (
     model_shape,
     n_routed,
     seconds_before_bases,
+    wants_gpu,
     with_bases,
 )
 from demand_states import core_seconds
@@ -47,6 +48,8 @@ MEASURED = [
     # One layer of Llama-3-8B's shape and one of 70B's, from benchmarks/memory.py.
     ("measure_epsilon", Shape(4096, 32, 8, 128, 4, 32, True), 837, 1.0),
     ("measure_epsilon", Shape(8192, 64, 8, 128, 1, 64, True), 1627, 1.0),
+    # 128 heads on 8 keys, from benchmarks/stage_costs.py.
+    ("verify_coherence", Shape(2048, 128, 8, 128, 1, 128, True), 9610, 3.8),
 ]
 
 SHAPES = st.builds(
@@ -91,7 +94,8 @@ def test_an_estimate_knows_which_bases_can_go_the_dense_route() -> None:
 @given(st.sampled_from(sorted(STAGES)), SHAPES, st.sampled_from(["d", "heads", "r", "layers"]))
 def test_larger_models_ask_for_no_less(stage: str, shape: Shape, grown: str) -> None:
     larger = replace(shape, **{grown: 2 * getattr(shape, grown)})
-    limits = {"commutant_max_d": 10**9, "lie_max_heads": 10**9}  # stages that stop at a size
+    # Stages that stop at a size, and one that a GPU does from a size on.
+    limits = {"commutant_max_d": 10**9, "lie_max_heads": 10**9, "device": "cpu"}
     settings = SETTINGS | limits
     assert mem_mb(stage, larger, settings) >= mem_mb(stage, shape, settings)
     asked = [minutes(stage, each, settings, threads=1) for each in (shape, larger)]
@@ -110,6 +114,19 @@ def test_the_words_of_many_heads_have_room() -> None:
     peak_mb = 5550
     asked = mem_mb("extract_linf_sampled", Shape(4096, 64, 64, 64, 1, 64, True), SETTINGS)
     assert 1.1 * peak_mb < asked < 2 * peak_mb
+
+
+def test_words_of_wide_models_are_the_work_of_a_gpu() -> None:
+    wide = replace(GPT2_MEDIUM, d=16384, heads=128, keys=8, r=128, n=128, layers=1)
+    assert wants_gpu("extract_linf_dense", GPT2_MEDIUM, SETTINGS)
+    assert wants_gpu("extract_linf_sampled", wide, SETTINGS)
+    assert not wants_gpu("extract_linf_sampled", GPT2_MEDIUM, SETTINGS)
+    assert not wants_gpu("measure_nulls", wide, SETTINGS)
+    on_cpu = SETTINGS | {"device": "cpu"}
+    for stage in ("extract_linf_dense", "extract_linf_sampled"):
+        assert not wants_gpu(stage, wide, on_cpu)
+    hours = minutes("extract_linf_sampled", wide, SETTINGS, 32) / 60
+    assert hours < minutes("extract_linf_sampled", wide, on_cpu, 32) / 60 / 5
 
 
 def bases(path: Path, **columns: list) -> str:
