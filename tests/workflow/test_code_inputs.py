@@ -27,6 +27,7 @@ def test_epsilon_depends_on_commutators_and_their_roots_alone() -> None:
         "algebra/nulls/_haar.py",
         "algebra/operators.py",
         "defaults.py",
+        "fingerprints.py",
         "measurement/_rows.py",
         "measurement/depth.py",
         "measurement/epsilon.py",

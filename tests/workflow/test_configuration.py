@@ -270,7 +270,7 @@ def test_the_librarys_defaults_are_those_of_an_analysis() -> None:
         ),
         *("impulse_positions", "null_patterns", "portrait_points", "probes_at_once"),
         *("pseudospectral_decades", "rank_share", "ridge_folds", "tokens_per_dimension"),
-        *("words_held", "words_kept"),
+        *("strip_numbers", "words_held", "words_kept"),
     }
     for packages in ("packages", "training_packages"):
         constants[packages] = list(constants[packages])

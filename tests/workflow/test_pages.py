@@ -28,7 +28,7 @@ BY_HAND = {
         *("3.11", "3.12", "3.13"),  # Python
         "11.2",  # a section
         "0.1.0",  # this version
-        *("2.4", "0.7"),  # gigabytes
+        "0.15",  # gigabytes
         "2603.11322",  # a paper's identifier
     },
     "docs/measured.md": set[str](),
