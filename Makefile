@@ -24,17 +24,18 @@ packaged: .venv/packaged
 # What `snakemake --profile slurm` needs besides.
 slurm: .venv/slurm
 
+# Three at once on two cores: the tests on a cluster wait for it most of their time.
 test: .venv/development
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 # The laws with the oldest releases that pyproject.toml allows, in an environment of their own.
 test-oldest: .venv-oldest/tests
-	.venv-oldest/bin/pytest -n 2 --dist loadgroup
+	.venv-oldest/bin/pytest -n 3 --dist loadgroup
 
 # Is a wheel enough? It is installed into an empty environment, and measures a model there.
 wheel:
