@@ -96,7 +96,8 @@ class Trial:
 def said(stderr: str) -> str:
     """The line that tells a user what is wrong: the first that is no progress."""
     told = [line.strip() for line in stderr.splitlines() if re.search(TELLS, line)]
-    return (told or ["NO LINE"])[0][:200]
+    # Of two trials that are told the same, only folders and times differ.
+    return re.sub(r"/\S+/|\d+", "…", (told or ["NO LINE"])[0])[:200]
 
 
 def jobs_of(folder: Path) -> list[int]:
@@ -123,8 +124,8 @@ def kill_a_job(trial: Trial) -> str:
     if process.poll() is None:
         os.kill(trial.random.choice(jobs), signal.SIGKILL)
     _, stderr = process.communicate()
-    told = said(stderr) if process.returncode else "no job was left"
-    return f"{told}; {trial.again()}"
+    told = "told by its name" if re.search(r"failed after .*: ", stderr) else "NO LINE"
+    return f"{told if process.returncode else 'no job was left'}; {trial.again()}"
 
 
 def kill_the_run(trial: Trial) -> str:
