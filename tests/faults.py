@@ -31,9 +31,9 @@ from runs import OF_COPIES, bytes_of, copy_of_repository, snakemake
 STUDY = ("--config", "models=tiny-init", 'hydra=["study.wings=[algebra]","model.one_job=false"]')
 LOCKED = "give the same command with --unlock"
 CGROUP = Path("/sys/fs/cgroup/memory")
-SMALL_MACHINE = 420e6
-"""Bytes: enough for Snakemake, and for no job beside it."""
-TELLS = r"rror|[Nn]o space|ead.only|may not write|is gone|[Kk]ill|lock|exit status"
+SMALL_MACHINE = 700e6
+"""Bytes: enough for Snakemake and one job, and not for two."""
+TELLS = r"died with|rror|[Nn]o space|ead.only|may not write|is gone|[Kk]ill|lock|exit status"
 USERS_OWN = 65534
 """The number of a user who owns nothing."""
 
