@@ -113,10 +113,10 @@ def gemm_flops_per_second() -> float:
 def run_stage(stage: str, sizes: argparse.Namespace, folder: Path) -> dict[str, float]:
     """Run a stage in this process, and what is counted and asked of it."""
     import demand
-    from schema import Analysis
+    from schema import Analysis, plain
 
     torch.set_num_threads(sizes.threads)
-    settings: dict[str, Any] = {**Analysis().model_dump(), "null_draws": sizes.null_draws}
+    settings: dict[str, Any] = {**plain(Analysis()), "null_draws": sizes.null_draws}
     n = sizes.elements if stage == "extract_linf_dense" else sizes.heads
     shape = demand.Shape(
         *(sizes.d_model, sizes.heads, sizes.keys, sizes.head_dim), layers=1, n=n, trained=True

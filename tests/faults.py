@@ -4,10 +4,10 @@ A small study is run once undisturbed. Each fault then meets a copy of the repos
 the same command is given again, and every file of results must have the bytes that it has in the
 undisturbed run. Files that two undisturbed runs do not share, as those of times, are left out.
 
-    python tests/faults.py [--times 20] [--seed 0] [--only disk ...]
+    python tests/faults.py [--times 20] [--seed 0] [--only disk-full ...]
 
-prints a row of docs/faults.md for each fault. Two of them need root: a disk that is full or read
-only is a small tmpfs, and a machine without memory is a cgroup.
+prints a row of docs/faults.md for each fault. It needs root: a disk that is full or read only is a
+small tmpfs, a machine without memory is a cgroup, and another user's checkout is given to one.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from runs import OF_COPIES, bytes_of, copy_of_repository, snakemake
+from runs import bytes_of, copy_of_repository, environment_of, processes_of, snakemake
 
 STUDY = ("--config", "models=tiny-init", 'hydra=["study.wings=[algebra]","model.one_job=false"]')
 LOCKED = "give the same command with --unlock"
@@ -58,11 +58,10 @@ class Trial:
     def begin(self) -> subprocess.Popen[str]:
         """The command, without waiting for its end; all it starts is in one group."""
         command = [sys.executable, "-m", "snakemake", *STUDY, "--cores", "2", "--nocolor"]
-        environment = {**os.environ, **OF_COPIES, "PYTHONPATH": str(self.folder / "src")}
         return subprocess.Popen(
             command,
             cwd=self.folder,
-            env=environment,
+            env=environment_of(self.folder),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -100,26 +99,11 @@ def said(stderr: str) -> str:
     return re.sub(r"/\S+/|\d+", "…", (told or ["NO LINE"])[0])[:200]
 
 
-def jobs_of(folder: Path) -> list[int]:
-    """Processes that run the script of a rule in a folder."""
-    found = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                command = (process / "cmdline").read_bytes()
-                inside = (process / "cwd").readlink() == folder
-            except OSError:  # it has ended
-                continue
-            if inside and b".snakemake/scripts" in command:
-                found.append(int(process.name))
-    return found
-
-
 def kill_a_job(trial: Trial) -> str:
     """SIGKILL of a job at a random moment."""
     process = trial.begin()
     time.sleep(trial.random.uniform(2, 30))
-    while process.poll() is None and not (jobs := jobs_of(trial.folder)):
+    while process.poll() is None and not (jobs := processes_of(trial.folder)):
         time.sleep(0.05)
     if process.poll() is None:
         os.kill(trial.random.choice(jobs), signal.SIGKILL)
@@ -212,7 +196,7 @@ def cut_files_off(trial: Trial) -> str:
 def run_twice_at_once(trial: Trial) -> str:
     """A second run in the same checkout while the first goes on."""
     process = trial.begin()
-    while process.poll() is None and not jobs_of(trial.folder):
+    while process.poll() is None and not processes_of(trial.folder):
         time.sleep(0.05)
     second = trial.run()
     told = said(second.stderr) if second.returncode else "BOTH RAN"
@@ -287,16 +271,15 @@ def new_copy(folder: Path) -> Path:
     return copy_of_repository(folder)
 
 
-def undisturbed(folder: Path) -> tuple[Path, dict[str, bytes]]:
-    """A copy in which the study was run, and the files that a second run has as well."""
+def undisturbed(folder: Path) -> dict[str, bytes]:
+    """What one run of the study leaves that a second one leaves as well."""
     first, second = (new_copy(folder / name) for name in ("first", "second"))
     for copy in (first, second):
         done = snakemake(copy, *STUDY)
         if done.returncode:
             sys.exit(done.stderr)
     found, other = bytes_of(first / "results"), bytes_of(second / "results")
-    shared = {path: content for path, content in found.items() if other.get(path) == content}
-    return first, shared
+    return {path: content for path, content in found.items() if other.get(path) == content}
 
 
 def main() -> None:
@@ -308,7 +291,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        _, expected = undisturbed(folder)
+        expected = undisturbed(folder)
         print(f"{len(expected)} files are compared.", file=sys.stderr)
         print("| fault | times | what became of it |\n|---|---|---|")
         for name in arguments.only:

@@ -46,8 +46,8 @@ def until(met: Callable[[], object], what: str) -> None:
         time.sleep(0.2)
 
 
-def processes_of(folder: Path, script: str) -> list[int]:
-    """The Python processes that run a rule's script in a folder."""
+def processes_of(folder: Path, script: str = "") -> list[int]:
+    """The Python processes that run a rule's script in a folder; by default those of any rule."""
     found = []
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
@@ -76,6 +76,11 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     }
 
 
+def environment_of(folder: Path, **variables: str) -> dict[str, str]:
+    """What Snakemake finds around it in a copy of the repository, whose library it imports."""
+    return {**os.environ, **OF_COPIES, "PYTHONPATH": str(folder / "src"), **variables}
+
+
 def snakemake(
     folder: Path,
     *arguments: str,
@@ -84,12 +89,11 @@ def snakemake(
     **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     """What Snakemake says and returns, run in a copy of the repository, under another command."""
-    environment = {**os.environ, **OF_COPIES, "PYTHONPATH": str(folder / "src"), **variables}
     ending = ("--cores", str(cores), "--nocolor")
     return subprocess.run(
         [*prefix, sys.executable, "-m", "snakemake", *arguments, *ending],
         cwd=folder,
-        env=environment,
+        env=environment_of(folder, **variables),
         capture_output=True,
         text=True,
         check=False,

@@ -203,13 +203,12 @@ def _associator(shape: Shape, settings: Settings) -> Cost:
 def _structure(shape: Shape) -> Cost:
     if shape.ill_conditioned:
         return Cost((shape.n + 4) * shape.d**2, 3.0 * shape.n**2 * shape.d**3)
-    # Heads that share keys are taken in strips; otherwise a product is as large as a Gram matrix.
-    shared = 6 * shape.keys * shape.width * shape.r + 4 * STRIP_NUMBERS
-    if shape.keys < shape.heads:
-        numbers = min(shared, 4 * shape.width**2)
-        return Cost(numbers, 6.0 * shape.keys * shape.r * shape.width**2)
+    products = 4 * shape.width**2
+    if shape.keys < shape.heads:  # products are formed in strips
+        strips = 6 * shape.keys * shape.width * shape.r + 4 * STRIP_NUMBERS
+        return Cost(min(strips, products), 6.0 * shape.keys * shape.r * shape.width**2)
     flops = 4.0 * shape.width**3 + 2.0 * shape.heads**2 * shape.width**2
-    return Cost(4 * shape.width**2, flops)
+    return Cost(products, flops)
 
 
 def _coherence(shape: Shape, settings: Settings) -> Cost:

@@ -42,9 +42,7 @@ def take_fingerprints(paths: Iterable[str]) -> Fingerprints:
 
 def write_fingerprints(file: Path, taken: Fingerprints) -> None:
     """Keep them in a file, as JSON."""
-    partial = file.with_name(f"{file.name}.partial")
-    partial.write_text(json.dumps(taken), encoding="utf-8")
-    partial.replace(file)
+    file.write_text(json.dumps(taken), encoding="utf-8")
 
 
 def read_fingerprints(file: Path) -> Fingerprints:

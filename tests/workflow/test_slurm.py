@@ -18,10 +18,10 @@ import pytest
 from demand import STAGES
 from runs import (
     LONG_TRAINING,
-    OF_COPIES,
     PATIENCE,
     bytes_of,
     copy_of_repository,
+    environment_of,
     processes_of,
     rows_of_training,
     run,
@@ -100,11 +100,10 @@ def slurm_jobs(folder: Path) -> list[SlurmJob]:
 
 def submit(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """A run through the profile, started."""
-    environment = {**os.environ, **OF_COPIES, "PYTHONPATH": str(folder / "src")}
     return subprocess.Popen(
         [sys.executable, "-m", "snakemake", *PROFILE, *arguments, "--nocolor"],
         cwd=folder,
-        env=environment,
+        env=environment_of(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -13,8 +13,8 @@ import pytest
 
 from runs import (
     LONG_TRAINING,
-    OF_COPIES,
     bytes_of,
+    environment_of,
     planned,
     processes_of,
     rows_of_training,
@@ -54,7 +54,7 @@ def test_a_killed_training_ends_in_the_same_bytes(checkout: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "snakemake", "training", "--cores", "1", *MINE],
         cwd=checkout,
-        env={**os.environ, **OF_COPIES, "PYTHONPATH": str(checkout / "src")},
+        env=environment_of(checkout),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
