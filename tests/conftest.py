@@ -24,8 +24,6 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-# `pytest tests/fuzz --hypothesis-profile=fuzz`: hours.
-settings.register_profile("fuzz", parent=settings.get_profile("laws"), max_examples=100_000)
 settings.load_profile("laws")
 # Factorisations give other last digits with another number of threads.
 torch.set_num_threads(1)

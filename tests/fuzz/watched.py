@@ -11,11 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hypothesis import settings
 from resident_memory import peak_above_the_start
 
-EXAMPLES = 100
-"""Of each kind of file in a run of all tests; the profile `fuzz` has more."""
 SECONDS = 1.0
 """Of the CPU, after which reading a small file hangs."""
 ROOM = 1 << 24
@@ -36,11 +33,6 @@ OUR_OWN = tuple(
 
 class Hangs(BaseException):
     """Reading took longer than it may."""
-
-
-def fuzzed(test: Callable[..., None]) -> Callable[..., None]:
-    """As many examples as the profile has, and a fair number in any."""
-    return settings(max_examples=max(EXAMPLES, settings().max_examples))(test)
 
 
 _opened: list[str] | None = None

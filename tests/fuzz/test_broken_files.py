@@ -1,0 +1,28 @@
+"""Files broken in any way are read or refused at once, in one line, and nothing else is touched."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from resident_memory import LINUX
+
+from fuzz.kinds import KINDS
+
+EXAMPLES = 100
+"""Of each kind in a run of all tests; `python -m fuzz` has any number."""
+
+
+@LINUX
+@pytest.mark.parametrize("name", KINDS)
+def test_a_broken_file_is_refused_or_read(name: str) -> None:
+    kind = KINDS[name]
+    refused = []
+
+    @settings(max_examples=EXAMPLES)
+    @given(data=st.data())
+    def attempt(data: st.DataObject) -> None:
+        refused.append(bool(kind.attempt(data, place)))
+
+    with kind.whole() as place:
+        attempt()
+    # Some are broken where nobody looks, and some are not.
+    assert any(refused)
