@@ -49,11 +49,11 @@ Read = Callable[[int], Tokens]
 """So many sequences of the text."""
 
 
-def open_reader(described: Mapping[str, Any]) -> tuple[RunnableModel, Read]:
-    """The model, and what gives it the text to read."""
+def open_reader(described: Mapping[str, Any], device: torch.device) -> tuple[RunnableModel, Read]:
+    """The model where it is to run, and what gives it the text to read."""
     params = snakemake.params
     checkpoint = open_source(params.source, params.weights_seed)
-    running = load_model(checkpoint, params.settings["states.dtype"])
+    running = load_model(checkpoint, params.settings["states.dtype"], device)
     text = Path(snakemake.input.text).read_text(encoding="utf-8")
     tokenizer = load_tokenizer(open_source(params.tokenizer, params.weights_seed))
 
@@ -160,11 +160,11 @@ with job(snakemake):
     # States are as large as the model; they stay on this disk no longer than they are used.
     with scratch(Path(snakemake.output.runs).parent / ".states") as folder:
         try:
-            running, read_sequences = open_reader(described)
+            running, read_sequences = open_reader(described, device)
             read = read_sequences(snakemake.params.sequences)
             start = perf_counter()
             recording = record(
-                running.model.to(device),
+                running.model,
                 read.ids.to(device),
                 folder,
                 per_pass=snakemake.params.settings["states.pass_sequences"],

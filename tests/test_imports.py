@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recipe": {"defaults"},
     "provenance": set(),
     "variants": set(),
-    "checkpoints": {"defaults", "panics", "variants"},
+    "checkpoints": {"defaults", "devices", "panics", "variants"},
     "text": {"defaults", "panics", "seeds"},
     "algebra": {"defaults", "rounding"},
     "states": {"rounding", "variants"},

@@ -1,5 +1,7 @@
 """Where dense work runs."""
 
+import os
+
 import torch
 
 
@@ -18,3 +20,10 @@ def compute_device(name: str) -> torch.device:
     if name == "cuda" and not available:
         raise RuntimeError("device: cuda was asked for and torch sees no GPU; use device: auto")
     return torch.device("cuda" if name != "cpu" and available else "cpu")
+
+
+def memory_bytes(device: torch.device) -> int:
+    """Bytes that a GPU has free, or that the machine has of its own memory."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -65,6 +65,31 @@ def refusal(source: Any, **reading: Any) -> str:
     return str(refused.value)
 
 
+def test_a_model_that_does_not_fit_is_refused_before_its_weights_are_read(
+    shared_model: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shared_model("bert").folder
+    numbers = load_model(open_folder(folder)).model.num_parameters()
+    room = 8 * numbers
+    monkeypatch.setattr(running, "memory_bytes", lambda device: room)
+    load_model(open_folder(folder))
+    room -= 1
+    monkeypatch.setattr(running, "stored_state", None)
+    assert refusal(folder).endswith(
+        f"its weights take {8e-9 * numbers:.1f} GB, and this machine has {1e-9 * room:.1f} GB; run "
+        "it where there is more memory, or leave it to the measures of weights"
+    )
+
+
+def test_a_gpu_that_is_too_small_is_told_from_a_machine_that_is(
+    shared_model: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "memory_bytes", lambda it: 0 if it.type == "cuda" else 1 << 40)
+    folder = shared_model("bert").folder
+    with pytest.raises(CheckpointError, match=r"and the GPU has 0\.0 GB"):
+        load_model(open_folder(folder), device=torch.device("cuda"))
+
+
 @pytest.fixture
 def bert(shared_model: Callable, tmp_path: Path) -> Path:
     """The folder of a BERT of its own, to be changed."""

@@ -220,7 +220,7 @@ def test_what_reading_takes_is_asked_for(
 ) -> None:
     provenance = tmp_path / "provenance.json"
     provenance.write_text(json.dumps(record))
-    asked = (str(provenance), plain(Text()), SETTINGS["states"], 1)
+    asked = (str(provenance), plain(Text()), SETTINGS["states"], 1, 0)
     assert megabytes < demand_states.mem_mb(*asked) < 4 * megabytes
     assert seconds / 60 < demand_states.runtime(*asked)
     assert not demand_states.wants_gpu(str(provenance))
@@ -228,7 +228,16 @@ def test_what_reading_takes_is_asked_for(
     assert demand_states.wants_gpu(str(provenance))
 
 
+def test_reading_a_large_model_is_asked_for_as_a_gpu_does_it(tmp_path: Path) -> None:
+    """A model of 10⁹ numbers takes an H200 two minutes, of which each part was measured."""
+    provenance = tmp_path / "provenance.json"
+    provenance.write_text(json.dumps({"d_model": 2048, "n_layers": 16, "n_heads": 32}))
+    asked = (str(provenance), plain(Text()), SETTINGS["states"], 1)
+    on_gpu = demand_states.runtime(*asked, 1)
+    assert 2 < on_gpu < 60 < demand_states.runtime(*asked, 0)
+
+
 def test_what_reading_takes_is_asked_again_when_the_weights_are_read(tmp_path: Path) -> None:
     missing = str(tmp_path / "provenance.json")
     with pytest.raises(FileNotFoundError, match=r"provenance\.json"):
-        demand_states.mem_mb(missing, plain(Text()), SETTINGS["states"], 1)
+        demand_states.mem_mb(missing, plain(Text()), SETTINGS["states"], 1, 0)

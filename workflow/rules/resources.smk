@@ -36,7 +36,8 @@ def asked_for_states(estimate):
         override = STUDY.models[model_of(wildcards)]["resources"][estimate.__name__]
         if override is not None:
             return attempt * override
-        return attempt * estimate(input.provenance, STUDY.text, ANALYSIS["states"], threads)
+        gpus = one_gpu_for_states(wildcards, input)
+        return attempt * estimate(input.provenance, STUDY.text, ANALYSIS["states"], threads, gpus)
 
     return resource
 

@@ -26,6 +26,7 @@ from headalgebra.checkpoints._running_gguf import (
 from headalgebra.checkpoints._running_stored import stored_configuration, stored_state
 from headalgebra.checkpoints._stored import StoredCheckpoint
 from headalgebra.defaults import FLOAT64_UP_TO
+from headalgebra.devices import memory_bytes
 from headalgebra.variants import KEY
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -40,8 +41,8 @@ class RunnableModel:
     Attributes
     ----------
     model
-        A `PreTrainedModel` of transformers on the CPU, in evaluation mode and with eager attention
-        or that of the variant that it is:
+        A `PreTrainedModel` of transformers, in evaluation mode and with eager attention or that of
+        the variant that it is:
         a decoder with its head where the checkpoint has one, an encoder without, of an
         encoder-decoder the encoder.
     vocabulary
@@ -58,7 +59,9 @@ class RunnableModel:
     left_out: tuple[str, ...] = ()
 
 
-def load_model(checkpoint: Checkpoint, dtype: str | None = None) -> RunnableModel:
+def load_model(
+    checkpoint: Checkpoint, dtype: str | None = None, device: torch.device | None = None
+) -> RunnableModel:
     """Build the network of a checkpoint and fill it with its weights.
 
     What was asked for when the checkpoint was opened holds here too: digests, pickles, adapters,
@@ -74,18 +77,23 @@ def load_model(checkpoint: Checkpoint, dtype: str | None = None) -> RunnableMode
     dtype
         ``"float64"`` or ``"float32"``; by default float64 up to
         :data:`headalgebra.defaults.FLOAT64_UP_TO` parameters and float32 above.
+    device
+        Where it is to run, the CPU by default.
 
     Raises
     ------
     CheckpointError
         If the model reads images or sounds, transformers has no class that runs it or cannot load
-        the file, a weight is missing, is of another shape or not finite, or one is left over that
-        belongs to no head.
+        the file, the device has less memory than its weights take, a weight is missing, is of
+        another shape or not finite, or one is left over that belongs to no head.
     """
     if dtype not in (None, *DTYPES):
         raise CheckpointError(checkpoint.origin, f"dtype {dtype!r}", f"use {' or '.join(DTYPES)}")
     config, kind, more, empty = _network(checkpoint)
     number = DTYPES[dtype] if dtype else _dtype(empty)
+    runs_on = device or torch.device("cpu")
+    for place in {torch.device("cpu"), runs_on}:
+        _refuse_too_large(empty.num_parameters() * number.itemsize, place, checkpoint.origin)
     left_out: tuple[str, ...] = ()
     match checkpoint:
         case DrawnCheckpoint():
@@ -101,7 +109,7 @@ def load_model(checkpoint: Checkpoint, dtype: str | None = None) -> RunnableMode
     if config.is_encoder_decoder:
         model = model.get_encoder()
     return RunnableModel(
-        model.eval().requires_grad_(False),
+        model.to(runs_on).eval().requires_grad_(False),
         model.get_input_embeddings().weight.shape[0],
         _positions(model),
         left_out,
@@ -312,6 +320,18 @@ def _filled(
                 "use the checkpoint as it was published, or correct config.json",
             )
     return model, tuple(sorted({*left_out.values()}))
+
+
+def _refuse_too_large(needed: int, device: torch.device, where: str) -> None:
+    """Raise if the weights alone are more than a device holds, before any is read."""
+    room = memory_bytes(device)
+    if needed > room:
+        place = "the GPU" if device.type == "cuda" else "this machine"
+        raise CheckpointError(
+            where,
+            f"its weights take {needed / 1e9:.1f} GB, and {place} has {room / 1e9:.1f} GB",
+            "run it where there is more memory, or leave it to the measures of weights",
+        )
 
 
 def _refuse_unsound(model: Any, where: str) -> None:
