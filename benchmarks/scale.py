@@ -105,7 +105,7 @@ def planned(folder: Path) -> tuple[float, str]:
     # Jobs in full, with what they ask for.
     command += ["--printshellcmds"]
     # Costs are gathered from every job that computes.
-    command += ["tables", "results/scale/tables/cost.csv"]
+    command += ["tables", "states", "results/scale/tables/cost.csv"]
     command += ["--rerun-triggers", "mtime", "--config", "study=scale"]
     environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
     start = time.perf_counter()
@@ -118,18 +118,21 @@ def planned(folder: Path) -> tuple[float, str]:
 
 
 def demands(plan: str) -> Iterator[dict[str, object]]:
-    """Rule, model, memory in GB and time in hours of every job that a cluster would get."""
+    """Rule, model, memory in GB, time in hours and GPUs of every job that a cluster would get."""
     job = (
-        r"^rule (\w+):\n(?:    .*\n)*?    wildcards: span=(\S+)\n(?:    .*\n)*?    resources: (.*)"
+        r"^rule (\w+):\n(?:    .*\n)*?    wildcards: (?:span|model)=(\S+)\n"
+        r"(?:    .*\n)*?    resources: (.*)"
     )
     for rule, span, resources in re.findall(job, plan, re.MULTILINE):
         asked = dict(entry.split("=", 1) for entry in resources.split(", "))
-        yield {
-            "rule": rule,
-            "model": span.split("/")[0],
-            "memory_gb": float(asked["mem_mb"]) / 1000,
-            "hours": float(asked["runtime"]) / 60,
-        }
+        if "runtime" in asked:
+            yield {
+                "rule": rule,
+                "model": span.split("/")[0],
+                "memory_gb": float(asked["mem_mb"]) / 1000,
+                "hours": float(asked["runtime"]) / 60,
+                "gpus": int(asked.get("gpu", 0)),
+            }
 
 
 def summary(jobs: pd.DataFrame) -> pd.DataFrame:
@@ -141,8 +144,10 @@ def summary(jobs: pd.DataFrame) -> pd.DataFrame:
             "jobs": jobs.groupby("rule", sort=False).size(),
             "small_gb": jobs[small].groupby("rule")["memory_gb"].max(),
             "small_h": jobs[small].groupby("rule")["hours"].max(),
+            "small_gpus": jobs[small].groupby("rule")["gpus"].max(),
             "largest_gb": jobs[largest].groupby("rule")["memory_gb"].max(),
             "largest_h": jobs[largest].groupby("rule")["hours"].max(),
+            "largest_gpus": jobs[largest].groupby("rule")["gpus"].max(),
         }
     )
 
