@@ -387,13 +387,13 @@ def spectra(family: Family, matrices: Mapping[str, Any]) -> str:
     return f"no heads; Q{' with its gate' if gated else ''} and K whole"
 
 
-def ask(tool: str, task: str, given: Path, factors: Path, python: Path) -> dict[str, Any]:
+def ask(script: str, arguments: Sequence[str | Path], python: Path) -> dict[str, Any]:
     """Run a tool in a fresh process with one thread; its figures and the wall time of it all."""
-    command = [str(python), str(Path(__file__).with_name("measure.py"))]
+    command = [python, Path(__file__).with_name(script), *arguments]
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     start = perf_counter()
     run = subprocess.run(
-        [*command, tool, task, str(given), str(factors)],
+        [str(it) for it in command],
         env=os.environ | threads,
         capture_output=True,
         text=True,
@@ -421,7 +421,7 @@ def reading(folder: Path, pythons: Mapping[str, Path], seed: int) -> dict[str, d
         answers[name] = {}
         given = checkpoint / GGUF if family.gguf else checkpoint
         for tool in TOOLS:
-            figures = ask(tool, "read", given, factors, pythons[tool])
+            figures = ask("measure.py", [tool, "read", given, factors], pythons[tool])
             if "refused" in figures:
                 answer = f"refused: {short(figures['refused'].replace(f'{checkpoint}/', ''))}"
             elif tool == "weightwatcher":
@@ -441,7 +441,8 @@ def timing(
     best: dict[str, dict[str, Any]] = {}
     for _ in range(repeats):
         for tool in TOOLS:
-            figures = ask(tool, "time", folder / "large", folder / "unused", pythons[tool])
+            given: list[str | Path] = [tool, "time", folder / "large", folder / "unused"]
+            figures = ask("measure.py", given, pythons[tool])
             if "refused" in figures:
                 sys.exit(f"{SHOWN[tool]}: {figures['refused']}")
             if tool not in best or figures["wall_s"] < best[tool]["wall_s"]:

@@ -90,12 +90,8 @@ def transformer_lens(task: str, folder: Path, factors: Path, figures: Figures) -
     with figures.phase("imports"):
         import torch
         from safetensors.torch import save_file
-        from tokenizers import Tokenizer, models
         from transformer_lens import FactoredMatrix  # type: ignore[import-not-found]
-        from transformer_lens.model_bridge import (  # type: ignore[import-not-found]
-            TransformerBridge,
-        )
-        from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+        from transformers import AutoModelForCausalLM
 
         torch.set_grad_enabled(False)
     with figures.phase("load"):
@@ -103,18 +99,7 @@ def transformer_lens(task: str, folder: Path, factors: Path, figures: Figures) -
         if folder.suffix == ".gguf":  # transformers reads it for the bridge, which takes models
             place = folder.parent
             model = AutoModelForCausalLM.from_pretrained(place, gguf_file=folder.name)
-        # A checkpoint without a tokenizer is refused, so it is given one of a single word.
-        words = Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
-        tokenizer = PreTrainedTokenizerFast(
-            tokenizer_object=words,
-            bos_token="a",
-            eos_token="a",
-            pad_token="a",
-            name_or_path=str(place),
-        )
-        bridge = TransformerBridge.boot_transformers(
-            str(place), device="cpu", tokenizer=tokenizer, hf_model=model
-        )
+        bridge = bridged(place, model)
     if task == "read":
         sides: dict[str, Any] = {}
         for i, attention in enumerate(attentions(bridge)):
@@ -138,6 +123,32 @@ def transformer_lens(task: str, folder: Path, factors: Path, figures: Figures) -
             ]
             epsilon.append(sum(norms) / len(norms) / circuits.A.shape[2])
     figures["epsilon"] = epsilon
+
+
+def bridged(folder: Path, model: Any = None) -> Any:
+    """A local checkpoint, or a model that transformers has loaded, as TransformerLens takes it."""
+    from transformer_lens.model_bridge import (  # type: ignore[import-not-found]
+        TransformerBridge,
+    )
+
+    return TransformerBridge.boot_transformers(
+        str(folder), device="cpu", tokenizer=one_word(folder), hf_model=model
+    )
+
+
+def one_word(folder: Path) -> Any:
+    """A tokenizer of a single word: tools refuse a checkpoint that has none."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        bos_token="a",
+        eos_token="a",
+        pad_token="a",
+        name_or_path=str(folder),
+    )
 
 
 def attentions(bridge: Any) -> Iterator[Any]:

@@ -12,15 +12,20 @@ from safetensors.torch import load_file, save_file
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "peers" / "compare.py"
 
 
-@pytest.fixture(scope="module")
-def compare() -> ModuleType:
-    """The benchmark, as a module."""
-    spec = importlib.util.spec_from_file_location("compare_peers", SCRIPT)
+def script(path: Path) -> ModuleType:
+    """A script, as a module."""
+    spec = importlib.util.spec_from_file_location(f"{path.stem}_peers", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look themselves up there
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def compare() -> ModuleType:
+    """The benchmark, as a module."""
+    return script(SCRIPT)
 
 
 def write(path: Path, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> Path:
@@ -74,3 +79,28 @@ def test_only_the_right_heads_are_right(compare: ModuleType, name: str, tmp_path
     assert compare.verdict(write(file, [(k, q) for q, k in right]), seen).startswith("wrong")
     assert compare.verdict(write(file, right[::-1]), seen).startswith("wrong")
     assert compare.verdict(write(file, right[:1]), seen) == "wrong: 1 layers of 2"
+
+
+def test_states_and_attention_that_are_others_are_told(
+    compare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32 what we keep is what transformers computes in float64; nothing else is."""
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    states = script(SCRIPT.with_name("compare_states.py"))
+    folder, given, kept = (tmp_path / name for name in ("model", "tokens", "kept"))
+    compare.make(compare.Family("GPT2LMHeadModel", (), compare.GPT), folder, seed=0)
+    tokens = torch.arange(24).reshape(2, 12)
+    save_file({"tokens": tokens}, given)
+    right = states.expected(folder, tokens)
+    figures = compare.ask("forward.py", ["headalgebra", folder, given, kept], Path(sys.executable))
+    assert "refused" not in figures and figures["states_s"] > 0 < figures["attention_s"]
+    # A few hundred roundings of 6e-8, as scores and as relative sizes.
+    errors = states.disagreement(kept, right)
+    assert errors["states_error"] < 1e-5 > errors["attention_error"]
+    found = load_file(kept)
+    for one, other in (("state.0", "state.1"), ("attention.0", "attention.1")):
+        save_file(found | {one: found[other], other: found[one]}, kept)
+        assert max(states.disagreement(kept, right).values()) > 1e-2
+    save_file({name: it for name, it in found.items() if name != "state.2"}, kept)
+    with pytest.raises(ValueError, match="holds 4 tensors, not the 5 asked for"):
+        states.disagreement(kept, right)
