@@ -1,14 +1,17 @@
-"""Time and memory of every stage of the weights, on one layer of a given shape.
+"""Time and memory of every stage of the weights on one layer, and of the states of a small stack.
 
-The layer is drawn: independent normal entries, written in float32 as extraction writes factors.
-Each stage works in a process of its own, as the project is set by default, save `--null-draws`.
+The layer is drawn: independent normal entries, written in float32 as extraction writes factors. The
+stack is a Llama of such layers with random weights, which reads 16 sequences of 128 tokens. Each
+stage works in a process of its own, as the project is set by default, save `--null-draws`.
 
-counted   what the floating-point operations that workflow/demand.py counts would take at the rate
-          of a large product of float64 matrices, which is timed in the same process
+floor     for a stage of the weights, what the floating-point operations that workflow/demand.py
+          counts would take at the rate of a large product of float64 matrices; for recording, the
+          model's own eager forward; for Dyson orders, their L(L + 1)/2 bare applications of a
+          block. Timed in the same process
 seconds   wall time of the stage, the reading of the factors included
-ratio     seconds over counted
+ratio     seconds over floor
 peak      most memory that was resident at any time (VmHWM)
-asked     memory that the workflow asks a cluster for
+asked     memory that the workflow asks a cluster for, of a stage of the weights
 
     python benchmarks/stage_costs.py --d-model 4096 --heads 32 --keys 8 --head-dim 128
 """
@@ -26,6 +29,13 @@ from typing import Any
 import torch
 
 import timing
+from states import eager, random_llama, random_text
+
+OF_STATES = ("record", "depth_orders")
+"""What is timed of the states, as the library calls it."""
+
+SHAPE = ("d_model", "heads", "keys", "head_dim", "elements", "null_draws", "blocks", "threads")
+"""What a run of all stages depends on, as the command line calls it."""
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -103,6 +113,53 @@ def calls(sizes: argparse.Namespace, folder: Path) -> Mapping[str, Callable[[], 
     }
 
 
+def recorded_stack(sizes: argparse.Namespace) -> tuple[Any, torch.Tensor]:
+    """The stack, in the arithmetic of a model of its size, and what it reads."""
+    from headalgebra import defaults
+
+    shape = {"d": sizes.d_model, "layers": sizes.blocks, "heads": sizes.heads, "keys": sizes.keys}
+    with torch.device("meta"):
+        numbers = random_llama(**shape, dtype=torch.float32).num_parameters()
+    dtype = torch.float64 if numbers <= defaults.FLOAT64_UP_TO else torch.float32
+    model = random_llama(**shape, dtype=dtype)
+    return model, random_text(defaults.SEQUENCES, defaults.TOKENS)
+
+
+def run_on_states(stage: str, sizes: argparse.Namespace, folder: Path) -> dict[str, float]:
+    """Run one of the stages of the states in this process, and what it cannot do without."""
+    from headalgebra.defaults import ORDER_SEQUENCES
+    from headalgebra.measurement.orders import depth_orders
+    from headalgebra.states import record
+
+    torch.set_num_threads(sizes.threads)
+    model, tokens = recorded_stack(sizes)
+    if stage == "record":
+        floor = timing.seconds(lambda: eager(model, tokens), 1)
+        taken = timing.seconds(lambda: record(model, tokens, folder / "states"), 1)
+    else:
+        few = record(model, tokens[:ORDER_SEQUENCES], folder / "states")
+        state = few.state(0)
+
+        def bare() -> None:
+            for block in few.blocks():
+                for _ in range(block.layer + 1):
+                    block.linear(state)
+
+        def frozen() -> None:
+            for _ in few.blocks():
+                pass
+
+        # Blocks are frozen once in both.
+        floor = timing.seconds(bare, 1) - timing.seconds(frozen, 1)
+        taken = timing.seconds(lambda: depth_orders(few, ORDER_SEQUENCES), 1)
+    return {
+        "floor_s": floor,
+        "seconds": taken,
+        "ratio": taken / floor,
+        "peak_gb": timing.peak_bytes() / 1e9,
+    }
+
+
 def gemm_flops_per_second() -> float:
     """Of a product of two matrices of order 2048 in float64, on the threads of the stage."""
     order = 2048
@@ -111,7 +168,7 @@ def gemm_flops_per_second() -> float:
 
 
 def run_stage(stage: str, sizes: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """Run a stage in this process, and what is counted and asked of it."""
+    """Run a stage of the weights in this process, and what is counted and asked of it."""
     import demand
     from schema import Analysis, plain
 
@@ -126,11 +183,11 @@ def run_stage(stage: str, sizes: argparse.Namespace, folder: Path) -> dict[str, 
     start = perf_counter()
     call()
     elapsed = perf_counter() - start
-    counted = demand.STAGES[stage](shape, settings).flops / rate
+    floor = demand.STAGES[stage](shape, settings).flops / rate
     return {
-        "counted_s": counted,
+        "floor_s": floor,
         "seconds": elapsed,
-        "ratio": elapsed / counted,
+        "ratio": elapsed / floor,
         "peak_gb": timing.peak_bytes() / 1e9,
         "asked_gb": demand.mem_mb(stage, shape, settings) / 1e3,
     }
@@ -140,6 +197,7 @@ def main() -> None:
     """Measure the stages one after another and print."""
     from demand import STAGES
 
+    stages = [*STAGES, *OF_STATES]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--d-model", type=int, default=1024)
     parser.add_argument("--heads", type=int, default=16)
@@ -149,31 +207,36 @@ def main() -> None:
     parser.add_argument("--head-dim", type=int, default=64)
     parser.add_argument("--elements", type=int, default=6, help="of the basis of dense extraction")
     parser.add_argument("--null-draws", type=int, default=20)
+    parser.add_argument("--blocks", type=int, default=12, help="of the stack")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--stages", nargs="+", choices=stages, default=stages)
     parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
     parser.add_argument("--run", nargs=2, metavar=("STAGE", "FOLDER"), help=argparse.SUPPRESS)
     sizes = parser.parse_args()
     sizes.keys = sizes.keys or sizes.heads
     if sizes.run:
-        print(json.dumps(run_stage(sizes.run[0], sizes, Path(sizes.run[1]))))
+        stage, folder = sizes.run
+        run = run_on_states if stage in OF_STATES else run_stage
+        print(json.dumps(run(stage, sizes, Path(folder))))
         return
     figures = {}
     with TemporaryDirectory() as folder:
         write_layers(sizes, Path(folder))
-        print(f"{'':>22}  counted  seconds  ratio  peak GB  asked GB")
+        print(f"{'':>22}  floor    seconds  ratio  peak GB  asked GB")
         for stage in sizes.stages:
             command = [sys.executable, *sys.argv, "--run", stage, folder]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             found = figures[stage] = json.loads(done.stdout.splitlines()[-1])
+            asked = f"{found['asked_gb']:9.1f}" if "asked_gb" in found else ""
             print(
-                f"{stage:>22} {found['counted_s']:8.2f} {found['seconds']:8.2f} "
-                f"{found['ratio']:6.2f} {found['peak_gb']:8.2f} {found['asked_gb']:9.1f}",
+                f"{stage:>22} {found['floor_s']:8.2f} {found['seconds']:8.2f} "
+                f"{found['ratio']:6.2f} {found['peak_gb']:8.2f} {asked}",
                 flush=True,
             )
     if sizes.json:
-        print(json.dumps(figures))
+        shape = {name: getattr(sizes, name) for name in SHAPE}
+        print(json.dumps({"shape": shape, "stages": figures}))
 
 
 if __name__ == "__main__":

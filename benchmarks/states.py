@@ -27,23 +27,29 @@ from headalgebra.states.recording import write_states
 from headalgebra.states.structure import find_stack
 from timing import account, seconds
 
+WORDS = 512
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def random_llama(arguments: argparse.Namespace) -> Any:
-    """The model, in evaluation mode."""
+def random_llama(*, d: int, layers: int, heads: int, keys: int, dtype: torch.dtype) -> Any:
+    """A Llama of random weights and few words, in evaluation mode."""
     torch.manual_seed(0)
     config = AutoConfig.for_model(
         "llama",
-        hidden_size=arguments.d_model,
-        intermediate_size=8 * arguments.d_model // 3,
-        num_hidden_layers=arguments.layers,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        vocab_size=512,
+        hidden_size=d,
+        intermediate_size=8 * d // 3,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=keys,
+        vocab_size=WORDS,
     )
-    dtype = DTYPES[arguments.dtype]
     return AutoModel.from_config(config, dtype=dtype, attn_implementation="eager").eval()
+
+
+def random_text(sequences: int, tokens: int) -> torch.Tensor:
+    """Tokens [N, T] that such a model knows."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(WORDS, (sequences, tokens), generator=generator)
 
 
 def eager(model: Any, tokens: torch.Tensor) -> None:
@@ -74,9 +80,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    model = random_llama(arguments)
-    generator = torch.Generator().manual_seed(0)
-    tokens = torch.randint(512, (arguments.sequences, arguments.tokens), generator=generator)
+    model = random_llama(
+        d=arguments.d_model, layers=arguments.layers, heads=9, keys=3, dtype=DTYPES[arguments.dtype]
+    )
+    tokens = random_text(arguments.sequences, arguments.tokens)
     if arguments.memory:
         print(memory(arguments, model, tokens))
         return

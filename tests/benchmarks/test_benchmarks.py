@@ -86,6 +86,11 @@ def test_dense_on_a_gpu_or_a_line_that_there_is_none(dtype: str, digits: float) 
 def test_scale() -> None:
     figures = figures_of("scale", "--models", "5")
     spans = 126 // 2 + 2 * 80 // 8 + 32 // 8 + 1
+    states = figures["asked"].pop("measure_states")
+    assert states["jobs"] == 5
+    assert states["small_gpus"] == states["largest_gpus"] == 1
+    # 126 layers of d = 16,384 are 4 · 10¹¹ numbers, in float32, and held twice while they are read.
+    assert 3200 < states["largest_gb"] < 3600
     assert {asked["jobs"] for asked in figures["asked"].values()} == {spans}
     assert set(figures["asked"]) == set(STAGES)
     for asked in figures["asked"].values():
@@ -95,19 +100,24 @@ def test_scale() -> None:
     assert max(asked["largest_gb"] for asked in figures["asked"].values()) < 16
     # Words of 126 layers on a GPU are hours.
     assert figures["asked"]["extract_linf_sampled"]["largest_h"] < 2
+    assert figures["asked"]["extract_linf_sampled"]["largest_gpus"] == 1
     assert figures["asked"]["measure_precision"]["small_gb"] < 2
 
 
 def test_stages_take_no_more_than_they_ask_for() -> None:
-    by_stage = figures_of(
+    found = figures_of(
         *("stage_costs", "--d-model", "64", "--heads", "4", "--keys", "2", "--head-dim", "16"),
-        *("--null-draws", "2", "--stages", "measure_nulls", "extract_linf_dense"),
+        *("--null-draws", "2", "--blocks", "2"),
+        *("--stages", "measure_nulls", "extract_linf_dense", "record", "depth_orders"),
     )
-    assert set(by_stage) == {"measure_nulls", "extract_linf_dense"}
-    for figures in by_stage.values():
-        assert set(figures) == {"counted_s", "seconds", "ratio", "peak_gb", "asked_gb"}
-        assert figures["ratio"] == pytest.approx(figures["seconds"] / figures["counted_s"])
-        assert 0 < figures["peak_gb"] < figures["asked_gb"]
+    assert found["shape"]["keys"] == found["shape"]["blocks"] == 2
+    by_stage = found["stages"]
+    assert set(by_stage) == {"measure_nulls", "extract_linf_dense", "record", "depth_orders"}
+    for stage, figures in by_stage.items():
+        of_weights = {"asked_gb"} if stage in STAGES else set()
+        assert set(figures) == {"floor_s", "seconds", "ratio", "peak_gb"} | of_weights
+        assert figures["ratio"] == pytest.approx(figures["seconds"] / figures["floor_s"])
+        assert 0 < figures["peak_gb"] < figures.get("asked_gb", 3)
 
 
 def test_quantisation() -> None:
