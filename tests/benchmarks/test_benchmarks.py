@@ -54,6 +54,18 @@ def test_orders() -> None:
         assert figures["relative_error"] < 1e-13
 
 
+def test_dense() -> None:
+    figures = figures_of(
+        *("dense", "--d-model", "96", "--d-head", "8", "--block-d", "16", "--block-tokens", "6"),
+        *("--tokens", "16", "--heads", "2"),
+    )
+    assert set(figures) == {"head", "block", "attention"}
+    for name, found in figures.items():
+        assert found["ours_s"] > 0 and found["dense_s"] > 0
+        # Lanczos and Arnoldi stop at 1e-6.
+        assert found["relative_error"] < (1e-5 if name == "block" else 1e-12)
+
+
 def test_states() -> None:
     figures = figures_of(
         *("states", "--layers", "2", "--d-model", "36", "--sequences", "2", "--tokens", "8"),
