@@ -53,8 +53,7 @@ def job(snakemake: Any) -> Iterator[None]:
             print(f"interrupted after {perf_counter() - start:.1f} s")
             raise SystemExit(130) from None
         _print_files("out", snakemake.output)
-        with aside(str(log_file.with_suffix(ENDING))) as partial:
-            write_fingerprints(partial, take_fingerprints(snakemake.output))
+        write_fingerprints(log_file.with_suffix(ENDING), take_fingerprints(snakemake.output))
         print(f"done in {perf_counter() - start:.1f} s")
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from headalgebra import fingerprints
 from headalgebra.fingerprints import (
     changed,
+    compared,
     read_fingerprints,
     take_fingerprints,
     write_fingerprints,
@@ -51,6 +53,19 @@ def test_what_was_let_be_is_as_it_was(left) -> None:
     os.utime(factors / "000.safetensors", LATER)
     (factors / ".snakemake_timestamp").touch()
     assert changed(read_fingerprints(record)) == []
+
+
+def test_a_copy_is_read_once(left, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, factors, record = left
+    for file in (table, factors / "deep/001.safetensors"):
+        os.utime(file, LATER)
+    cut_off(factors / "000.safetensors")
+    differ, now = compared(read_fingerprints(record))
+    assert differ == [str(factors)]
+    write_fingerprints(record, now)
+    monkeypatch.setattr(fingerprints, "_sha256", None)
+    assert compared(read_fingerprints(record)) == (differ, now)
+    assert {path.name for path in record.parent.iterdir()} == {record.name, table.name, "factors"}
 
 
 @pytest.mark.parametrize("damage", [overwrite, cut_off])

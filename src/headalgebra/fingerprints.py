@@ -41,8 +41,10 @@ def take_fingerprints(paths: Iterable[str]) -> Fingerprints:
 
 
 def write_fingerprints(file: Path, taken: Fingerprints) -> None:
-    """Keep them in a file, as JSON."""
-    file.write_text(json.dumps(taken), encoding="utf-8")
+    """Keep them in a file, as JSON, which is whole whenever it is there."""
+    partial = file.with_name(f"{file.name}.partial")
+    partial.write_text(json.dumps(taken), encoding="utf-8")
+    partial.replace(file)
 
 
 def read_fingerprints(file: Path) -> Fingerprints:
@@ -61,22 +63,33 @@ def changed(taken: Fingerprints) -> list[str]:
 
     What lies in a folder beside the files that it had is let be.
     """
-    return [
-        path
-        for path, files in taken.items()
-        if Path(path).exists()
-        and not all(_is_as_it_was(Path(path, name), was) for name, was in files.items())
-    ]
+    return compared(taken)[0]
 
 
-def _is_as_it_was(path: Path, was: Fingerprint) -> bool:
+def compared(taken: Fingerprints) -> tuple[list[str], Fingerprints]:
+    """The same, and the fingerprints with the times that files have now which are as they were.
+
+    With these, a copy is read only once.
+    """
+    differ = []
+    now: dict[str, Mapping[str, Fingerprint]] = {}
+    for path, files in taken.items():
+        found = {name: _as_it_was(Path(path, name), was) for name, was in files.items()}
+        if Path(path).exists() and None in found.values():
+            differ.append(path)
+        now[path] = {name: found[name] or was for name, was in files.items()}
+    return differ, now
+
+
+def _as_it_was(path: Path, was: Fingerprint) -> Fingerprint | None:
+    """The fingerprint of a file whose bytes are those it had."""
     try:
-        now = path.stat()
-        if (now.st_size, now.st_mtime_ns) == (was.size, was.mtime_ns):
-            return True
-        return now.st_size == was.size and _sha256(path) == was.sha256
+        size, mtime_ns = path.stat().st_size, path.stat().st_mtime_ns
+        if size != was.size or (mtime_ns != was.mtime_ns and _sha256(path) != was.sha256):
+            return None
     except OSError:
-        return False
+        return None
+    return was._replace(mtime_ns=mtime_ns)
 
 
 def _fingerprint(path: Path) -> Fingerprint:

@@ -48,9 +48,7 @@ def one_gpu_for_states(wildcards, input):
 
 
 def gpu_model_for_states(wildcards, input):
-    """The kind of GPU that this site's environment names, where one is asked for at all."""
-    wanted = os.environ.get("HEADALGEBRA_GPU_MODEL", "")
-    return wanted if wanted and one_gpu_for_states(wildcards, input) else ""
+    return gpu_of_site(one_gpu_for_states(wildcards, input))
 
 
 def one_gpu_for_training(wildcards):
@@ -120,6 +118,9 @@ def one_gpu(wildcards, input, rulename):
 
 
 def gpu_model(wildcards, input, rulename):
+    return gpu_of_site(one_gpu(wildcards, input, rulename))
+
+
+def gpu_of_site(gpus):
     """The kind of GPU that this site's environment names, where one is asked for at all."""
-    wanted = os.environ.get("HEADALGEBRA_GPU_MODEL", "")
-    return wanted if wanted and one_gpu(wildcards, input, rulename) else ""
+    return os.environ.get("HEADALGEBRA_GPU_MODEL", "") if gpus else ""
