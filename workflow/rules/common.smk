@@ -12,6 +12,7 @@ import demand_states
 import demand_training
 import locks
 import paths
+import scheduling
 from addresses import addressed, plain
 from captions import caption, provenance_lines, quantisations, read_provenance
 from code_inputs import files_behind, modules_behind, script_file
@@ -46,6 +47,7 @@ elif workflow.is_main_process:
     for said in damage.delete_damaged_results(dry_run=dry_run):
         print(said, file=sys.stderr)
 if workflow.is_main_process:
+    scheduling.look_again_once()
     # Where the results are: the terminal says it at the end.
     logger.info(
         f"Study {STUDY.study}: {STUDY.title}",
