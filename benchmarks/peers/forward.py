@@ -7,17 +7,12 @@ enters the first block and what every block leaves goes to the file KEPT, and so
 probabilities of every block. The last line printed is one JSON object.
 """
 
-import json
-import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import process_time
-from typing import Any
 
-from measure import Figures, bridged, peak_mb
+from measure import Figures, bridged, one_word, report
 
 
 def headalgebra(folder: Path, given: Path, kept: Path, figures: Figures) -> None:
@@ -65,7 +60,6 @@ def nnsight(folder: Path, given: Path, kept: Path, figures: Figures) -> None:
     """One trace of transformers' own model that saves what its blocks and attentions leave."""
     with figures.phase("imports"):
         import torch
-        from measure import one_word
         from nnsight import LanguageModel, save  # type: ignore[import-not-found]
         from safetensors.torch import load_file, save_file
         from transformers import AutoModelForCausalLM
@@ -98,14 +92,7 @@ TOOLS: dict[str, Callable[[Path, Path, Path, Figures], None]] = {
 def main() -> None:
     """Run and print."""
     tool, folder, given, kept = sys.argv[1:]
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    figures: Any = Figures(versions={name: version(name) for name in (tool, "torch")})
-    try:
-        TOOLS[tool](Path(folder), Path(given), Path(kept), figures)
-    except Exception as error:  # whatever a peer raises is its answer
-        figures["refused"] = f"{type(error).__name__}: {error}"
-    figures |= {"processor_s": process_time(), "peak_mb": peak_mb()}
-    print(json.dumps(figures))
+    report(tool, lambda figures: TOOLS[tool](Path(folder), Path(given), Path(kept), figures))
 
 
 if __name__ == "__main__":

@@ -201,17 +201,22 @@ TOOLS: dict[str, Callable[[str, Path, Path, Figures], None]] = {
 }
 
 
-def main() -> None:
-    """Measure and print."""
-    tool, task, folder, factors = sys.argv[1:]
+def report(tool: str, work: Callable[[Figures], None]) -> None:
+    """Have a tool do its work, and print what it cost as one JSON object."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     figures = Figures(versions={name: version(name) for name in (tool, "torch")})
     try:
-        TOOLS[tool](task, Path(folder), Path(factors), figures)
+        work(figures)
     except Exception as error:  # whatever a peer raises is its answer
         figures["refused"] = f"{type(error).__name__}: {error}"
     figures |= {"processor_s": process_time(), "peak_mb": peak_mb()}
     print(json.dumps(figures))
+
+
+def main() -> None:
+    """Measure and print."""
+    tool, task, folder, factors = sys.argv[1:]
+    report(tool, lambda figures: TOOLS[tool](task, Path(folder), Path(factors), figures))
 
 
 if __name__ == "__main__":
