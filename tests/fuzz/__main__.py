@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from tqdm import tqdm
 
-from fuzz.kinds import KINDS, Kind
+from fuzz.broken_files import KINDS, Kind
 
 BATCH = 500
 """Inputs of a seed: what is remembered of them, in order to draw others, stays small."""

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from resident_memory import LINUX
 
-from fuzz.kinds import KINDS
+from fuzz.broken_files import KINDS
 
 EXAMPLES = 100
 """Of each kind in a run of all tests; `python -m fuzz` has any number."""
