@@ -8,6 +8,8 @@ from docutils.core import publish_string
 from docutils.utils import SystemMessage
 
 import family_table
+import stage_table
+from demand import STAGES
 from headalgebra.checkpoints._families import FAMILIES, TEXT_PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +30,18 @@ def test_the_table_of_families_is_as_the_code_writes_it() -> None:
     first, *_, last = family_table.table().splitlines(keepends=True)[2:]
     for stale in (page.replace(first, ""), page.replace(last, last.replace("|", "| old", 1))):
         assert stale != page == family_table.written(stale)
+
+
+def test_the_table_of_stages_is_what_was_measured() -> None:
+    """Another number, a row that is missing and a command that is old are written anew."""
+    page, runs = stage_table.PAGE.read_text(), stage_table.kept()
+    assert stage_table.written(page, runs) == page
+    for run in runs:
+        assert list(run["stages"]) == [*STAGES, "record", "depth_orders"]
+    first, *_, last = stage_table.table(runs).splitlines(keepends=True)[2:]
+    command = stage_table.commands(runs)
+    for stale in (page.replace(first, ""), page.replace(last, ""), page.replace(command, "")):
+        assert stale != page == stage_table.written(stale, runs)
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
