@@ -23,55 +23,46 @@ from torch import Tensor
 
 from headalgebra.algebra.operators import HeadOperators
 from headalgebra.convolution.by_lag import LagModel
+from headalgebra.measurement.blocks import state_map
 from headalgebra.normality.compression import compress_heads
 from headalgebra.normality.departure import schur_spectrum
 from headalgebra.normality.maps import StateMap, norm, spectral_radius
-from headalgebra.states import FrozenBlock
 from headalgebra.states.recording import live_blocks
 from headalgebra.states.structure import find_stack
 from pseudospectra import gaussian_head
 from states import random_llama, random_text
 from timing import seconds
 
-Pair = tuple[float, ...]
+Quantities = tuple[float, ...]
 """What either route finds."""
 
 
-def of_factors(operators: HeadOperators) -> Pair:
+def of_factors(operators: HeadOperators) -> Quantities:
     """Spectral radius and departure of the one head."""
     spectrum = schur_spectrum(compress_heads(operators)[0])
     return spectrum.radius, spectrum.departure
 
 
-def of_dense_head(operators: HeadOperators) -> Pair:
+def of_dense_head(operators: HeadOperators) -> Quantities:
     """The same of the matrix."""
     form, _ = scipy.linalg.schur(operators.materialise(0).numpy(), output="complex")
     return float(abs(np.diagonal(form)).max()), float(np.linalg.norm(np.triu(form, 1)))
 
 
-def first_block(d: int, heads: int, tokens: int) -> FrozenBlock:
+def first_block(d: int, heads: int, tokens: int) -> StateMap:
     """Of a Llama with random weights that reads random tokens."""
     model = random_llama(d=d, layers=1, heads=heads, keys=heads, dtype=torch.float64)
     text = random_text(1, tokens)
-    return next(live_blocks(find_stack(model, text), text))
+    block = next(live_blocks(find_stack(model, text), text))
+    return state_map(block, block.linear, block.adjoint)
 
 
-def as_map(block: FrozenBlock) -> StateMap:
-    """What the block does to a state, and its adjoint."""
-    _, tokens, d = block.input.shape
-    return StateMap(
-        lambda state: block.linear(state[None])[0],
-        lambda state: block.adjoint(state[None])[0],
-        (tokens, d),
-    )
-
-
-def of_map(one: StateMap) -> Pair:
+def of_map(one: StateMap) -> Quantities:
     """Largest singular value and spectral radius, by applications."""
     return norm(one), spectral_radius(one)
 
 
-def of_dense_map(one: StateMap) -> Pair:
+def of_dense_map(one: StateMap) -> Quantities:
     """The same of the matrix."""
     matrix = one.dense()
     largest = scipy.linalg.svdvals(matrix)[0]
@@ -87,7 +78,7 @@ def random_patterns(heads: int, tokens: int) -> Tensor:
     return scores.masked_fill(hidden, -torch.inf).softmax(-1)
 
 
-def of_diagonals(patterns: Tensor) -> Pair:
+def of_diagonals(patterns: Tensor) -> Quantities:
     """The share of every head."""
     tokens = patterns.shape[-1]
     place = torch.arange(tokens)
@@ -96,7 +87,7 @@ def of_diagonals(patterns: Tensor) -> Pair:
     return tuple(share.tolist())
 
 
-def of_least_squares(patterns: Tensor) -> Pair:
+def of_least_squares(patterns: Tensor) -> Quantities:
     """The same, head by head."""
     tokens = patterns.shape[-1]
     row, column = np.tril_indices(tokens)
@@ -125,9 +116,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     head = gaussian_head(options.d_model, options.d_head, seed=0)
-    block = as_map(first_block(options.block_d, options.heads, options.block_tokens))
+    block = first_block(options.block_d, options.heads, options.block_tokens)
     patterns = random_patterns(options.heads, options.tokens)
-    routes: dict[str, tuple[Callable[[], Pair], Callable[[], Pair]]] = {
+    routes: dict[str, tuple[Callable[[], Quantities], Callable[[], Quantities]]] = {
         "head": (lambda: of_factors(head), lambda: of_dense_head(head)),
         "block": (lambda: of_map(block), lambda: of_dense_map(block)),
         "attention": (lambda: of_diagonals(patterns), lambda: of_least_squares(patterns)),

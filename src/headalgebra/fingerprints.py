@@ -58,18 +58,11 @@ def read_fingerprints(file: Path) -> Fingerprints:
         return {}
 
 
-def changed(taken: Fingerprints) -> list[str]:
-    """Which of the files and folders that are still there are not as they were.
-
-    What lies in a folder beside the files that it had is let be.
-    """
-    return compared(taken)[0]
-
-
 def compared(taken: Fingerprints) -> tuple[list[str], Fingerprints]:
-    """The same, and the fingerprints with the times that files have now which are as they were.
+    """Which of the files and folders still there are not as they were, and the renewed record.
 
-    With these, a copy is read only once.
+    What lies in a folder beside the files that it had is let be. The fingerprints that are given
+    back have the present time of each file that is as it was: with these, a copy is read once.
     """
     differ = []
     now: dict[str, Mapping[str, Fingerprint]] = {}
@@ -84,12 +77,13 @@ def compared(taken: Fingerprints) -> tuple[list[str], Fingerprints]:
 def _as_it_was(path: Path, was: Fingerprint) -> Fingerprint | None:
     """The fingerprint of a file whose bytes are those it had."""
     try:
-        size, mtime_ns = path.stat().st_size, path.stat().st_mtime_ns
-        if size != was.size or (mtime_ns != was.mtime_ns and _sha256(path) != was.sha256):
-            return None
+        found = path.stat()
+        same = found.st_size == was.size and (
+            found.st_mtime_ns == was.mtime_ns or _sha256(path) == was.sha256
+        )
     except OSError:
         return None
-    return was._replace(mtime_ns=mtime_ns)
+    return was._replace(mtime_ns=found.st_mtime_ns) if same else None
 
 
 def _fingerprint(path: Path) -> Fingerprint:

@@ -54,33 +54,29 @@ class Kind:
 @contextmanager
 def sharded() -> Iterator[Path]:
     """A GPT-2 in several files with an index and a tokenizer."""
-    top = new_folder("sharded")
-    folder = build("gpt2", lambda name: top / name, max_shard_size="24KB").folder
-    write_tokenizer(folder)
-    read(folder)
-    yield folder
-    shutil.rmtree(top)
+    with new_folder("sharded") as top:
+        folder = build("gpt2", lambda name: top / name, max_shard_size="24KB").folder
+        write_tokenizer(folder)
+        read(folder)
+        yield folder
 
 
 @contextmanager
 def gguf() -> Iterator[Path]:
     """A Llama in one GGUF file."""
-    top = new_folder("gguf")
-    model = build("llama", lambda name: top / name, dtype=torch.float32, head=True)
-    (top / "of").mkdir()
-    (path,) = write_gguf(top / "of/x.gguf", "llama", model)
-    read(path)
-    yield path
-    shutil.rmtree(top)
+    with new_folder("gguf") as top:
+        model = build("llama", lambda name: top / name, dtype=torch.float32, head=True)
+        (top / "of").mkdir()
+        (path,) = write_gguf(top / "of/x.gguf", "llama", model)
+        read(path)
+        yield path
 
 
 @contextmanager
 def config() -> Iterator[Path]:
     """A copy of the shipped configuration."""
-    folder = new_folder("config")
-    shutil.copytree(CONFIG, folder / "config")
-    yield folder / "config"
-    shutil.rmtree(folder)
+    with new_folder("config") as folder:
+        yield Path(shutil.copytree(CONFIG, folder / "config"))
 
 
 def read(source: Path) -> None:

@@ -108,7 +108,10 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def new_folder(name: str) -> Path:
-    """An empty one, in memory where the system has such a place."""
+@contextmanager
+def new_folder(name: str) -> Iterator[Path]:
+    """An empty one, in memory where the system has such a place, and gone in the end."""
     shared = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=shared if shared.is_dir() else None))
+    where = shared if shared.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=where) as folder:
+        yield Path(folder)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from snakemake.iocontainers import Namedlist
 
-from headalgebra.fingerprints import changed, read_fingerprints
+from headalgebra.fingerprints import compared, read_fingerprints
 from stage import aside, job, progress, scratch, tell, write_csv, write_table
 
 
@@ -99,9 +99,9 @@ def test_the_log_says_what_was_done(tmp_path: Path, capfd: pytest.CaptureFixture
     assert lines[lines.index("t.csv: 3 rows") + 1] == "     note of 2 rows: few"
     assert lines[-1].split() == ["out", f"{tmp_path}/t.csv,", "26", "bytes"]
     assert re.fullmatch(r"done in \d+\.\d s", last)
-    assert changed(read_fingerprints(tmp_path / "log.left.json")) == []
+    assert compared(read_fingerprints(tmp_path / "log.left.json"))[0] == []
     Path(given.output[0]).write_text("cut off")
-    assert changed(read_fingerprints(tmp_path / "log.left.json")) == [given.output[0]]
+    assert compared(read_fingerprints(tmp_path / "log.left.json"))[0] == [given.output[0]]
     # Two jobs that run at once would write into one another's lines.
     assert capfd.readouterr() == ("", "")
     print("after", file=sys.stderr)

@@ -96,18 +96,18 @@ def _foretold(rows: Sequence[Row], blocks: Sequence[FrozenBlock]) -> Iterator[Ro
                 break
             product_so_far *= of_tangents[layer, quantity]
             yield _row(layer, "growth", predictor, product_so_far)
-    maps = [_state_map(block, block.tangent, block.tangent_adjoint) for block in blocks]
+    maps = [state_map(block, block.tangent, block.tangent_adjoint) for block in blocks]
     for layer in range(len(blocks)):
         yield _row(layer, "growth", "norm_of_product", norm(product(maps[: layer + 1])))
 
 
 def _of_block(block: FrozenBlock, seed: int, *, pseudospectrum: bool) -> Iterator[Row]:
     layer, causal = block.layer, block.causal
-    frozen = _state_map(block, block.linear, block.adjoint)
-    tangent = _state_map(block, block.tangent, block.tangent_adjoint)
+    frozen = state_map(block, block.linear, block.adjoint)
+    tangent = state_map(block, block.tangent, block.tangent_adjoint)
     # Eigenvalues take no adjoint.
     frozen_apart, tangent_apart = (
-        _state_map(block, linear, _no_adjoint)
+        state_map(block, linear, _no_adjoint)
         for linear in (block.linear_apart, block.tangent_apart)
     )
     spectra = {
@@ -134,9 +134,11 @@ def _of_block(block: FrozenBlock, seed: int, *, pseudospectrum: bool) -> Iterato
                 yield _row(layer, operator, quantity, value)
 
 
-def _state_map(
+def state_map(
     block: FrozenBlock, linear: Callable[[Tensor], Tensor], adjoint: Callable[[Tensor], Tensor]
 ) -> StateMap:
+    """A linear map of a block's one sequence, and its adjoint, as a map of states."""
+
     def on_one(map_: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         return lambda state: map_(state[None])[0]
 
