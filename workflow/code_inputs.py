@@ -3,8 +3,7 @@
 A stage takes them as inputs: editing a library module reruns the stages that use it, and no other.
 """
 
-import ast
-from collections.abc import Iterator
+import re
 from functools import cache
 from pathlib import Path
 
@@ -56,20 +55,32 @@ def seen_from_here(file: Path) -> str:
 @cache
 def _imported(source: Path) -> frozenset[Path]:
     modules: set[Path] = set()
-    for node in _statements(ast.parse(source.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            modules |= {path for alias in node.names if (path := _file(alias.name))}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            modules |= {path for alias in node.names if (path := _origin(node.module, alias.name))}
+    for module, names in _imports(source):
+        for name in names:
+            if path := _origin(module, name) if module else _file(name):
+                modules.add(path)
     return frozenset(modules)
 
 
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Every statement inside, however deep; expressions, most of a tree, import nothing."""
-    for block in ("body", "orelse", "handlers", "finalbody", "cases"):
-        for inner in getattr(node, block, ()):
-            yield inner
-            yield from _statements(inner)
+UNREAD = re.compile(r'"{3}.*?"{3}|#[^\n]*', re.DOTALL)
+"""Docstrings, which may hold examples, and comments."""
+IMPORT = re.compile(
+    r"^[ \t]*(?:from[ ]+(?P<module>[\w.]+)[ ]+)?import[ ]+(?P<names>\([^)]*\)|[^\n(]+?)[ ]*$",
+    re.MULTILINE,
+)
+"""A statement that imports. `ast` finds the same and takes six times as long, a second a run."""
+ALIASED = re.compile(r"(?P<name>[\w.]+)(?:\s+as\s+(?P<alias>\w+))?")
+
+
+@cache
+def _imports(source: Path) -> list[tuple[str, dict[str, str]]]:
+    """The module that each import of a file names, if any, and its names with what they become."""
+    found = []
+    for statement in IMPORT.finditer(UNREAD.sub("", source.read_text(encoding="utf-8"))):
+        names = ALIASED.finditer(statement["names"])
+        taken = {name["name"]: name["alias"] or name["name"] for name in names}
+        found.append((statement["module"] or "", taken))
+    return found
 
 
 @cache
@@ -78,11 +89,10 @@ def _origin(module: str, name: str) -> Path | None:
     submodule, file = _file(f"{module}.{name}"), _file(module)
     if submodule or file is None or file.name != "__init__.py":
         return submodule or file
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return _origin(node.module, alias.name)
+    for origin, taken in _imports(file):
+        for exported, alias in taken.items():
+            if origin and alias == name:
+                return _origin(origin, exported)
     return file
 
 

@@ -145,7 +145,50 @@ class u:
 """
 
 
-def test_imports_are_found_wherever_a_statement_may_stand() -> None:
-    tree = ast.parse(EVERYWHERE)
-    found = [node for node in code_inputs._statements(tree) if isinstance(node, ast.Import)]
-    assert sorted(node.names[0].name for node in found) == [*"aceghjkloqtx"]
+def parsed(source: str) -> list[tuple[str, dict[str, str]]]:
+    """The imports of a file, as Python itself reads them."""
+    return [
+        (
+            (node.module or "") if isinstance(node, ast.ImportFrom) else "",
+            {alias.name: alias.asname or alias.name for alias in node.names},
+        )
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+
+
+def as_found(path: Path, source: str) -> list[tuple[str, dict[str, str]]]:
+    path.write_text(source, encoding="utf-8")
+    return code_inputs._imports(path)
+
+
+def ordered(found: list[tuple[str, dict[str, str]]]) -> list[str]:
+    return sorted(map(str, found))
+
+
+def test_imports_are_found_wherever_a_statement_may_stand(tmp_path: Path) -> None:
+    found = as_found(tmp_path / "everywhere.py", EVERYWHERE)
+    assert "".join(name for _, names in found for name in names) == "aceghjkloqtx"
+    assert ordered(found) == ordered(parsed(EVERYWHERE))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from a.b import c as d, e",
+        "from a import (\n    b,  # of (some) use\n    c as d,\n)  # noqa: F401",
+        "import a.b as c  # (why)",
+        "x = 'import a'\ny = 1  # from a import b",
+        '"""Used so::\n\n    import a\n"""\nimport b',
+    ],
+)
+def test_imports_are_those_that_python_reads(tmp_path: Path, source: str) -> None:
+    assert ordered(as_found(tmp_path / "one.py", source)) == ordered(parsed(source))
+
+
+def test_in_all_of_the_project_imports_are_those_that_python_reads() -> None:
+    files = [path for folder in (code_inputs.LIBRARY, SCRIPTS) for path in folder.rglob("*.py")]
+    assert len(files) > 100
+    for path in files:
+        expected = parsed(path.read_text(encoding="utf-8"))
+        assert ordered(code_inputs._imports(path)) == ordered(expected), path

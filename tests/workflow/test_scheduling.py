@@ -36,6 +36,7 @@ def test_the_end_of_a_run_does_not_wait_for_a_look(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(JobScheduler, "_schedule_reevalutation", None)
     scheduling.look_again_once()
     before = set(threading.enumerate())
-    JobScheduler._schedule_reevalutation(SimpleNamespace(), 60)
+    scheduler = SimpleNamespace(_open_jobs=threading.Semaphore(0))
+    JobScheduler._schedule_reevalutation(scheduler, 3600)
     waiting = set(threading.enumerate()) - before
     assert waiting and all(thread.daemon for thread in waiting)
