@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -433,20 +433,32 @@ def reading(folder: Path, pythons: Mapping[str, Path], seed: int) -> dict[str, d
     return answers
 
 
+def quickest(
+    tools: Mapping[str, str], repeats: int, measured: Callable[[str], dict[str, Any]], *, by: str
+) -> dict[str, dict[str, Any]]:
+    """The figures of each tool's quickest run, the tools by turns."""
+    best: dict[str, dict[str, Any]] = {}
+    for _ in range(repeats):
+        for tool, shown in tools.items():
+            figures = measured(tool)
+            if "refused" in figures:
+                sys.exit(f"{shown}: {figures['refused']}")
+            if tool not in best or figures[by] < best[tool][by]:
+                best[tool] = figures
+    return best
+
+
 def timing(
     folder: Path, pythons: Mapping[str, Path], repeats: int, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """Each tool's quickest run over every layer of one checkpoint, the tools by turns."""
+    """Each tool's quickest run over every layer of one checkpoint."""
     make(Family("GPT2LMHeadModel", (), GPT2_SIZES), folder / "large", seed)
-    best: dict[str, dict[str, Any]] = {}
-    for _ in range(repeats):
-        for tool in TOOLS:
-            given: list[str | Path] = [tool, "time", folder / "large", folder / "unused"]
-            figures = ask("measure.py", given, pythons[tool])
-            if "refused" in figures:
-                sys.exit(f"{SHOWN[tool]}: {figures['refused']}")
-            if tool not in best or figures["wall_s"] < best[tool]["wall_s"]:
-                best[tool] = figures
+
+    def measured(tool: str) -> dict[str, Any]:
+        given: list[str | Path] = [tool, "time", folder / "large", folder / "unused"]
+        return ask("measure.py", given, pythons[tool])
+
+    best = quickest(SHOWN, repeats, measured, by="wall_s")
     expected = dense_epsilon(folder / "large")
     for figures in best.values():
         if "epsilon" in figures:
@@ -463,19 +475,24 @@ def dense_epsilon(folder: Path) -> float:
     return float(torch.stack(norms).mean()) / d
 
 
-def main() -> None:
-    """Time, hold against the live models and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def options_of(description: str, repeats: int) -> argparse.ArgumentParser:
+    """What a comparison with other tools is told."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--peers",
         type=Path,
         required=True,
         help="the Python of the environment that requirements.txt makes",
     )
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=repeats)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Time, hold against the live models and print."""
+    arguments = options_of(__doc__.splitlines()[0], repeats=2).parse_args()
     own = Path(sys.executable)
     pythons = {tool: own if tool == "headalgebra" else arguments.peers for tool in TOOLS}
     head = " | ".join(SHOWN.values())

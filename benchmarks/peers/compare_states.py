@@ -7,7 +7,6 @@ in float64.
 The last line printed with --json is one JSON object.
 """
 
-import argparse
 import json
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from compare import GPT2_SIZES, Family, ask, make
+from compare import GPT2_SIZES, Family, ask, make, options_of, quickest
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
@@ -78,36 +77,24 @@ def disagreement(kept: Path, right: Mapping[str, Tensor]) -> dict[str, float]:
 
 def main() -> None:
     """Run, compare and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--peers",
-        type=Path,
-        required=True,
-        help="the Python of the environment that requirements.txt makes",
-    )
+    parser = options_of(__doc__.splitlines()[0], repeats=3)
     parser.add_argument("--sequences", type=int, default=16)
     parser.add_argument("--tokens", type=int, default=128)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
     options = parser.parse_args()
     generator = torch.Generator().manual_seed(options.seed)
     tokens = torch.randint(50257, (options.sequences, options.tokens), generator=generator)
-    best: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder, given, kept = (Path(name) / it for it in ("model", "tokens", "kept"))
         make(Family("GPT2LMHeadModel", (), GPT2_SIZES), folder, options.seed)
         save_file({"tokens": tokens}, given)
         right = expected(folder, tokens)
-        for _ in range(options.repeats):
-            for tool, shown in TOOLS.items():
-                python = Path(sys.executable) if tool == "headalgebra" else options.peers
-                figures = ask("forward.py", [tool, folder, given, kept], python)
-                if "refused" in figures:
-                    sys.exit(f"{shown}: {figures['refused']}")
-                figures |= disagreement(kept, right)
-                if tool not in best or figures["states_s"] < best[tool]["states_s"]:
-                    best[tool] = figures
+
+        def measured(tool: str) -> dict[str, Any]:
+            python = Path(sys.executable) if tool == "headalgebra" else options.peers
+            figures = ask("forward.py", [tool, folder, given, kept], python)
+            return figures if "refused" in figures else figures | disagreement(kept, right)
+
+        best = quickest(TOOLS, options.repeats, measured, by="states_s")
     print(f"| GPT-2 | {' | '.join(TOOLS.values())} |\n|---|---|---|---|")
     for label, key in ROWS.items():
         shown = ".0e" if key.endswith("error") else ".0f" if key.endswith("mb") else ".2f"
