@@ -101,6 +101,15 @@ def compose(user: Mapping[str, Any], config_dir: str | Path) -> Configuration:
             )
             raise ConfigurationError(f"--config {key}", why + close_match(key, ARGUMENTS))
     folder = _Folder(Path(config_dir).absolute())
+    # Hydra reads a file once within this block, however often it composes.
+    with initialize_config_dir(str(folder.path), version_base="1.3", job_name="headalgebra"):
+        # ${now:} differs at every reading, and would rerun all jobs.
+        OmegaConf.clear_resolver("now")
+        return _composed_and_compared(user, folder)
+
+
+def _composed_and_compared(user: Mapping[str, Any], folder: "_Folder") -> Configuration:
+    """The configuration, and how it differs from that of the files."""
     found = _read(user, folder)
     file_of = {name: file for file, names in found.series.items() for name in names}
     files = list(dict.fromkeys(file_of.get(name, name) for name in found.models))
@@ -601,10 +610,7 @@ def _composed(lines: list[str], settings: Iterable[_Override], folder: _Folder) 
     # The defaults lie below, so that an interpolation can name any key.
     defaults = {"analysis": plain(Analysis()), "figures": plain(Figures())}
     try:
-        with initialize_config_dir(str(folder.path), version_base="1.3", job_name="headalgebra"):
-            # ${now:} differs at every reading, and would rerun all jobs.
-            OmegaConf.clear_resolver("now")
-            return OmegaConf.merge(defaults, hydra_compose("config", lines))
+        return OmegaConf.merge(defaults, hydra_compose("config", lines))
     except (HydraException, OmegaConfBaseException) as error:
         typed = [each.line for each in settings]
         raise ConfigurationError(_argument(*typed) if typed else folder.main, error) from None
