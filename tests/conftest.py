@@ -1,5 +1,6 @@
 """Shapes checked at every call, the same examples every time, and the reference checkpoint."""
 
+import shutil
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
@@ -45,11 +47,21 @@ def minilm_layer() -> Callable[[int], HeadOperators]:
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The smoke study, run in a copy of the repository."""
-    folder = copy_of_repository(tmp_path_factory.mktemp("smoke"))
-    run(folder, *SMOKE)
-    return folder
+def smoke(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The smoke study, run in a copy of the repository.
+
+    One process of the tests runs it, and each has a copy of what it left.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    made = shared / "smoke-study"
+    with FileLock(shared / "smoke-study.lock"):
+        if not made.exists():
+            (made / "checkout").mkdir(parents=True)
+            run(copy_of_repository(made / "checkout"), *SMOKE)
+            (made / "ran").touch()
+    assert (made / "ran").exists(), "the smoke study failed in another process of these tests"
+    return shutil.copytree(made / "checkout", own / "smoke", symlinks=True)
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def as_read(table: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.workflow
-@pytest.mark.xdist_group("workflow")
+@pytest.mark.xdist_group("report")
 def test_the_reference_model_has_the_numbers_of_the_workflow(smoke: Path) -> None:
     written = pd.read_csv(smoke / "results/smoke/tables/layers.csv").query("model == 'minilm'")
     # The smoke study draws each null twice.

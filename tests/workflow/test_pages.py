@@ -273,7 +273,7 @@ def shown(root: Path, page: str, name: str) -> str:
 
 
 @pytest.mark.workflow
-@pytest.mark.xdist_group("workflow")
+@pytest.mark.xdist_group("report")
 def test_the_command_writes_a_study_into_the_pages_and_a_second_time_the_same(
     study: Path, pages: Path
 ) -> None:
@@ -305,7 +305,7 @@ def test_the_command_writes_a_study_into_the_pages_and_a_second_time_the_same(
 
 
 @pytest.mark.workflow
-@pytest.mark.xdist_group("workflow")
+@pytest.mark.xdist_group("report")
 def test_a_number_changed_in_a_table_is_changed_in_every_page(study: Path, pages: Path) -> None:
     write_pages(study, pages)
     low = shown(pages, "docs/measured.md", "epsilon_over_haar").split()[0]
@@ -319,7 +319,7 @@ def test_a_number_changed_in_a_table_is_changed_in_every_page(study: Path, pages
 
 
 @pytest.mark.workflow
-@pytest.mark.xdist_group("workflow")
+@pytest.mark.xdist_group("report")
 def test_numbers_are_those_of_their_columns(study: Path) -> None:
     trained, initial = {"model": ENCODER}, {"model": ENCODER_INITIAL}
     decoder, first = {"model": DECODER}, {"model": DECODER, "layer": 0}
@@ -543,7 +543,7 @@ SPOILED = [
 
 
 @pytest.mark.workflow
-@pytest.mark.xdist_group("workflow")
+@pytest.mark.xdist_group("report")
 @pytest.mark.parametrize(("table", "column", "value", "where", "statement"), SPOILED)
 def test_a_statement_that_is_not_true_is_not_published(
     study: Path,
@@ -564,7 +564,7 @@ def test_a_statement_that_is_not_true_is_not_published(
 
 
 @pytest.mark.workflow
-@pytest.mark.xdist_group("workflow")
+@pytest.mark.xdist_group("report")
 def test_numbers_of_states_are_those_of_their_columns(study: Path) -> None:
     decoder, encoder = {"model": DECODER}, {"model": ENCODER}
     states, half = {"sequence": "states"} | decoder, {"sequence": "orders"} | decoder
@@ -619,7 +619,7 @@ def test_numbers_of_states_are_those_of_their_columns(study: Path) -> None:
 
 
 @pytest.mark.workflow
-@pytest.mark.xdist_group("workflow")
+@pytest.mark.xdist_group("report")
 def test_numbers_of_geometry_are_those_of_their_columns(study: Path) -> None:
     decoder, encoder = {"model": DECODER}, {"model": ENCODER}
     across, within = {"moved": "across"}, {"moved": "within"}
@@ -662,7 +662,7 @@ def test_every_statement_is_among_those_that_were_spoiled() -> None:
 
 
 @pytest.mark.workflow
-@pytest.mark.xdist_group("workflow")
+@pytest.mark.xdist_group("report")
 def test_what_a_study_lacks_is_named_and_nothing_is_written(study: Path, pages: Path) -> None:
     before = contents(pages)
 

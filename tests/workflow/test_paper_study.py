@@ -14,7 +14,7 @@ from headalgebra.checkpoints import open_folder
 from headalgebra.claims.finding import VERDICTS
 from runs import complaints, copy_of_repository, planned, run, snakemake, study_of
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("paper study")]
 
 PAPER = ("--config", "study=paper")
 # Starting a job takes longer than a tiny model's stage: one model, and one job for each stage.

@@ -15,7 +15,7 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 pytestmark = [
     pytest.mark.workflow,
-    pytest.mark.xdist_group("workflow"),
+    pytest.mark.xdist_group("report"),
     pytest.mark.skipif(BROWSER is None, reason="needs Chromium: apt-get install chromium"),
 ]
 

@@ -6,15 +6,12 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 import yaml
-from transformers import GPT2Config, GPT2Model
 
 from demand import STAGES
 from headalgebra import columns
@@ -22,12 +19,9 @@ from kept_experiments import kept_experiments
 from runs import (
     ROOT,
     SMOKE,
-    complaints,
-    copy_of_repository,
     folder_of,
     planned,
     run,
-    share_constructed,
     snakemake,
 )
 
@@ -312,152 +306,6 @@ def test_a_table_that_was_cut_off_is_found_out_and_made_again(smoke: Path) -> No
         assert path.stat().st_mtime_ns > times[path]
 
 
-@pytest.mark.parametrize(("device", "gpus"), [("auto", "1"), ("cpu", "0")])
-def test_a_gpu_is_asked_for_where_there_is_work_that_may_use_it(
-    stages_apart: Path, device: str, gpus: str
-) -> None:
-    """Every layer here is extracted densely, so that the other stage has nothing to do."""
-    stages = ("extract_linf_dense", "extract_linf_sampled")
-    log = run(
-        stages_apart,
-        "--dry-run",
-        "-p",
-        "--forcerun",
-        *stages,
-        *STAGES_APART[:2],
-        f'hydra=["text=short","model.one_job=false","analysis.device={device}",'
-        '"analysis.sampled_gpu_from_d=2"]',
-    )
-    for stage, number in zip(stages, (gpus, "0"), strict=True):
-        asked = re.findall(rf"rule {stage}:(?:\n    .*)*?span=(\S+)(?:\n    .*)*?gpu=(\d)", log)
-        assert [(span.partition("@")[0], gpu) for span, gpu in asked] == [("tiny-init", number)]
-
-
-def save_gpt2(
-    folder: Path, n_head: int, edit: Callable[[list[torch.Tensor]], None], n_layer: int = 2
-) -> None:
-    """A GPT-2 of d = 16; ``edit`` changes its query-key-value weights first."""
-    config = GPT2Config(
-        n_embd=16,
-        n_layer=n_layer,
-        n_head=n_head,
-        n_positions=4,
-        vocab_size=5,
-        initializer_range=0.3,
-    )
-    torch.manual_seed(0)
-    model = GPT2Model(config)
-    with torch.no_grad():
-        edit([block.attn.c_attn.weight for block in model.h])
-    model.save_pretrained(folder)
-
-
-def nothing(weights: list[torch.Tensor]) -> None:
-    """Leave the weights as they are."""
-
-
-def zero_and_twin_heads(weights: list[torch.Tensor]) -> None:
-    weights[1][:, :4] = 0  # the queries of head 0 in layer 1
-    for start in (0, 16):  # queries and keys of head 1 in layer 2 become those of head 0
-        weights[2][:, start + 4 : start + 8] = weights[2][:, start : start + 4]
-
-
-def not_a_number(weights: list[torch.Tensor]) -> None:
-    weights[1][3, 5] = math.nan
-
-
-def infinite(weights: list[torch.Tensor]) -> None:
-    weights[0][3, 20] = math.inf
-
-
-def path_model(folder: Path, name: str, more: str = "") -> None:
-    text = f"source: path\npath: checkpoints/{name}\n{more}"
-    (folder / f"config/model/{name}.yaml").write_text(text)
-
-
-def test_odd_layers_have_a_row_and_a_note(smoke: Path, tmp_path: Path) -> None:
-    folder = copy_of_repository(tmp_path)
-    share_constructed(smoke, folder)
-    save_gpt2(folder / "checkpoints/onehead", 1, nothing)
-    save_gpt2(folder / "checkpoints/odd", 4, zero_and_twin_heads, n_layer=3)
-    for name in ("onehead", "odd"):
-        path_model(folder, name)
-    run(folder, "tables", "--config", "models=onehead,odd")
-    layers = pd.read_csv(folder / "results/odd+onehead/tables/layers.csv").set_index(
-        ["model", "layer"]
-    )
-    assert len(layers) == 5
-    alone = layers.loc[("onehead", 0)]
-    empty = ["epsilon", "epsilon_relative", "epsilon_haar", "phase", "obstruction_rms", "rho3"]
-    assert alone[empty].isna().all()
-    assert "no pairs" in alone["note"]
-    assert alone["kappa"] == 1
-    zero = layers.loc[("odd", 1)]
-    assert math.isnan(zero["epsilon_relative"])
-    assert zero["epsilon"] > 0
-    assert "a head is zero" in zero["note"]
-    assert zero["rank"] == 3
-    twins = layers.loc[("odd", 2)]
-    assert (twins["rank"], twins["basis_dim"]) == (3, 3)
-    assert "rank 3 of 4" in twins["note"]
-    pairs = pd.read_parquet(folder / "results/models/odd/pairs.parquet")
-    twin = pairs.query("layer == 2 and i == 0 and j == 1")
-    assert twin["commutator_relative"].item() < 1e-14
-    sound = layers.loc[("odd", 0)]
-    assert sound.drop(["note", "quantisation"]).notna().all()
-    assert isinstance(sound["note"], float)  # empty
-
-
-def test_each_bad_checkpoint_stops_with_one_line_and_the_rest_stays(tmp_path: Path) -> None:
-    folder = copy_of_repository(tmp_path)
-    checkpoints = folder / "checkpoints"
-    expected = {
-        "truncated": "model.safetensors",
-        "wrongdigest": "sha256",
-        "pickled": "pytorch_model.bin",
-        "nans": "infinities or NaNs",
-        "infs": "infinities or NaNs",
-        "unsupported": "mamba",
-        "offline": "openai-community/gpt2",
-    }
-    for name, edit in (("nans", not_a_number), ("infs", infinite)):
-        save_gpt2(checkpoints / name, 4, edit)
-        path_model(folder, name)
-    for name in ("truncated", "wrongdigest", "pickled", "unsupported"):
-        save_gpt2(checkpoints / name, 4, nothing)
-        path_model(folder, name)
-    weights = checkpoints / "truncated/model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-100])
-    path_model(folder, "wrongdigest", f"sha256: {{model.safetensors: '{'0' * 64}'}}\n")
-    (checkpoints / "pickled/model.safetensors").rename(checkpoints / "pickled/pytorch_model.bin")
-    config = json.loads((checkpoints / "unsupported/config.json").read_text())
-    (checkpoints / "unsupported/config.json").write_text(
-        json.dumps(config | {"model_type": "mamba"})
-    )
-    shutil.copy(folder / "config/model/gpt2.yaml", folder / "config/model/offline.yaml")
-    models = ",".join([*expected, "tiny-init"])
-    failed = snakemake(
-        folder,
-        *("basis", "--keep-going", "--config", f"models={models}"),
-        HF_ENDPOINT="http://127.0.0.1:9",
-        HF_HOME=str(tmp_path / "cache"),
-    )
-    assert failed.returncode != 0
-    lines = [line for line in complaints(failed) if line.startswith("extract_weights:")]
-    assert len(lines) == len(expected), failed.stderr
-    for name, words in expected.items():
-        assert sum(words in line for line in lines) >= 1, (name, lines)
-        log = (folder / f"results/logs/{name}/extract_weights.log").read_text()
-        assert "Traceback" in log
-        assert not (folder / f"results/models/{name}/factors").exists()
-    assert (folder / "results/models/tiny-init/basis.parquet").is_file()
-    # Mended and run again, only what failed runs.
-    path_model(folder, "wrongdigest")
-    log = run(folder, "basis", "-p", "--config", "models=wrongdigest,tiny-init")
-    assert "model=tiny-init" not in log
-    assert (folder / "results/models/wrongdigest/basis.parquet").is_file()
-
-
 def test_a_key_that_takes_another_keys_value_is_seen(smoke: Path) -> None:
     # dense_max_dim is 6 as well, and Snakemake compares bare values.
     jobs = planned(smoke, *SMOKE, 'hydra=["analysis.max_dim=6"]')
@@ -528,108 +376,6 @@ def test_a_study_of_one_wing_has_no_job_of_the_other(smoke: Path) -> None:
     assert alone["measure_small"] == 1 and "measure_epsilon" not in alone
 
 
-def test_a_checkpoint_with_another_content_is_read_again(smoke: Path, tmp_path: Path) -> None:
-    """Though its files are older than what was made from the former ones."""
-    for name, width in (("wide", 32), ("narrow", 16)):
-        torch.manual_seed(0)
-        GPT2Model(GPT2Config(n_embd=width, n_head=4, n_layer=1, vocab_size=8)).save_pretrained(
-            tmp_path / name
-        )
-        for file in (tmp_path / name).iterdir():
-            os.utime(file, ns=(10**18, 10**18))
-    link, copied = tmp_path / "link", tmp_path / "copied"
-    link.symlink_to(tmp_path / "wide")
-    shutil.copytree(tmp_path / "wide", copied)
-    for model in (link, copied):
-        (smoke / f"config/model/{model.name}.yaml").write_text(f"source: path\npath: {model}\n")
-    weights = ("weights", "--config", "models=link,copied", 'hydra=["model.one_job=false"]')
-    run(smoke, *weights)
-    assert not planned(smoke, *weights)
-    shutil.copytree(tmp_path / "narrow", copied, dirs_exist_ok=True)
-    assert planned(smoke, *weights) == {"extract_weights": 1}
-    link.unlink()
-    link.symlink_to(tmp_path / "narrow")
-    assert planned(smoke, *weights) == {"extract_weights": 2}
-
-
-def test_a_split_model_has_the_rows_of_the_whole_one(smoke: Path) -> None:
-    whole = (smoke / "config/model/tiny-init.yaml").read_text()
-    split = whole + "layers: 0-3\nlayers_per_job: 3\n"
-    (smoke / "config/model/tiny-split.yaml").write_text(split)
-    run(smoke, "tables", "--config", "models=tiny-init,tiny-split", 'hydra=["text=short"]')
-    study = next(smoke.glob("results/tiny-init+tiny-split@*"))
-    layers = pd.read_csv(study / "tables/layers.csv").drop(columns="model")
-    assert len(layers) == 8
-    first, second = (layers[start : start + 4].reset_index(drop=True) for start in (0, 4))
-    pd.testing.assert_frame_equal(first, second, check_exact=True)
-
-
-STAGES_APART = ("--config", "models=tiny-init", 'hydra=["text=short","model.one_job=false"]')
-
-
-@pytest.fixture(scope="module")
-def stages_apart(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small model of the smoke study, a job for each stage, on one core."""
-    folder = copy_of_repository(tmp_path_factory.mktemp("apart"))
-    share_constructed(smoke, folder)
-    run(folder, "tables", "states", *STAGES_APART, cores=1)
-    return folder
-
-
-def test_one_core_and_a_job_for_each_stage_give_the_same_bytes(
-    smoke: Path, stages_apart: Path
-) -> None:
-    together = folder_of(smoke, "tiny-init", "epsilon.parquet")
-    parquets = sorted(path.name for path in together.glob("*.parquet"))
-    assert len(parquets) > len(STAGES)
-    for name in parquets:
-        other = folder_of(stages_apart, "tiny-init", name) / name
-        assert (together / name).read_bytes() == other.read_bytes(), name
-
-
-def test_a_damaged_file_stops_with_its_name_and_the_rest_stays(
-    stages_apart: Path, tmp_path: Path
-) -> None:
-    folder = copy_of_repository(tmp_path)
-    shutil.copytree(stages_apart / "results/models", folder / "results/models")
-    models = ("--config", "models=tiny-init", 'hydra=["model.one_job=false"]')
-    run(folder, "basis", *models)
-    # Otherwise it is found out before any job runs, and made again.
-    (folder / "results/logs/tiny-init/extract_weights.left.json").unlink(missing_ok=True)
-    damaged = folder / "results/models/tiny-init/factors/002.safetensors"
-    damaged.write_bytes(damaged.read_bytes()[:100])
-    failed = snakemake(folder, "epsilon", "--forcerun", "measure_epsilon", *models)
-    assert failed.returncode != 0
-    complaint = [line for line in failed.stderr.splitlines() if "002.safetensors" in line]
-    assert complaint
-    assert complaint[0].startswith("measure_epsilon: ")
-    assert (folder / "results/models/tiny-init/basis.parquet").is_file()
-    assert not list(folder.glob("results/models/tiny-init/*.partial"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (
-            ("models=minilm", 'hydra=["model.folder=elsewhere"]'),
-            ("config/model/minilm.yaml", "model.folder", "elsewhere"),
-        ),
-        (("models=minilm,gtp2",), ("gtp2", "config/model/", "gpt2")),
-        (('hydra=["analysis.probes=five"]',), ("analysis.probes", "five", "integer")),
-    ],
-)
-def test_a_wrong_setting_stops_before_any_job(
-    tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
-) -> None:
-    folder = copy_of_repository(tmp_path)
-    failed = snakemake(folder, "--config", *arguments)
-    assert failed.returncode != 0
-    lines = complaints(failed)
-    assert len(lines) == 1, failed.stderr
-    assert all(word in lines[0] for word in words), lines[0]
-    assert not (folder / "results").exists()
-
-
 def test_every_null_and_level_has_its_rows(smoke: Path) -> None:
     nulls = pd.read_csv(smoke / "results/smoke/tables/nulls.csv")
     of_model = nulls.groupby("model")["null"].agg(set)
@@ -656,71 +402,6 @@ def test_every_null_and_level_has_its_rows(smoke: Path) -> None:
     assert actions.tolist() == layers["action"].tolist()
     spectra = pd.read_parquet(folder_of(smoke, "minilm", "spectra.parquet") / "spectra.parquet")
     assert len(spectra) == 6 * 12 * 32
-
-
-def test_an_option_that_a_family_cannot_honour_stops_with_the_reason(tmp_path: Path) -> None:
-    folder = copy_of_repository(tmp_path)
-    refused = {
-        "folded": ("minilm", "fold_norm: true", "norm"),
-        "turned": ("minilm", "rope_offset: 3", "rotary"),
-        "turned-init": ("tiny-init", "rope_offset: 3", "rotary"),
-    }
-    for name, (model, option, _) in refused.items():
-        text = (folder / f"config/model/{model}.yaml").read_text()
-        (folder / f"config/model/{name}.yaml").write_text(f"{text}{option}\n")
-    # The models are small, and their weights are read by a job of its own all the same.
-    models = ("--config", f"models={','.join(refused)}", 'hydra=["model.one_job=false"]')
-    failed = snakemake(folder, "weights", "--keep-going", *models)
-    assert failed.returncode != 0
-    for name, (_, option, reason) in refused.items():
-        log = (folder / f"results/logs/{name}/extract_weights.log").read_text()
-        complaint = log.splitlines()[-1]
-        assert option.partition(":")[0] in complaint and reason in complaint
-        assert not (folder / f"results/models/{name}/factors").exists()
-    lines = failed.stderr.splitlines()
-    assert sum(line.startswith("extract_weights:") for line in lines) == len(refused)
-
-
-def test_two_readings_of_one_checkpoint_stand_side_by_side(smoke: Path) -> None:
-    tiny = (smoke / "config/model/tiny-init.yaml").read_text()
-    (smoke / "config/model/tiny-values.yaml").write_text(tiny + "circuit: ov\nfold_norm: true\n")
-    run(smoke, "tables", "--config", "models=tiny-init,tiny-values", 'hydra=["text=short"]')
-    study = next(smoke.glob("results/tiny-init+tiny-values@*"))
-    layers = pd.read_csv(study / "tables/layers.csv").set_index("model")
-    read = layers.loc["tiny-values"]
-    assert set(read["circuit"]) == {"ov"} and read["fold_norm"].all() and not read["scale"].any()
-    assert set(layers.loc["tiny-init", "circuit"]) == {"qk"}
-    ratio = read["epsilon"].to_numpy() / layers.loc["tiny-init", "epsilon"].to_numpy()
-    assert (np.abs(ratio - 1) > 1e-3).all()
-    for column in ("rho3", "rho3_null", "action", "wilson_mean", "obstruction_rms"):
-        assert layers[column].notna().all()
-
-
-def test_scale_and_rotation_reach_epsilon(smoke: Path) -> None:
-    rotary = "{model_type: llama, hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 4, "
-    rotary += "num_key_value_heads: 2, head_dim: 16}"
-    readings = {"plain": "", "scaled": "scale: true\n", "turned": "rope_offset: 5\n"}
-    for name, option in readings.items():
-        (smoke / f"config/model/{name}.yaml").write_text(
-            f"source: init\nconfig: {rotary}\n{option}"
-        )
-    # In the same run, some layers of a decoder whose weights are those of a GGUF file.
-    decoder = (smoke / "config/model/smollm2.yaml").read_text()
-    (smoke / "config/model/few.yaml").write_text(f"{decoder}layers: [0, 15, 29]\n")
-    models = ("--config", f"models={','.join([*readings, 'few'])}", 'hydra=["model.one_job=false"]')
-    run(smoke, "epsilon", *models)
-    few = pd.read_parquet(smoke / "results/models/few/epsilon.parquet").set_index("layer")
-    assert list(few.index) == [0, 15, 29]
-    assert few["epsilon"].tolist() == pytest.approx([453.675, 3.86399, 1.07442], rel=1e-5)
-    recorded = json.loads((smoke / "results/models/few/provenance.json").read_text())
-    assert recorded["quantisation"] == dict.fromkeys(("0", "15", "29"), "Q4_1")
-    epsilon = {
-        name: pd.read_parquet(smoke / f"results/models/{name}/epsilon.parquet")["epsilon"].item()
-        for name in readings
-    }
-    # Heads are 16 wide, so that every operator is a quarter of what it was; weights are float32.
-    assert epsilon["scaled"] / epsilon["plain"] == pytest.approx(1 / 16, rel=1e-12)
-    assert abs(epsilon["turned"] / epsilon["plain"] - 1) > 1e-3
 
 
 def test_a_training_run_has_one_figure_for_all_its_checkpoints(smoke: Path) -> None:
