@@ -122,7 +122,7 @@ class FrozenBlock:
     def tangent(self, directions: Float[Tensor, "N T d"]) -> Float[Tensor, "N T d"]:
         """``J dx``, the derivative of the block itself at its input; nothing is held."""
         with torch.no_grad():
-            return self._along(directions)
+            return self._pushforward(directions)[0]
 
     def tangents(self, directions: Float[Tensor, "n N T d"]) -> Float[Tensor, "n N T d"]:
         """``J dx`` of n directions at once, for which the block itself is computed only once."""
@@ -141,8 +141,8 @@ class FrozenBlock:
         """
         if self._attention != NAME:
             raise ValueError("attention of the family's own does not let tokens be taken apart")
-        with tokens_apart():
-            return self.tangent(directions)
+        with torch.no_grad():
+            return self._pushforward_apart(directions)[0]
 
     @property
     def takes_tokens_apart(self) -> bool:
@@ -242,13 +242,34 @@ class FrozenBlock:
 
     @cached_property
     def _live_pullback(self) -> Callable[[Tensor], tuple[Tensor]]:
-        _, pullback, *_ = torch.func.vjp(lambda x: self._run(x, "live"), self.input)
+        return self._pulled_back("live")
+
+    @cached_property
+    def _pushforward(self) -> Callable[[Tensor], tuple[Tensor]]:
+        return self._transposed(self._live_pullback)
+
+    @cached_property
+    def _pushforward_apart(self) -> Callable[[Tensor], tuple[Tensor]]:
+        with tokens_apart():
+            return self._transposed(self._pulled_back("live"))
+
+    def _pulled_back(self, way: Way) -> Callable[[Tensor], tuple[Tensor]]:
+        _, pullback, *_ = torch.func.vjp(lambda x: self._run(x, way), self.input)
         return pullback
+
+    def _transposed(
+        self, pullback: Callable[[Tensor], tuple[Tensor]]
+    ) -> Callable[[Tensor], tuple[Tensor]]:
+        """``dx ↦ J dx`` from ``y ↦ Jᵀ y``, which is linear.
+
+        Forward mode would run the block once more for each direction.
+        """
+        _, pushforward, *_ = torch.func.vjp(lambda y: pullback(y)[0], torch.zeros_like(self.input))
+        return pushforward
 
     @cached_property
     def _pullback(self) -> Callable[[Tensor], tuple[Tensor]]:
-        _, pullback, *_ = torch.func.vjp(lambda x: self._run(x, "replay"), self.input)
-        return pullback
+        return self._pulled_back("replay")
 
     def _run(self, states: Tensor, way: Way) -> Tensor:
         with (
