@@ -6,6 +6,8 @@ head       spectral radius and Henrici's departure of W_q W_kᵀ: from the facto
            complex Schur form of the d×d matrix
 block      largest singular value and spectral radius of a frozen block on T tokens: by Lanczos and
            Arnoldi; and from the (Td)×(Td) matrix, formed by Td applications
+tangent    the derivative of a block along one direction after another, on 32 tokens: by the adjoint
+           of its adjoint; and by forward mode, which runs the block for each
 attention  share of log P within rows that depends on the lag alone, for every head: from sums over
            diagonals; and by numpy's least squares on indicators of rows and lags
 
@@ -27,6 +29,7 @@ from headalgebra.measurement.blocks import state_map
 from headalgebra.normality.compression import compress_heads
 from headalgebra.normality.departure import schur_spectrum
 from headalgebra.normality.maps import StateMap, norm, spectral_radius
+from headalgebra.states import FrozenBlock
 from headalgebra.states.recording import live_blocks
 from headalgebra.states.structure import find_stack
 from pseudospectra import gaussian_head
@@ -49,12 +52,11 @@ def of_dense_head(operators: HeadOperators) -> Quantities:
     return float(abs(np.diagonal(form)).max()), float(np.linalg.norm(np.triu(form, 1)))
 
 
-def first_block(d: int, heads: int, tokens: int) -> StateMap:
+def first_block(d: int, heads: int, tokens: int) -> FrozenBlock:
     """Of a Llama with random weights that reads random tokens."""
     model = random_llama(d=d, layers=1, heads=heads, keys=heads, dtype=torch.float64)
     text = random_text(1, tokens)
-    block = next(live_blocks(find_stack(model, text), text))
-    return state_map(block, block.linear, block.adjoint)
+    return next(live_blocks(find_stack(model, text), text))
 
 
 def of_map(one: StateMap) -> Quantities:
@@ -67,6 +69,23 @@ def of_dense_map(one: StateMap) -> Quantities:
     matrix = one.dense()
     largest = scipy.linalg.svdvals(matrix)[0]
     return float(largest), float(abs(scipy.linalg.eigvals(matrix)).max())
+
+
+def random_directions(block: FrozenBlock, several: int) -> Tensor:
+    """Of the state that enters a block, [n, 1, T, d]."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(several, *block.input.shape, dtype=torch.float64, generator=generator)
+
+
+def of_adjoint(block: FrozenBlock, directions: Tensor) -> Quantities:
+    """Norm of the derivative along each, as many of them are asked for."""
+    return tuple(float(block.tangent(it).norm()) for it in directions)
+
+
+def of_forward_mode(block: FrozenBlock, directions: Tensor) -> Quantities:
+    """The same by torch's forward mode."""
+    along = (torch.func.jvp(block.live, (block.input,), (it,))[1] for it in directions)
+    return tuple(float(it.norm()) for it in along)
 
 
 def random_patterns(heads: int, tokens: int) -> Tensor:
@@ -109,6 +128,8 @@ def main() -> None:
     parser.add_argument("--d-head", type=int, default=64)
     parser.add_argument("--block-d", type=int, default=128, help="width of the block")
     parser.add_argument("--block-tokens", type=int, default=16, help="tokens that it acts on")
+    parser.add_argument("--tangent-d", type=int, default=384, help="width of the other block")
+    parser.add_argument("--directions", type=int, default=50, help="of its derivative")
     parser.add_argument("--tokens", type=int, default=128, help="of an attention pattern")
     parser.add_argument("--heads", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=1)
@@ -117,10 +138,17 @@ def main() -> None:
     torch.set_num_threads(1)
     head = gaussian_head(options.d_model, options.d_head, seed=0)
     block = first_block(options.block_d, options.heads, options.block_tokens)
+    frozen = state_map(block, block.linear, block.adjoint)
+    wide = first_block(options.tangent_d, options.heads, tokens=32)
+    directions = random_directions(wide, options.directions)
     patterns = random_patterns(options.heads, options.tokens)
     routes: dict[str, tuple[Callable[[], Quantities], Callable[[], Quantities]]] = {
         "head": (lambda: of_factors(head), lambda: of_dense_head(head)),
-        "block": (lambda: of_map(block), lambda: of_dense_map(block)),
+        "block": (lambda: of_map(frozen), lambda: of_dense_map(frozen)),
+        "tangent": (
+            lambda: of_adjoint(wide, directions),
+            lambda: of_forward_mode(wide, directions),
+        ),
         "attention": (lambda: of_diagonals(patterns), lambda: of_least_squares(patterns)),
     }
     figures = {}
@@ -130,7 +158,7 @@ def main() -> None:
         error = float(abs(own / theirs - 1).max())
         own_s, dense_s = seconds(ours, options.repeats), seconds(dense, options.repeats)
         figures[name] = {"ours_s": own_s, "dense_s": dense_s, "relative_error": error}
-        print(f"{name:>10} {own_s:10.4f} {dense_s:10.3f} {dense_s / own_s:13.0f} {error:11.0e}")
+        print(f"{name:>10} {own_s:10.4f} {dense_s:10.3f} {dense_s / own_s:13.1f} {error:11.0e}")
     if options.json:
         print(json.dumps(figures))
 

@@ -57,9 +57,10 @@ def test_orders() -> None:
 def test_dense() -> None:
     figures = figures_of(
         *("dense", "--d-model", "96", "--d-head", "8", "--block-d", "16", "--block-tokens", "6"),
+        *("--tangent-d", "32", "--directions", "2"),
         *("--tokens", "16", "--heads", "2"),
     )
-    assert set(figures) == {"head", "block", "attention"}
+    assert set(figures) == {"head", "block", "tangent", "attention"}
     for name, found in figures.items():
         assert found["ours_s"] > 0 and found["dense_s"] > 0
         # Lanczos and Arnoldi stop at 1e-6.
