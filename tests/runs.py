@@ -16,6 +16,8 @@ PARTS = (
     "pyproject.toml",
 )
 SMOKE = ("--config", "study=smoke")
+WEIGHTS_ALONE = 'hydra=["study.wings=[algebra]"]'
+"""No model runs, which takes most of the time of a small one."""
 TARGETS = {"results", "weights", "tables", "figures", "claims"}
 OF_THIS_RUN = {"cost.csv", "feasibility.csv"}
 """Tables of times, which no two runs share."""

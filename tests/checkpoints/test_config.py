@@ -245,6 +245,34 @@ def test_published_configurations_of_every_family_are_understood(model: str) -> 
         recognise(changed, "config")
 
 
+CLIP_TEXT = {"hidden_size": 128, "num_attention_heads": 4, "num_hidden_layers": 6}
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({"model_type": "gpt2", "n_layer": 10**9}, "n_layer"),
+        ({"model_type": "llama", "num_hidden_layers": 10**9}, "num_hidden_layers"),
+        ({"model_type": "qwen2", "num_hidden_layers": 10**9}, "num_hidden_layers"),
+        ({"model_type": "t5", "num_decoder_layers": 10**9}, "num_decoder_layers"),
+        ({"model_type": "bart", "encoder_layers": 10**9}, "encoder_layers"),
+        (
+            {
+                "model_type": "clip",
+                "text_config": CLIP_TEXT,
+                "text_config_dict": CLIP_TEXT | {"num_hidden_layers": 10**9},
+            },
+            "num_hidden_layers",
+        ),
+        ({"model_type": "albert", "inner_group_num": 10**9}, "the number of layers"),
+    ],
+)
+def test_layers_without_end_are_refused_at_once(config: dict[str, Any], name: str) -> None:
+    """Their descriptions alone would take all memory."""
+    with pytest.raises(CheckpointError, match=f"{name} is 1000000000, and no model has more than"):
+        recognise(config, "config")
+
+
 @pytest.mark.parametrize(
     "override", [None, {}, {"hidden_size": 768}, {"num_hidden_layers": 3, "hidden_size": 96}]
 )

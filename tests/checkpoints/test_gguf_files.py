@@ -127,7 +127,15 @@ def test_a_file_made_here_is_read(tmp_path: Path) -> None:
         ),
         (
             file_of(LLAMA[0], number("llama.block_count", 1 << 24), *LLAMA[2:], tensors=(Q, K)),
-            "make 16777216 heads",
+            "llama.block_count is 16777216, and no model has more than 4096",
+        ),
+        (
+            file_of(
+                *(LLAMA[0], number("llama.block_count", 4096), LLAMA[2]),
+                number("llama.attention.head_count", 1 << 10),
+                tensors=(Q, K),
+            ),
+            "make 4194304 heads",
         ),
         (
             file_of(*LLAMA, number("llama.attention.clamp_kqv", 8), tensors=(Q, K)),

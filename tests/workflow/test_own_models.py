@@ -16,12 +16,14 @@ from transformers import GPT2Config, GPT2Model
 
 from demand import STAGES
 from runs import (
+    WEIGHTS_ALONE,
     copy_of_repository,
     folder_of,
     planned,
     run,
     share_constructed,
     snakemake,
+    study_of,
 )
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("own models")]
@@ -40,8 +42,8 @@ def test_odd_layers_have_a_row_and_a_note(smoke: Path, tmp_path: Path) -> None:
     save_gpt2(folder / "checkpoints/odd", 4, zero_and_twin_heads, n_layer=3)
     for name in ("onehead", "odd"):
         path_model(folder, name)
-    run(folder, "tables", "--config", "models=onehead,odd")
-    layers = pd.read_csv(folder / "results/odd+onehead/tables/layers.csv").set_index(
+    run(folder, "tables", "--config", "models=onehead,odd", WEIGHTS_ALONE)
+    layers = pd.read_csv(study_of(folder, "odd+onehead") / "tables/layers.csv").set_index(
         ["model", "layer"]
     )
     assert len(layers) == 5
@@ -58,7 +60,7 @@ def test_odd_layers_have_a_row_and_a_note(smoke: Path, tmp_path: Path) -> None:
     twins = layers.loc[("odd", 2)]
     assert (twins["rank"], twins["basis_dim"]) == (3, 3)
     assert "rank 3 of 4" in twins["note"]
-    pairs = pd.read_parquet(folder / "results/models/odd/pairs.parquet")
+    pairs = pd.read_parquet(folder_of(folder, "odd", "pairs.parquet") / "pairs.parquet")
     twin = pairs.query("layer == 2 and i == 0 and j == 1")
     assert twin["commutator_relative"].item() < 1e-14
     sound = layers.loc[("odd", 0)]
@@ -70,7 +72,7 @@ def test_a_split_model_has_the_rows_of_the_whole_one(smoke: Path) -> None:
     whole = (smoke / "config/model/tiny-init.yaml").read_text()
     split = whole + "layers: 0-3\nlayers_per_job: 3\n"
     (smoke / "config/model/tiny-split.yaml").write_text(split)
-    run(smoke, "tables", "--config", "models=tiny-init,tiny-split", 'hydra=["text=short"]')
+    run(smoke, "tables", "--config", "models=tiny-init,tiny-split", WEIGHTS_ALONE)
     study = next(smoke.glob("results/tiny-init+tiny-split@*"))
     layers = pd.read_csv(study / "tables/layers.csv").drop(columns="model")
     assert len(layers) == 8
@@ -81,7 +83,7 @@ def test_a_split_model_has_the_rows_of_the_whole_one(smoke: Path) -> None:
 def test_two_readings_of_one_checkpoint_stand_side_by_side(smoke: Path) -> None:
     tiny = (smoke / "config/model/tiny-init.yaml").read_text()
     (smoke / "config/model/tiny-values.yaml").write_text(tiny + "circuit: ov\nfold_norm: true\n")
-    run(smoke, "tables", "--config", "models=tiny-init,tiny-values", 'hydra=["text=short"]')
+    run(smoke, "tables", "--config", "models=tiny-init,tiny-values", WEIGHTS_ALONE)
     study = next(smoke.glob("results/tiny-init+tiny-values@*"))
     layers = pd.read_csv(study / "tables/layers.csv").set_index("model")
     read = layers.loc["tiny-values"]

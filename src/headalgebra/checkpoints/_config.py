@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import reprlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from headalgebra.checkpoints._families import (
     TEXT_PARTS,
     Attention,
     Family,
+    refuse_endless,
 )
 from headalgebra.checkpoints._undeclared import reaches_no_code
 from headalgebra.checkpoints._varied import refused, varied
@@ -27,6 +29,8 @@ from headalgebra.checkpoints.reading import AS_IT_IS, Reading
 from headalgebra.variants import KEY, VariantError
 
 CONFIG = "config.json"
+LAYER_COUNT = re.compile(r"layers?$")
+"""What the names of attributes end in that count layers."""
 UNKNOWN = object()
 
 
@@ -199,6 +203,10 @@ def _completed(config_class: Any, attributes: Mapping[str, Any], where: str) -> 
     """A configuration of transformers with these attributes."""
     from huggingface_hub.errors import StrictDataclassError
 
+    # Before transformers makes lists of that many entries.
+    for name, value in attributes.items():
+        if LAYER_COUNT.search(name) and isinstance(value, int):
+            refuse_endless(value, name, where)
     try:
         return config_class(**attributes)
     except (StrictDataclassError, KeyError, TypeError, ValueError) as error:

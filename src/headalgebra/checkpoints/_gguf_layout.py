@@ -15,6 +15,7 @@ from headalgebra.checkpoints._families import (
     AttentionShape,
     Norm,
     Projection,
+    refuse_endless,
 )
 from headalgebra.checkpoints._families._layouts import (
     fused_block_by_block,
@@ -110,8 +111,10 @@ def describe(values: Mapping[str, Value], tensors: Collection[str], where: str) 
     if name == "llama" and (named.find("expert_count") or 0) != 0:
         family = replace(family, model_type="mixtral")
     _refuse_unknown(named, tensors)
+    for key in ("block_count", "decoder_block_count"):
+        refuse_endless(named.count(key, 1), f"{name}.{key}", where)
     n_heads = named.count("block_count") * named.count("attention.head_count")
-    if n_heads > MOST_HEADS or named.count("decoder_block_count", 1) > MOST_HEADS:
+    if n_heads > MOST_HEADS:
         raise named.error("block_count", f"and attention.head_count make {n_heads} heads")
     rope, refusals = _rope(named, family, tensors) if family.rotary else ({}, {})
     architecture = recognise(_configuration(named, family, tensors) | rope, where)

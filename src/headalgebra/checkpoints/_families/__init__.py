@@ -8,7 +8,7 @@ from headalgebra.checkpoints._families._attention import (
     Norm,
     Projection,
 )
-from headalgebra.checkpoints._families._family import Family
+from headalgebra.checkpoints._families._family import Family, refuse_endless
 from headalgebra.checkpoints._families.bart import Bart, Whisper
 from headalgebra.checkpoints._families.bert import (
     Albert,
@@ -153,4 +153,5 @@ __all__ = [
     "HeadSlices",
     "Norm",
     "Projection",
+    "refuse_endless",
 ]

@@ -16,6 +16,17 @@ from headalgebra.checkpoints._families._attention import (
 from headalgebra.checkpoints._families._keys import BLOCK, BOOKKEEPING, OFF
 from headalgebra.checkpoints._families._layouts import output_columns, rows, side_by_side
 
+MOST_LAYERS = 1 << 12
+"""Of a stack; the deepest models have some hundreds."""
+
+
+def refuse_endless(layers: int, name: str, where: str) -> None:
+    """Raise a `CheckpointError` for so many layers that describing them takes long."""
+    if layers > MOST_LAYERS:
+        raise CheckpointError(
+            where, f"{name} is {layers}, and no model has more than {MOST_LAYERS}", "correct it"
+        )
+
 
 class Family(ABC):
     """Transformers of one `model_type`.
@@ -75,6 +86,7 @@ class Family(ABC):
     def attention(self, config: Any, where: str) -> Attention:
         """All of it, from the transformers configuration; `where` names it in errors."""
         shape = self.shape(config, where)
+        refuse_endless(shape.n_layers, "the number of layers", where)
         layers = tuple(
             AttentionLayer(
                 *self.projections(config, shape, layer),
