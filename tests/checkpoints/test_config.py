@@ -265,9 +265,18 @@ CLIP_TEXT = {"hidden_size": 128, "num_attention_heads": 4, "num_hidden_layers": 
             "num_hidden_layers",
         ),
         ({"model_type": "albert", "inner_group_num": 10**9}, "the number of layers"),
+        (
+            {"model_type": "t5", "num_layers": 1, "num_decoder_layers": 1, "num_heads": 5 * 10**8},
+            "the number of heads in all layers",
+        ),
+        (
+            {"model_type": "llama", "num_hidden_layers": 1, "num_attention_heads": 10**9}
+            | {"num_key_value_heads": 1, "hidden_size": 10**9},
+            "the number of heads in all layers",
+        ),
     ],
 )
-def test_layers_without_end_are_refused_at_once(config: dict[str, Any], name: str) -> None:
+def test_endless_layers_and_heads_are_refused_at_once(config: dict[str, Any], name: str) -> None:
     """Their descriptions alone would take all memory."""
     with pytest.raises(CheckpointError, match=f"{name} is 1000000000, and no model has more than"):
         recognise(config, "config")

@@ -131,11 +131,12 @@ def test_a_file_made_here_is_read(tmp_path: Path) -> None:
         ),
         (
             file_of(
-                *(LLAMA[0], number("llama.block_count", 4096), LLAMA[2]),
+                *(LLAMA[0], number("llama.block_count", 4096)),
+                number("llama.embedding_length", 1 << 10),
                 number("llama.attention.head_count", 1 << 10),
                 tensors=(Q, K),
             ),
-            "make 4194304 heads",
+            "the number of heads in all layers is 4194304, and no model has more than 262144",
         ),
         (
             file_of(*LLAMA, number("llama.attention.clamp_kqv", 8), tensors=(Q, K)),

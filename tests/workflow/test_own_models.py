@@ -68,23 +68,27 @@ def test_odd_layers_have_a_row_and_a_note(smoke: Path, tmp_path: Path) -> None:
     assert isinstance(sound["note"], float)  # empty
 
 
-def test_a_split_model_has_the_rows_of_the_whole_one(smoke: Path) -> None:
-    whole = (smoke / "config/model/tiny-init.yaml").read_text()
+def test_a_split_model_has_the_rows_of_the_whole_one(smoke: Path, tmp_path: Path) -> None:
+    folder = copy_of_repository(tmp_path)
+    share_constructed(smoke, folder)
+    whole = (folder / "config/model/tiny-init.yaml").read_text()
     split = whole + "layers: 0-3\nlayers_per_job: 3\n"
-    (smoke / "config/model/tiny-split.yaml").write_text(split)
-    run(smoke, "tables", "--config", "models=tiny-init,tiny-split", WEIGHTS_ALONE)
-    study = next(smoke.glob("results/tiny-init+tiny-split@*"))
+    (folder / "config/model/tiny-split.yaml").write_text(split)
+    run(folder, "tables", "--config", "models=tiny-init,tiny-split", WEIGHTS_ALONE)
+    study = next(folder.glob("results/tiny-init+tiny-split@*"))
     layers = pd.read_csv(study / "tables/layers.csv").drop(columns="model")
     assert len(layers) == 8
     first, second = (layers[start : start + 4].reset_index(drop=True) for start in (0, 4))
     pd.testing.assert_frame_equal(first, second, check_exact=True)
 
 
-def test_two_readings_of_one_checkpoint_stand_side_by_side(smoke: Path) -> None:
-    tiny = (smoke / "config/model/tiny-init.yaml").read_text()
-    (smoke / "config/model/tiny-values.yaml").write_text(tiny + "circuit: ov\nfold_norm: true\n")
-    run(smoke, "tables", "--config", "models=tiny-init,tiny-values", WEIGHTS_ALONE)
-    study = next(smoke.glob("results/tiny-init+tiny-values@*"))
+def test_two_readings_of_one_checkpoint_stand_side_by_side(smoke: Path, tmp_path: Path) -> None:
+    folder = copy_of_repository(tmp_path)
+    share_constructed(smoke, folder)
+    tiny = (folder / "config/model/tiny-init.yaml").read_text()
+    (folder / "config/model/tiny-values.yaml").write_text(tiny + "circuit: ov\nfold_norm: true\n")
+    run(folder, "tables", "--config", "models=tiny-init,tiny-values", WEIGHTS_ALONE)
+    study = next(folder.glob("results/tiny-init+tiny-values@*"))
     layers = pd.read_csv(study / "tables/layers.csv").set_index("model")
     read = layers.loc["tiny-values"]
     assert set(read["circuit"]) == {"ov"} and read["fold_norm"].all() and not read["scale"].any()

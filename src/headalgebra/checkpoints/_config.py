@@ -206,7 +206,7 @@ def _completed(config_class: Any, attributes: Mapping[str, Any], where: str) -> 
     # Before transformers makes lists of that many entries.
     for name, value in attributes.items():
         if LAYER_COUNT.search(name) and isinstance(value, int):
-            refuse_endless(value, name, where)
+            refuse_endless(name, value, where)
     try:
         return config_class(**attributes)
     except (StrictDataclassError, KeyError, TypeError, ValueError) as error:

@@ -10,8 +10,6 @@ from headalgebra.checkpoints._gguf_header import Number, Value
 CONVERT_AGAIN = "convert the model again, or open the safetensors folder it was made from"
 LARGEST = 1 << 24
 """Of sizes that a file gives."""
-MOST_HEADS = 1 << 18
-"""Of all layers together; the largest models have some thousands."""
 
 NO_SCALE = {"scale": "a GGUF file does not say by what it multiplies the scores"}
 BY_KIND = {"rope_offset": "a GGUF file does not say how fast each kind of its layers rotates"}

@@ -18,13 +18,15 @@ from headalgebra.checkpoints._families._layouts import output_columns, rows, sid
 
 MOST_LAYERS = 1 << 12
 """Of a stack; the deepest models have some hundreds."""
+MOST_HEADS = 1 << 18
+"""Of all layers together; the largest models have some ten thousands."""
 
 
-def refuse_endless(layers: int, name: str, where: str) -> None:
-    """Raise a `CheckpointError` for so many layers that describing them takes long."""
-    if layers > MOST_LAYERS:
+def refuse_endless(name: str, found: int, where: str, most: int = MOST_LAYERS) -> None:
+    """Raise a `CheckpointError` for so many layers or heads that describing them takes long."""
+    if found > most:
         raise CheckpointError(
-            where, f"{name} is {layers}, and no model has more than {MOST_LAYERS}", "correct it"
+            where, f"{name} is {found}, and no model has more than {most}", "correct it"
         )
 
 
@@ -86,7 +88,9 @@ class Family(ABC):
     def attention(self, config: Any, where: str) -> Attention:
         """All of it, from the transformers configuration; `where` names it in errors."""
         shape = self.shape(config, where)
-        refuse_endless(shape.n_layers, "the number of layers", where)
+        refuse_endless("the number of layers", shape.n_layers, where)
+        heads = shape.n_layers * max(shape.n_heads, shape.n_kv_heads)
+        refuse_endless("the number of heads in all layers", heads, where, MOST_HEADS)
         layers = tuple(
             AttentionLayer(
                 *self.projections(config, shape, layer),
