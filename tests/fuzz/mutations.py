@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-NUMBERS = (0, -1, 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1, 10**30)
+NUMBERS = (0, -1, 1, 10**6, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1, 10**30)
 WORDS = (
     *(number.to_bytes(8, "little", signed=number < 0) for number in NUMBERS if number < 2**64),
     *(b"\xff" * 4, b"\0" * 64, b"\x80", b"..", b"/etc/passwd", b"\xed\xa0\x80", b'"', b"{", b"["),
