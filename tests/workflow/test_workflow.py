@@ -19,6 +19,7 @@ from kept_experiments import kept_experiments
 from runs import (
     ROOT,
     SMOKE,
+    WEIGHTS_ALONE,
     folder_of,
     planned,
     run,
@@ -372,7 +373,7 @@ def test_a_study_of_one_wing_has_no_job_of_the_other(smoke: Path) -> None:
     assert {"measure_states", "measure_normality", "gather_text"} <= states - algebra
     assert {"extract_weights", "measure_small", "judge_claims"} <= states & algebra
     # The one job of a small model is another for other wings, and leaves its tables elsewhere.
-    alone = planned(smoke, *SMOKE, 'hydra=["study.wings=[algebra]"]')
+    alone = planned(smoke, *SMOKE, WEIGHTS_ALONE)
     assert alone["measure_small"] == 1 and "measure_epsilon" not in alone
 
 
